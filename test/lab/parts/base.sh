@@ -1,0 +1,64 @@
+# What every part of the lab needs: words for failure, patterns for names, the lab's own paths.
+
+die() { printf 'lab: %s\n' "$*" >&2; exit 1; }
+
+virsh_q() { virsh -q -c "$URI" "$@"; }
+
+# Names reach XML, paths and monitor commands: one strict pattern each, and nothing else gets in.
+check_name()   { [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$ ]] || die "not a name: '$1'"; }
+check_target() { [[ $1 =~ ^vd[a-z]$ ]] || die "not a disk target (vda..vdz): '$1'"; }
+
+# A size or an offset in bytes: 4096, 64K, 8M, 2G.
+bytes() {
+  [[ $1 =~ ^([0-9]+)([KMG]?)$ ]] || die "not a number of bytes: '$1' (4096, 64K, 8M, 2G)"
+  local number=$((10#${BASH_REMATCH[1]}))
+  case ${BASH_REMATCH[2]} in
+    K) number=$((number << 10)) ;;
+    M) number=$((number << 20)) ;;
+    G) number=$((number << 30)) ;;
+  esac
+  printf '%s\n' "$number"
+}
+
+# Paths of this lab; LAB_ID is short because it goes into file names under /run and /etc.
+use_lab() {
+  [[ ${LAB_DIR:-} == /* ]] || die 'LAB_DIR must be set to an absolute path'
+  [[ $LAB_DIR =~ ^[A-Za-z0-9/._-]+$ ]] || die "LAB_DIR may hold letters, digits, dots, dashes: '$LAB_DIR'"
+  LAB_DIR=$(readlink -m "$LAB_DIR")
+  LAB_ID=$(printf %s "$LAB_DIR" | sha256sum | cut -c1-8)
+  IMAGES=$LAB_DIR/images NAS=$LAB_DIR/nas MIRROR=$LAB_DIR/mirror HOST=$LAB_DIR/host RUN=$LAB_DIR/run SSH=$LAB_DIR/ssh
+}
+
+need_up() { [[ -e $REGISTRY/labs/$LAB_ID ]] || die "no lab at $LAB_DIR: run 'lab.sh up' first"; }
+
+# Runs a command under the one lock of all labs of this machine. The lock file goes with the last lab, so a lock on a file
+# that is no longer the one in the directory counts for nothing and is taken again.
+with_registry() {
+  local fd
+  while :; do
+    mkdir -p "$REGISTRY/labs"
+    { exec {fd}>"$REGISTRY/lock"; } 2>/dev/null || continue
+    flock -w 300 "$fd" || die 'another lab has held the registry for five minutes'
+    [[ $REGISTRY/lock -ef /proc/self/fd/$fd ]] && break
+    exec {fd}>&-
+  done
+  REGISTRY_FD=$fd
+  "$@"
+  exec {fd}>&-
+}
+
+# Waits until a command succeeds; the deadline is in seconds.
+wait_until() {
+  local deadline=$((SECONDS + $1)); shift
+  until "$@"; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.05
+  done
+}
+
+# A process by pid and start time: a pid alone may have been given to somebody else since.
+process_id() { local stat; stat=$(<"/proc/$1/stat") && stat=${stat##*) } && printf '%s:%s' "$1" "$(cut -d' ' -f20 <<<"$stat")"; }
+process_lives() { [[ -n $1 && $(process_id "${1%%:*}" 2>/dev/null) == "$1" ]]; }
+
+# The arguments of a process, a line each; nothing when it is gone.
+command_line() { { tr '\0' '\n' <"/proc/$1/cmdline"; } 2>/dev/null || :; }

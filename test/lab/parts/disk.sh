@@ -1,0 +1,135 @@
+# Writing to disks as a guest would, dirty bitmaps included: through QEMU's monitor on a running VM, with qemu-io on a stopped one.
+# Every write goes into the raw mirror too, and only after it is known to have gone through.
+
+#: write NAME TARGET PATTERN OFFSET LENGTH   PATTERN is 0x00..0xff; OFFSET and LENGTH as 4096, 64K, 8M
+#: zero NAME TARGET OFFSET LENGTH            a zero-write (write -z)
+#: discard NAME TARGET OFFSET LENGTH         aligned to 64K: less than a cluster is not discarded, and the mirror could not know
+verb_write()   { need_args 5 "$@"; apply_writes "$1" <<<"write $2 $3 $4 $5"; }
+verb_zero()    { need_args 4 "$@"; apply_writes "$1" <<<"zero $2 $3 $4"; }
+verb_discard() { need_args 4 "$@"; apply_writes "$1" <<<"discard $2 $3 $4"; }
+
+#: write-many NAME                           the same from stdin, a line each: write TARGET PATTERN OFFSET LENGTH, zero ..., discard ...
+verb_write_many() { need_args 1 "$@"; apply_writes "$1"; }
+
+need_args() { local count=$1; shift; (($# == count)) || die "$count arguments expected, $# given (see lab.sh help)"; }
+
+# Lines of stdin are turned into qemu-io commands per disk, run on the VM in the given order, verified, then run on the mirrors.
+apply_writes() {
+  local name=$1 work
+  need_vm "$name"
+  work=$(mktemp -d "$RUN/write.XXXXXX")
+  # shellcheck disable=SC2064
+  trap "rm -rf '$work'" EXIT
+  parse_writes "$name" "$work"
+  [[ -s $work/order ]] || die 'nothing to write'
+  if running "$name"; then write_running "$name" "$work"; else write_stopped "$name" "$work"; fi
+  local list target
+  for list in "$work"/*.mirror; do
+    target=$(basename "$list" .mirror)
+    run_qemu_io raw "$(mirror "$name" "$target")" "$list"
+  done
+}
+
+# Leaves order (TARGET<TAB>COMMAND), TARGET.image and TARGET.mirror in WORK.
+parse_writes() {
+  local name=$1 work=$2 verb target pattern offset length command image size format
+  while read -r verb target pattern offset length; do
+    [[ -n $verb ]] || continue
+    [[ $verb == write ]] || { length=$offset offset=$pattern pattern=''; }
+    disk_of "$name" "$target"
+    offset=$(bytes "$offset") length=$(bytes "$length")
+    ((length > 0 && offset + length <= size)) || die "outside of $name $target ($size bytes): $offset + $length"
+    ((offset % 512 == 0 && length % 512 == 0)) || die "not whole sectors: $offset + $length"
+    ((length <= 1 << 30)) || die "one write is at most 1G: $length"
+    case $verb in
+      write)
+        [[ $pattern =~ ^0x[0-9a-fA-F]{1,2}$ ]] || die "not a pattern (0x00..0xff): '$pattern'"
+        command="write -P $pattern $offset $length" ;;
+      zero) command="write -z $offset $length" ;;
+      discard)
+        ((offset % 65536 == 0 && length % 65536 == 0)) || die "a discard must be aligned to 64K: $offset + $length"
+        command="discard $offset $length" ;;
+      *) die "not write, zero or discard: '$verb'" ;;
+    esac
+    printf '%s\t%s\n' "$target" "$command" >>"$work/order"
+    printf '%s\n' "$command" >>"$work/$target.image"
+    printf '%s\n' "${command/#discard/write -z}" >>"$work/$target.mirror"
+  done
+}
+
+# qemu-io goes on after a failed command: only the count of full answers tells.
+run_qemu_io() {
+  local format=$1 file=$2 commands=$3 answer
+  answer=$(qemu-io -d unmap -f "$format" "$file" <"$commands" 2>&1) || die "qemu-io on $file: $answer"
+  [[ $(count_done <<<"$answer") == "$(wc -l <"$commands")" ]] || die "qemu-io on $file: $answer"
+}
+
+# "wrote N/N bytes at offset", "discard N/N bytes at offset"
+count_done() { grep -cE '(wrote|discard) ([0-9]+)/\2 bytes at offset' || :; }
+
+write_stopped() {
+  local name=$1 work=$2 list image size format
+  gone "$name" || die "$name is neither running nor gone"
+  for list in "$work"/*.image; do
+    disk_of "$name" "$(basename "$list" .image)"
+    run_qemu_io "$format" "$image" "$list"
+  done
+}
+
+# HMP qemu-io answers in QEMU's own log, not to virsh.
+write_running() {
+  local name=$1 work=$2 log="/var/log/libvirt/qemu/$1.log" expected target command
+  declare -A alias
+  while IFS=$'\t' read -r target command; do
+    [[ ${alias[$target]:-} ]] || alias[$target]=$(disk_alias "$name" "$target")
+    printf "qemu-monitor-command %s --hmp 'qemu-io -d /machine/peripheral/%s/virtio-backend \"%s\"'\n" "$name" "${alias[$target]}" "$command"
+  done <"$work/order" >"$work/hmp"
+  expected=$(wc -l <"$work/order")
+  stat -c '%i %s' "$log" >"$work/mark"
+  virsh_q <"$work/hmp" >"$work/hmp.out" 2>&1 || die "$name: $(<"$work/hmp.out")"
+  wait_until 30 log_has "$log" "$work/mark" "$expected" ||
+    die "$name: $(log_since "$log" "$work/mark" | count_done) of $expected writes went through; QEMU says: $(log_since "$log" "$work/mark" | tail -n 5) $(<"$work/hmp.out")"
+}
+
+# The log from where it stood before the writes; from the beginning when virtlogd has begun a new file.
+log_since() {
+  local inode size
+  read -r inode size <"$2"
+  if [[ $(stat -c %i "$1") == "$inode" ]]; then tail -c "+$((size + 1))" "$1"; else tail -c "+$((size + 1))" "$1.0"; cat "$1"; fi
+}
+log_has() { (($(log_since "$1" "$2" | count_done) >= $3)); }
+
+disk_alias() {
+  virsh_q dumpxml "$1" | awk -v RS='</disk>' -v target="dev='$2'" '
+    index($0, target) && match($0, /<alias name=.[^\x27"]*/) { print substr($0, RSTART + 13, RLENGTH - 13); found = 1 }
+    END { exit !found }' || die "VM $1 runs without a disk $2"
+}
+
+#: bitmap-remove NAME TARGET BITMAP          a lost bitmap; the VM must be stopped
+verb_bitmap_remove() {
+  need_args 3 "$@"; need_vm "$1"; check_name "$3"
+  local image size format
+  disk_of "$1" "$2"
+  gone "$1" || die "$1 runs"
+  qemu-img bitmap --remove -f "$format" "$image" "$3"
+}
+
+#: bitmaps NAME                              TARGET<TAB>BITMAP<TAB>STATE<TAB>DIRTY BYTES; stopped: flags as STATE, no count
+verb_bitmaps() {
+  need_vm "$1"
+  local target image format devices
+  if running "$1"; then
+    devices=$(virsh_q qemu-monitor-command "$1" '{"execute":"query-block"}')
+    while IFS=$'\t' read -r target image _; do
+      jq -r --arg qdev "/machine/peripheral/$(disk_alias "$1" "$target")/virtio-backend" --arg target "$target" '
+        .return[] | select(.qdev == $qdev) | .inserted["dirty-bitmaps"] // [] | .[] |
+        [$target, .name, ([(if .recording then "recording" else "stopped" end), (if .persistent then "persistent" else "transient" end),
+          (if .inconsistent then "inconsistent" else empty end)] | join(",")), .count] | @tsv' <<<"$devices"
+    done <"$RUN/$1.disks" | sort
+  else
+    while IFS=$'\t' read -r target image _ format; do
+      qemu-img info --output=json -f "$format" "$image" | jq -r --arg target "$target" '
+        .["format-specific"].data.bitmaps // [] | .[] | [$target, .name, (.flags | join(","))] | @tsv'
+    done <"$RUN/$1.disks" | sort
+  fi
+}

@@ -1,0 +1,74 @@
+# NAS directories, and what backup runs left behind.
+
+#: nas-small SIZE_MIB NAME         a NAS that runs full: a loop-mounted ext4 at nas/NAME; prints the path
+verb_nas_small() {
+  need_args 2 "$@"; need_up; check_name "$2"
+  [[ $1 =~ ^[0-9]+$ ]] || die "not a number of MiB: '$1'"
+  [[ ! -e $NAS/$2 ]] || die "there is a nas/$2 already"
+  truncate -s "${1}M" "$RUN/$2.ext4"
+  mkfs.ext4 -q -m 0 -O ^has_journal "$RUN/$2.ext4"
+  mkdir "$NAS/$2"
+  mount -o loop "$RUN/$2.ext4" "$NAS/$2"
+  rmdir "$NAS/$2/lost+found"
+  printf '%s\n' "$NAS/$2"
+}
+
+#: leaks [CHECKPOINT ...]          what runs left on the machine, a line each: KIND<TAB>WHAT; exits 1 when there is anything
+#:                                 CHECKPOINTs are those that may be there, on any VM of the lab
+verb_leaks() {
+  need_up
+  local found
+  found=$(leaked_mounts; leaked_processes; leaked_locks; leaked_jobs; leaked_checkpoints "$@"; leaked_files)
+  [[ -z $found ]] && return 0
+  printf '%s\n' "$found"
+  exit 1
+}
+
+leaked_mounts() {
+  local target
+  while read -r target; do
+    [[ $target == "$NAS"/* && $target != *csbackup* ]] || printf 'mount\t%s\n' "$target"
+  done < <(lab_mounts)
+}
+
+leaked_processes() {
+  local pid
+  for pid in $(script_pids); do printf 'process\t%s %s\n' "$pid" "$(command_line "$pid" | tr '\n' ' ')"; done
+}
+
+leaked_locks() {
+  local lock
+  for lock in "$HOST"/state/locks/* "$HOST"/state/jobs/*/lock; do
+    [[ ! -f $lock ]] || flock -n "$lock" true || printf 'lock\t%s\n' "$lock"
+  done
+}
+
+leaked_jobs() {
+  local vm job
+  for vm in $(lab_vms); do
+    gone "$vm" && continue
+    job=$(virsh_q domjobinfo "$vm" | sed -n 's/^Job type: *//p')
+    [[ $job =~ ^None ]] || printf 'job\t%s %s\n' "$vm" "$job"
+  done
+}
+
+leaked_checkpoints() {
+  local vm checkpoint
+  for vm in $(lab_vms); do
+    gone "$vm" && continue
+    while read -r checkpoint; do
+      [[ -z $checkpoint || " $* " == *" $checkpoint "* ]] || printf 'checkpoint\t%s %s\n' "$vm" "$checkpoint"
+    done < <(virsh_q checkpoint-list "$vm" --name)
+  done
+}
+
+# A directory of a backup that failed must not stay: one without any disk, or with files that only a run in progress has.
+leaked_files() {
+  local dir file
+  while read -r dir; do
+    compgen -G "$dir/*.qcow2" >/dev/null || printf 'partial\t%s\n' "$dir"
+    for file in backup.xml checkpoint.xml recreate-checkpoint.xml; do [[ ! -e $dir/$file ]] || printf 'partial\t%s\n' "$dir/$file"; done
+    find "$dir" -maxdepth 1 \( -name '*.partial' -o -name '*.tmp' -o -name '*.sock' \) -printf 'partial\t%p\n'
+  done < <(find "$NAS" -type d -regextype posix-extended -regex '.*/[0-9]{4}(\.[0-9]{2}){5}')
+  find "$HOST/scratch" "$HOST"/state/jobs \( -name 'secrets*' -o -path "$HOST/scratch/*" \) -printf 'file\t%p\n' 2>/dev/null || :
+}

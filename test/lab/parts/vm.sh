@@ -1,0 +1,144 @@
+# VMs without a guest OS: transient domains with virtio disks, as CloudStack's are. run/NAME.disks is the truth about a VM's disks:
+# target, image, size in bytes, format, tab-separated.
+
+#: vm-create NAME [--agent] DISK:SIZE[:OPTIONS] ...   images (qcow2 v3; OPTIONS go to qemu-img create -o, or `raw`) and their mirrors
+verb_vm_create() {
+  local name=$1 agent='' disk; shift
+  check_name "$name"; need_up
+  [[ ${1:-} == --agent ]] && { agent=yes; shift; }
+  (($# > 0)) || die 'vm-create NAME DISK:SIZE ...'
+  [[ ! -e $RUN/$name.disks ]] || die "this lab has a VM $name already"
+  ! virsh_q domstate "$name" >/dev/null 2>&1 || die "libvirt knows another VM $name"
+  for disk; do
+    [[ $disk =~ ^(vd[a-z]):([0-9]+[KMG]?)(:[a-z0-9_=,.]+)?$ ]] || die "not DISK:SIZE[:OPTIONS]: '$disk'"
+  done
+  for disk; do
+    IFS=: read -r target size options <<<"$disk"
+    make_disk "$name" "$target" "$size" "$options"
+  done
+  cat /proc/sys/kernel/random/uuid >"$RUN/$name.uuid"
+  [[ -z $agent ]] || touch "$RUN/$name.agent"
+}
+
+# Image names are bare uuids, as on CloudStack's primary storage.
+make_disk() {
+  local name=$1 target=$2 size options=${4:-} image format=qcow2
+  size=$(bytes "$3")
+  ((size > 0 && size % 512 == 0)) || die "a disk is a multiple of 512 bytes: $3"
+  image=$IMAGES/$(</proc/sys/kernel/random/uuid)
+  if [[ $options == raw ]]; then
+    format=raw
+    truncate -s "$size" "$image"
+  else
+    qemu-img create -q -f qcow2 -o "compat=1.1${options:+,$options}" "$image" "$size"
+  fi
+  truncate -s "$size" "$(mirror "$name" "$target")"
+  printf '%s\t%s\t%s\t%s\n' "$target" "$image" "$size" "$format" >>"$RUN/$name.disks"
+}
+
+lab_vms() { local file; for file in "$RUN"/*.disks; do [[ -e $file ]] && basename "$file" .disks; done; return 0; }
+need_vm() { check_name "$1"; need_up; [[ -e $RUN/$1.disks ]] || die "this lab has no VM $1"; }
+running() { [[ $(virsh_q domstate "$1" 2>/dev/null) =~ ^(running|paused)$ ]]; }
+gone() { ! virsh_q domstate "$1" >/dev/null 2>&1; }
+mirror() { printf '%s' "$MIRROR/$1.$2.raw"; }
+
+# disk_of NAME TARGET: sets image, size, format.
+disk_of() {
+  check_target "$2"
+  IFS=$'\t' read -r _ image size format < <(grep "^$2"$'\t' "$RUN/$1.disks") || die "VM $1 has no disk $2"
+}
+
+disk_xml() {
+  printf "<disk type='file' device='disk'><driver name='qemu' type='%s' discard='unmap'/><source file='%s'/><target dev='%s' bus='virtio'/></disk>\n" "$3" "$2" "$1"
+}
+
+vm_xml() {
+  local name=$1 target image format port
+  printf "<domain type='qemu'><name>%s</name><uuid>%s</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu>\n" "$name" "$(<"$RUN/$name.uuid")"
+  printf "<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features><devices>\n"
+  for port in {1..16}; do printf "<controller type='pci' index='%s' model='pcie-root-port'/>" "$port"; done
+  while IFS=$'\t' read -r target image _ format; do disk_xml "$target" "$image" "$format"; done <"$RUN/$name.disks"
+  [[ ! -e $RUN/$name.agent ]] || printf "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>\n"
+  printf "<memballoon model='none'/></devices></domain>\n"
+}
+
+#: vm-start NAME                   `virsh create`: a transient domain
+verb_vm_start() {
+  need_vm "$1"
+  vm_xml "$1" >"$RUN/$1.xml"
+  virsh_q create "$RUN/$1.xml" >/dev/null
+}
+
+#: vm-stop NAME                    `virsh destroy`, and wait until it is gone; with vm-start a clean restart
+verb_vm_stop() {
+  need_vm "$1"
+  virsh_q destroy "$1" >/dev/null
+  wait_until 20 gone "$1" || die "$1 does not go away"
+}
+
+#: vm-crash NAME                   kill -9 of its QEMU, and wait until libvirt has noticed
+verb_vm_crash() {
+  need_vm "$1"
+  kill_qemu "$1" || die "$1 does not run"
+  wait_until 20 gone "$1" || die "libvirt does not notice that $1 is dead"
+}
+
+# The one process of this VM: by its pidfile, and its command line must name it.
+kill_qemu() {
+  local pid
+  pid=$(cat "/run/libvirt/qemu/$1.pid" 2>/dev/null) || return 1
+  command_line "$pid" | grep -q "^guest=$1," || return 1
+  kill -KILL "$pid"
+}
+
+#: vm-pause NAME / vm-resume NAME  `virsh suspend`, `virsh resume`
+verb_vm_pause() { need_vm "$1"; virsh_q suspend "$1" >/dev/null; }
+verb_vm_resume() { need_vm "$1"; virsh_q resume "$1" >/dev/null; }
+
+#: vm-remove NAME                  stop it and delete its disks, mirrors, moments and QEMU's log
+verb_vm_remove() { need_vm "$1"; remove_vm "$1"; }
+
+remove_vm() {
+  local image
+  if ! gone "$1"; then
+    timeout 20 virsh -q -c "$URI" destroy "$1" >/dev/null || kill_qemu "$1" || :
+    wait_until 20 gone "$1" || die "$1 does not go away"
+  fi
+  while IFS=$'\t' read -r _ image _; do rm -f "$image"; done <"$RUN/$1.disks"
+  rm -f "$MIRROR/$1".vd?.raw "$MIRROR/$1".vd?@*.raw "/var/log/libvirt/qemu/$1.log"*
+  rm -f "$RUN/$1.disks" "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.xml"
+}
+
+#: vm-disks NAME                   TARGET<TAB>PATH<TAB>SIZE of each disk
+verb_vm_disks() { need_vm "$1"; cut -f1-3 "$RUN/$1.disks"; }
+
+#: disk-add NAME TARGET SIZE       a new disk, attached live when the VM runs
+verb_disk_add() {
+  need_vm "$1"; check_target "$2"
+  ! grep -q "^$2"$'\t' "$RUN/$1.disks" || die "VM $1 has a disk $2 already"
+  local image size format
+  make_disk "$1" "$2" "$3"
+  running "$1" || return 0
+  disk_of "$1" "$2"
+  disk_xml "$2" "$image" "$format" >"$RUN/$1.attach.xml"
+  virsh_q attach-device "$1" "$RUN/$1.attach.xml" --live >/dev/null
+  rm -f "$RUN/$1.attach.xml"
+}
+
+#: disk-resize NAME TARGET SIZE    live or stopped, smaller or larger; the mirror goes along
+verb_disk_resize() {
+  need_vm "$1"
+  local image size format to
+  disk_of "$1" "$2"
+  to=$(bytes "$3")
+  if running "$1"; then
+    virsh_q blockresize "$1" "$2" "${to}B" >/dev/null
+  else
+    qemu-img resize -q --shrink -f "$format" "$image" "$to"
+  fi
+  truncate -s "$to" "$(mirror "$1" "$2")"
+  local rest
+  rest=$(grep -v "^$2"$'\t' "$RUN/$1.disks" || :)
+  { [[ -z $rest ]] || printf '%s\n' "$rest"; printf '%s\t%s\t%s\t%s\n' "$2" "$image" "$to" "$format"; } | sort >"$RUN/$1.disks.new"
+  mv "$RUN/$1.disks.new" "$RUN/$1.disks"
+}
