@@ -1,0 +1,53 @@
+/** Arrows point one way: features and engine -> domain, database, hosts, platform; domain -> nothing. */
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', comment: 'A circle means that two files are one and hide it.', from: {}, to: { circular: true } },
+    {
+      name: 'domain-is-pure',
+      severity: 'error',
+      comment: 'Decisions about data must be testable by the million and explainable: no framework, no I/O, no other layer.',
+      from: { path: '^src/domain', pathNot: '\\.(spec|fuzz)\\.ts$' },
+      to: { pathNot: '^src/domain' },
+    },
+    {
+      name: 'platform-knows-no-feature',
+      severity: 'error',
+      comment: 'Config, logs and errors serve every feature and depend on none.',
+      from: { path: '^src/platform' },
+      to: { path: '^src/(?!platform|domain)' },
+    },
+    {
+      name: 'adapters-know-no-feature',
+      severity: 'error',
+      comment: 'Database and hosts are carried by features, never the other way round.',
+      from: { path: '^src/(database|hosts)/' },
+      to: { path: '^src/(?!database|hosts|domain|platform)' },
+    },
+    {
+      name: 'database-and-hosts-apart',
+      severity: 'error',
+      comment: 'What a host says reaches the books only through a decision.',
+      from: { path: '^src/database' },
+      to: { path: '^src/hosts' },
+    },
+    {
+      name: 'cli-speaks-http',
+      severity: 'error',
+      comment: 'The command line is a client of the API; it never opens the books of a running service.',
+      from: { path: '^src/cli/' },
+      to: { path: '^src/(database|engine|backups|chains|inventory|audit|runs)/' },
+    },
+    {
+      name: 'src-does-not-import-test',
+      severity: 'error',
+      comment: 'The product does not need its tests.',
+      from: { path: '^(src|migrations)', pathNot: '\\.(spec|fuzz)\\.ts$' },
+      to: { path: '^test' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+  },
+};

@@ -1,0 +1,57 @@
+// Child processes for the set-up scripts. Nothing here may need an installed package.
+import { spawn, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { accessSync, constants } from 'node:fs';
+
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+export const say = (text) => process.stdout.write(`${text}\n`);
+
+/** Ends the script with a message that says what to do; never with a stack trace. */
+export function giveUp(text) {
+  process.stderr.write(`\n${text}\n`);
+  process.exit(1);
+}
+
+// System programs of Debian (sshd, mariadbd, visudo) live where an ordinary PATH does not look.
+const path = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+export const env = { ...process.env, PATH: [...new Set(path)].join(delimiter) };
+
+/** Where a program is, or undefined. */
+export function which(program) {
+  for (const folder of path) {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return join(folder, program);
+    } catch {
+      // not in this folder
+    }
+  }
+  return undefined;
+}
+
+/** Runs a program in the project's folder, its output passed through; answers its exit code. */
+export function run(program, args, options = {}) {
+  const child = spawn(program, args, { cwd: root, stdio: 'inherit', env, ...options });
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal));
+  return new Promise((done) => {
+    child.on('error', (error) => {
+      process.stderr.write(`${program}: ${error.message}\n`);
+      done(127);
+    });
+    child.on('close', (code, signal) => done(code ?? (signal ? 130 : 1)));
+  });
+}
+
+/** Runs a program and keeps its output; answers `{ code, out, err }`. */
+export function capture(program, args, options = {}) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 256 * 1024 * 1024,
+    env,
+    ...options,
+  });
+  return { code: error ? 127 : (status ?? 1), out: stdout ?? '', err: stderr ?? '' };
+}
