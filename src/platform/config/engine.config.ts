@@ -1,0 +1,47 @@
+import { hostname } from 'node:os';
+import { IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { Setting } from './setting';
+
+/** How runs are claimed, kept and given up. */
+export class EngineConfig {
+  @Setting({
+    env: 'CHAINKEEPER_OWNER',
+    help: 'Name of this orchestrator in leases. Must differ between instances on one database.',
+  })
+  @IsString()
+  @MinLength(1)
+  @MaxLength(100)
+  owner = `${hostname()}-${process.pid}`;
+
+  @Setting({
+    env: 'CHAINKEEPER_LEASE_SECONDS',
+    as: 'integer',
+    help: 'Seconds a run stays ours without a sign of life; renewed every third of it. Shorter finds the runs of a dead orchestrator sooner.',
+  })
+  @IsInt()
+  @Min(3)
+  @Max(3600)
+  leaseSeconds = 30;
+
+  @Setting({ env: 'CHAINKEEPER_POLL_MS', as: 'integer', help: 'Milliseconds between looks for work in the database.' })
+  @IsInt()
+  @Min(20)
+  @Max(60_000)
+  pollMs = 500;
+
+  @Setting({ env: 'CHAINKEEPER_RUNS_AT_ONCE', as: 'integer', help: 'Runs that this orchestrator drives at the same time.' })
+  @IsInt()
+  @Min(1)
+  @Max(1000)
+  runsAtOnce = 8;
+
+  @Setting({
+    env: 'CHAINKEEPER_RUN_HOURS',
+    as: 'integer',
+    help: 'Hours after which a run that has not ended is aborted on its host.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(240)
+  runHours = 24;
+}
