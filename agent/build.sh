@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Assembles agent/nasbackup.sh from agent/src/*.sh; with --check only says whether it is up to date.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+assembled=$(mktemp)
+trap 'rm -f "$assembled"' EXIT
+for part in src/*.sh; do
+  cat "$part"
+  echo
+done >"$assembled"
+bash -O extglob -n "$assembled"
+if [[ ${1-} == --check ]]; then
+  cmp -s "$assembled" nasbackup.sh || { echo 'agent/nasbackup.sh is not what agent/build.sh makes of agent/src: run agent/build.sh' >&2; exit 1; }
+else
+  install -m 0755 "$assembled" nasbackup.sh
+fi

@@ -1,0 +1,77 @@
+# ---- running other programs -------------------------------------------------------------------
+#
+# Every external command goes through run: it has a deadline, TERM is answered while it runs, and
+# a child stuck in a dead mount is left behind instead of being waited for.
+
+WORK=          # private scratch directory of this call (made by work_open)
+RUN_PID= RUN_FD= RUN_OUT= RUN_ERR= RUN_CODE=
+RUN_MUST_FINISH= # set while a child runs that must not be killed half way (see backup_begin)
+
+now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
+
+# nap SECONDS: a pause that costs no process and that a signal ends.
+nap() {
+  local fd _
+  exec {fd}<> <(:)
+  read -r -t "$1" -u "$fd" _ || :
+  exec {fd}<&-
+}
+
+# run SECONDS COMMAND...: RUN_OUT and RUN_ERR hold what it said; returns its exit code, 124 past the deadline.
+run() {
+  run_start "${@:2}"
+  if ! run_wait "$1"; then
+    run_kill
+    RUN_ERR="no answer within $1 s: $2 ${3-}"
+    RUN_CODE=124
+  fi
+  return "$RUN_CODE"
+}
+
+# run_start COMMAND...: starts it in the background; its output waits in $WORK/out and $WORK/err.
+run_start() {
+  # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them.
+  exec {RUN_FD}< <(
+    set +eE
+    trap - ERR EXIT
+    exec 8>&- 9>&-
+    "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
+    echo $!
+    wait $!
+    echo $?
+  )
+  RUN_CODE= RUN_PID=
+  read -r -u "$RUN_FD" RUN_PID || :
+}
+
+# run_wait SECONDS: true when the child has ended (then RUN_CODE, RUN_OUT, RUN_ERR are set).
+run_wait() {
+  local code=
+  if ! read -r -t "$1" -u "$RUN_FD" code; then
+    # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
+    (($? > 128)) && return 1
+    code=143
+  fi
+  run_close
+  RUN_CODE=${code:-143}
+  IFS= read -r -d '' RUN_OUT <"$WORK/out" || :
+  IFS= read -r -d '' RUN_ERR <"$WORK/err" || :
+  RUN_OUT=${RUN_OUT%$'\n'} RUN_ERR=${RUN_ERR%$'\n'}
+}
+
+# run_kill: ends the child if it can be ended; one in uninterruptible sleep stays behind.
+run_kill() {
+  [[ $RUN_FD ]] || return 0
+  local pid=$RUN_PID _
+  kill -TERM "$pid" 2>/dev/null || :
+  if ! read -r -t 1 -u "$RUN_FD" _; then
+    kill -KILL "$pid" 2>/dev/null || :
+    read -r -t 1 -u "$RUN_FD" _ || :
+  fi
+  run_close
+}
+
+run_close() {
+  exec {RUN_FD}<&-
+  RUN_FD= RUN_PID=
+}

@@ -1,0 +1,135 @@
+# ---- options: the one place where what comes from outside is checked ----------------------------
+
+OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_PATH='' OPT_QUIESCE=''
+OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
+OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER=''
+OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP=''
+OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
+OPT_REST=()         # what follows "--"
+
+readonly VM_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,126}$'
+readonly BITMAP_PATTERN='^backup-[0-9]{1,12}$'
+readonly PATH_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]*(/[A-Za-z0-9_][A-Za-z0-9_.+@:-]*)*$'
+readonly SAFE_TEXT='^[^[:cntrl:]]*$'
+
+usage() {
+  cat <<'TEXT'
+Usage: nasbackup.sh -o OPERATION [options]
+
+Operations
+  backup    back up a virtual machine to a NAS     delete    remove a backup from the NAS
+  stats     size and use of the NAS                inspect   facts about a virtual machine, as JSON
+  start, status, abort                             detached jobs
+  retire    drop a bitmap that is no longer a parent
+
+Options
+  -v, --vm NAME                libvirt domain
+  -t, --type TYPE              nfs, cifs, ceph or dir (a directory of this host)
+  -s, --storage ADDRESS        address of the NAS export
+  -m, --mount OPTIONS          mount options (may be empty)
+  -p, --path PATH              directory of the backup on the NAS, <instance>/<time>
+  -q, --quiesce true|false     freeze the guest's filesystems for the moment of the checkpoint
+  -d, --diskpaths CSV          disks of a stopped machine; empty for a running one
+  -M, --mode MODE              full, incremental or legacy-full (the default)
+      --bitmap-new NAME        checkpoint to create, backup-<seconds>
+      --bitmap-parent NAME     checkpoint to start from
+      --parent-paths CSV       parent files on the NAS, one for each disk
+      --parent-path PATH       parent file of the first disk; the others lie beside it
+      --disks JSON             [{"target","mode","parentFile","path","format"}], one for each disk
+      --dialect seed|final     what to print (final)
+      --facts                  print a line FACTS={json}
+      --on-lost-bitmap full    what to do when a bitmap is lost
+      --transfer push          how the data travels
+      --fence N                epoch of the caller's lease
+      --job ID  --from OFFSET  --bitmap NAME
+  -h, --help
+TEXT
+}
+
+bad_option() { die "$1" bad-option; }
+
+parse_options() {
+  local option
+  while (($#)); do
+    option=$1
+    case $option in
+      -h | --help) usage && DONE=yes && exit 0 ;;
+      --) shift && OPT_REST=("$@") && break ;;
+      --facts) OPT_FACTS=yes && shift && continue ;;
+      -*) ;;
+      *)
+        [[ ! $OPT_OPERATION ]] || invalid_option "$option"
+        OPT_OPERATION=$option && shift && continue
+        ;;
+    esac
+    case $option in
+      -o | --operation) option=OPT_OPERATION ;;
+      -v | --vm) option=OPT_VM ;;
+      -t | --type) option=OPT_TYPE ;;
+      -s | --storage) option=OPT_STORAGE ;;
+      -m | --mount) option=OPT_MOUNT_OPTIONS ;;
+      -p | --path) option=OPT_PATH ;;
+      -q | --quiesce) option=OPT_QUIESCE ;;
+      -d | --diskpaths) option=OPT_DISK_PATHS ;;
+      -M | --mode) option=OPT_MODE ;;
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap)
+        option=${option#--} option=OPT_${option^^} option=${option//-/_}
+        ;;
+      *) invalid_option "$option" ;;
+    esac
+    (($# > 1)) || bad_option "Option $1 needs a value"
+    printf -v "$option" %s "$2"
+    shift 2
+  done
+  check_options
+}
+
+# CloudStack reads this text from stdout.
+invalid_option() {
+  DONE=yes
+  printf 'Invalid option: %s\n' "$1"
+  printf 'Invalid option: %s\n' "$1" >&2
+  usage
+  exit "$EXIT_FAILED"
+}
+
+check_options() {
+  local disk
+  must_match OPT_VM "$VM_PATTERN" 'name of the virtual machine'
+  must_match OPT_BITMAP_NEW "$BITMAP_PATTERN" 'name of the new bitmap'
+  must_match OPT_BITMAP_PARENT "$BITMAP_PATTERN" "name of the parent's bitmap"
+  must_match OPT_BITMAP "$BITMAP_PATTERN" 'name of the bitmap'
+  must_match OPT_FENCE '^[0-9]{1,15}$' 'fence'
+  must_match OPT_TYPE '^(nfs|cifs|ceph|dir)$' 'type of the storage'
+  must_match OPT_STORAGE '^[^-[:cntrl:]][^[:cntrl:]]*$' 'address of the storage'
+  must_match OPT_MOUNT_OPTIONS "$SAFE_TEXT" 'mount options' secret
+  must_match OPT_QUIESCE '^(true|false)$' 'value of --quiesce'
+  must_match OPT_DIALECT '^(seed|final)$' dialect
+  must_match OPT_ON_LOST_BITMAP '^full$' 'way to handle a lost bitmap'
+  must_match OPT_TRANSFER '^push$' transfer
+  must_match OPT_PATH "$PATH_PATTERN" 'path of the backup'
+  must_match OPT_PARENT_PATH "$PATH_PATTERN" 'path of the parent file'
+  split_list "$OPT_PARENT_PATHS"
+  for disk in "${LIST[@]}"; do
+    [[ $disk =~ $PATH_PATTERN ]] || bad_option "Not a valid path of a parent file: $disk"
+  done
+  split_list "$OPT_DISK_PATHS"
+  for disk in "${LIST[@]}"; do
+    [[ $disk =~ ^(/|rbd:)[^[:cntrl:]]+$ && /$disk/ != */../* ]] || bad_option "Not a valid path of a disk: ${disk%%:*}"
+  done
+}
+
+# must_match VARIABLE PATTERN WHAT [secret]: an empty value passes: what an operation needs, it asks for itself.
+must_match() {
+  [[ ! ${!1} || ${!1} =~ $2 ]] && return
+  if [[ ${4-} ]]; then bad_option "Not a valid $3"; else bad_option "Not a valid $3: ${!1}"; fi
+}
+
+# need VARIABLE OPTION: for what an operation cannot do without.
+need() { [[ ${!1} ]] || bad_option "Operation $OPT_OPERATION needs $2"; }
+
+# split_list CSV: LIST is its items; none for an empty text.
+split_list() {
+  LIST=()
+  [[ ! $1 ]] || IFS=, read -r -a LIST <<<"$1"
+}

@@ -1,0 +1,78 @@
+# ---- libvirt and QEMU ---------------------------------------------------------------------------
+
+readonly VIRSH=(virsh -q -c qemu:///system)
+VIRSH_SECONDS=60 # libvirt may probe every QEMU again after a restart before it answers the first question
+
+# virsh_q ARGUMENT...: RUN_OUT, RUN_ERR and the code as run (nothing is printed).
+virsh_q() { run "$VIRSH_SECONDS" "${VIRSH[@]}" "$@"; }
+
+# qmp JSON: asks QEMU; the answer is in the array QMP under "return". QEMU's errors come with exit code 0.
+qmp() {
+  virsh_q qemu-monitor-command "$OPT_VM" --pretty "$1" || return
+  json_read QMP "$RUN_OUT" || { RUN_ERR='QEMU answered something that is not JSON' && return 1; }
+  if json_get QMP error.desc; then
+    RUN_ERR=$REPLY
+    return 1
+  fi
+}
+declare -A QMP=()
+
+HOST_LIBVIRT='' HOST_QEMU=''
+look_at_host() {
+  local line
+  virsh_q version --daemon || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  while IFS= read -r line; do
+    case $line in
+      'Running hypervisor: QEMU '*) HOST_QEMU=${line##* } ;;
+      'Running against daemon: '*) HOST_LIBVIRT=${line##* } ;;
+    esac
+  done <<<"$RUN_OUT"
+}
+
+check_versions() {
+  version_at_least "$HOST_LIBVIRT" "$MIN_LIBVIRT" || die "libvirt ${HOST_LIBVIRT:-unknown} is too old: $MIN_LIBVIRT or newer is needed" version-too-old
+  version_at_least "$HOST_QEMU" "$MIN_QEMU" || die "QEMU ${HOST_QEMU:-unknown} is too old: $MIN_QEMU or newer is needed" version-too-old
+}
+
+version_at_least() {
+  local i
+  local -a have want
+  IFS=. read -r -a have <<<"$1"
+  IFS=. read -r -a want <<<"$2"
+  [[ $1 =~ ^[0-9]+(\.[0-9]+)*$ ]] || return 1
+  for i in 0 1 2; do
+    ((10#${have[i]:-0} > 10#${want[i]:-0})) && return 0
+    ((10#${have[i]:-0} < 10#${want[i]:-0})) && return 1
+  done
+  return 0
+}
+
+# look_at_state: VM_STATE (running, paused, "shut off", absent, or another word of libvirt) and VM_REASON.
+VM_STATE='' VM_REASON='' VM_UUID='' VM_PERSISTENT=''
+look_at_state() {
+  VM_STATE=absent VM_REASON=''
+  if ! virsh_q domstate "$OPT_VM" --reason; then
+    [[ $RUN_ERR == *"failed to get domain"* || $RUN_ERR == *"Domain not found"* ]] && return
+    die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  fi
+  VM_STATE=${RUN_OUT%% (*}
+  [[ $RUN_OUT != *\(*\)* ]] || { VM_REASON=${RUN_OUT#*\(} && VM_REASON=${VM_REASON%\)*}; }
+}
+
+# vm_is_live: a QEMU process holds the disks. A paused machine is not a stopped one.
+vm_is_live() { [[ $VM_STATE != @(absent|shut off) ]]; }
+
+# job_active: some job works on the machine right now, whoever started it; JOB_OPERATION says which.
+JOB_OPERATION=''
+job_active() {
+  virsh_q domjobinfo "$OPT_VM" || die "Cannot ask for jobs of $OPT_VM: $RUN_ERR" "$(gone_or libvirt-unreachable)"
+  JOB_OPERATION=''
+  local line
+  while IFS= read -r line; do
+    [[ $line != Operation:* ]] || { line=${line#Operation:} && JOB_OPERATION=${line//[[:space:]]/}; }
+  done <<<"$RUN_OUT"
+  [[ $RUN_OUT != *'Job type:'*None* ]]
+}
+
+# gone_or CODE: prints guest-gone when libvirt no longer knows the machine, else CODE.
+gone_or() { [[ $RUN_ERR == *'Domain not found'* || $RUN_ERR == *'failed to get domain'* || $RUN_ERR == *'domain is not running'* ]] && echo guest-gone || echo "$1"; }

@@ -1,0 +1,16 @@
+# ---- dispatch -------------------------------------------------------------------------------------
+
+main() {
+  arm_traps
+  timing_start total
+  parse_options "$@"
+  read_host_conf
+  OPT_DIALECT=${OPT_DIALECT:-$DEFAULT_DIALECT}
+  case $OPT_OPERATION in
+    backup | delete | stats | inspect | start | status | abort | retire) "operation_$OPT_OPERATION" ;;
+    '') usage && DONE=yes && exit "$EXIT_FAILED" ;;
+    *) bad_option "Unknown operation: $OPT_OPERATION" ;;
+  esac
+}
+
+main "$@"
