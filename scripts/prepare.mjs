@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run } from './lib/run.mjs';
 
-const tsc = join(root, 'node_modules/typescript/bin/tsc');
-if (existsSync(tsc) && existsSync(join(root, 'src/cli.ts'))) {
-  process.exitCode = await run(process.execPath, [tsc, '-p', 'tsconfig.build.json']);
+const nest = join(root, 'node_modules/.bin/nest');
+if (existsSync(nest) && existsSync(join(root, 'src/cli.ts'))) {
+  process.exitCode = await run(nest, ['build']);
 }

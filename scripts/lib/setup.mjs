@@ -45,11 +45,11 @@ function newest(path) {
 }
 
 async function ensureBuild() {
-  const sources = ['src', 'migrations', 'test/lab', 'test/story', 'tsconfig.json', 'tsconfig.build.json', 'package.json'];
+  const sources = ['src', 'migrations', 'test/lab', 'test/story', 'tsconfig.json', 'tsconfig.build.json', 'nest-cli.json', 'package.json'];
   const latest = Math.max(...sources.map((name) => join(root, name)).filter(existsSync).map(newest));
   if (existsSync(built) && statSync(built).mtimeMs > latest) return;
   say('Building (some seconds)');
-  const code = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json']);
+  const code = await run(join(root, 'node_modules/.bin/nest'), ['build']);
   if (code !== 0) giveUp(`The build failed (exit ${code}); the compiler's words are above.`);
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(built, new Date().toISOString());

@@ -1,0 +1,170 @@
+import { Transform } from 'class-transformer';
+import { IsBoolean, IsIn, IsOptional, IsString, MaxLength, MinLength } from 'class-validator';
+import { PageQuery } from '../../platform/page';
+
+/** A backup to take now. */
+export class CreateBackupDto {
+  /** VM (id or name). */
+  @IsString()
+  @MinLength(1)
+  @MaxLength(255)
+  vm!: string;
+
+  /** `auto`: incremental where it is true, else full; `full`: a full in any case. */
+  @IsOptional()
+  @IsIn(['auto', 'full'])
+  mode?: 'auto' | 'full';
+
+  /** Freeze the guest's file systems for the moment of the checkpoint; needs the guest agent. */
+  @IsOptional()
+  @IsBoolean()
+  quiesce?: boolean;
+}
+
+/** Whether to do it or only to say what would be done. */
+export class DryRunQuery {
+  /** `true`: answer the plan and change nothing. */
+  @IsOptional()
+  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : (value as unknown)))
+  @IsBoolean()
+  dryRun?: boolean;
+}
+
+/** Which backups to list. */
+export class BackupsQuery extends PageQuery {
+  /** VM (id or name). */
+  @IsOptional()
+  @IsString()
+  @MaxLength(255)
+  vm?: string;
+}
+
+/** The plan of a backup: what a run would do now, and why. Nothing is promised: the host may change. */
+export class PlanDto {
+  /** `full`, `incremental` or `legacy-full`. */
+  kind!: string;
+  /** Why, as a code of the closed list. */
+  reason!: string;
+  /** Why, for people. */
+  sentence!: string;
+  /** Bitmap that would be created. */
+  bitmapNew!: string | null;
+  /** Directory on the NAS, relative. */
+  path!: string;
+  /** Chain (uuid) that it would belong to; null for legacy-full. */
+  chainId!: string | null;
+  /** Its place in the chain, 0 for a full. */
+  position!: number | null;
+  /** Parent (uuid); null for a full. */
+  parentId!: string | null;
+  /** What would be done per disk. */
+  disks!: PlanDiskDto[];
+}
+
+/** One disk of a plan. */
+export class PlanDiskDto {
+  /** libvirt's target name. */
+  target!: string;
+  /** `full` or `incremental`. */
+  mode!: string;
+  /** Parent's file, relative to the mount; null for a full. */
+  parentFile!: string | null;
+}
+
+/** One disk of a backup, as it was measured. */
+export class BackupDiskDto {
+  /** libvirt's target name. */
+  target!: string;
+  /** Path of the image on the host. */
+  path!: string | null;
+  /** File in the backup's directory. */
+  file!: string | null;
+  /** Backing file as stored in the file. */
+  backing!: string | null;
+  /** `full`, `incremental`, `rescued` or `converted`. */
+  method!: string | null;
+  /** Virtual size in bytes. */
+  virtualSize!: number | null;
+  /** Size of the file in bytes. */
+  fileSize!: number | null;
+  /** Bytes of data that the file itself holds. */
+  ownData!: number | null;
+  /** Bytes of zeroes that the file itself holds. */
+  ownZero!: number | null;
+  /** Bytes that the parent's bitmap called dirty just before. */
+  dirtyBefore!: number | null;
+  /** Result of qemu-img check. */
+  check!: string | null;
+}
+
+/** A backup: one restore point. */
+export class BackupDto {
+  /** Identifier (uuid). */
+  id!: string;
+  /** VM (uuid). */
+  vmId!: string;
+  /** libvirt's name of the VM. */
+  vm!: string;
+  /** CloudStack's status word: BackingUp, BackedUp, Failed, Error, Hidden, ... */
+  status!: string;
+  /** `FULL` or `INCREMENTAL`. */
+  type!: string;
+  /** Directory on the NAS, relative. */
+  externalId!: string | null;
+  /** When it was finished, RFC 3339 UTC. */
+  date!: string | null;
+  /** Bytes of its directory on the NAS. */
+  size!: number | null;
+  /** Sum of the disks' virtual sizes in bytes. */
+  protectedSize!: number | null;
+  /** Why it was full or incremental, as a code of the closed list; null: not recorded by us. */
+  reason!: string | null;
+  /** What supports it: `proven`, `accounted`, `unproven` or `broken`. */
+  assurance!: string | null;
+  /** Whether every file up to the full is there and fits, by the books. */
+  restorable!: boolean;
+  /** CloudStack's chain keys as found in `backup_details`. */
+  chain!: ChainKeysDto;
+  /** What the reader of the details found odd: duplicates, missing or unknown keys. */
+  findings!: string[];
+}
+
+/** The chain keys of a backup. */
+export class ChainKeysDto {
+  /** `nas.chain_id`. */
+  chainId!: string | null;
+  /** `nas.chain_position`. */
+  position!: number | null;
+  /** `nas.parent_backup_id`. */
+  parentId!: string | null;
+  /** `nas.bitmap_name`. */
+  bitmap!: string | null;
+  /** `nas.type`. */
+  type!: string | null;
+  /** `nas.bitmap_recreated`: the bitmap that had to be made good before this backup. */
+  bitmapRecreated!: string | null;
+  /** `ck.recreate_method`: `redefined`, `rescued` or `unknown`. */
+  recreateMethod!: string | null;
+}
+
+/** A backup with its evidence. */
+export class BackupWithEvidenceDto extends BackupDto {
+  /** Run (uuid) that took it; null: not taken by us. */
+  runId!: string | null;
+  /** Its disks as measured. */
+  disks!: BackupDiskDto[];
+  /** What the host said, verbatim (FACTS version 1); null: it said none. */
+  facts!: Record<string, unknown> | null;
+}
+
+/** Why a backup was what it was, and how we know. */
+export class ExplanationDto {
+  /** Backup (uuid). */
+  backupId!: string;
+  /** Why full or incremental. */
+  why!: string[];
+  /** Why this size, as far as known. */
+  size!: string[];
+  /** How we know. */
+  evidence!: string[];
+}

@@ -1,0 +1,62 @@
+import { IsIn, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+
+/** A NAS export to add. */
+export class CreateRepositoryDto {
+  /** Name, unique among repositories. */
+  @IsString()
+  @MinLength(1)
+  @MaxLength(255)
+  name!: string;
+
+  /** How a host mounts it: `nfs`, `cifs`, `ceph`, or `dir` for a directory that is there already. */
+  @IsIn(['nfs', 'cifs', 'ceph', 'dir'])
+  type!: 'nfs' | 'cifs' | 'ceph' | 'dir';
+
+  /** Address as mount understands it, for example `nas.example:/export`; for `dir` an absolute path. */
+  @IsString()
+  @Matches(/^[^\s\0-][^\s\0]*$/, { message: 'address must be without blanks and not begin with a dash' })
+  @MaxLength(1024)
+  address!: string;
+
+  /** Mount options. They are never shown again: they may hold credentials. */
+  @IsOptional()
+  @IsString()
+  @Matches(/^[^\s\0]*$/, { message: 'mountOptions must be a comma list without blanks' })
+  @MaxLength(1024)
+  mountOptions?: string;
+}
+
+/** A change to a repository. Type and address stay: backups lie there. */
+export class UpdateRepositoryDto {
+  /** New name. */
+  @IsOptional()
+  @IsString()
+  @MinLength(1)
+  @MaxLength(255)
+  name?: string;
+
+  /** New mount options. */
+  @IsOptional()
+  @IsString()
+  @Matches(/^[^\s\0]*$/, { message: 'mountOptions must be a comma list without blanks' })
+  @MaxLength(1024)
+  mountOptions?: string;
+}
+
+/** A repository as the books know it. */
+export class RepositoryDto {
+  /** Identifier (uuid). */
+  id!: string;
+  /** Name. */
+  name!: string;
+  /** `nfs`, `cifs`, `ceph` or `dir`. */
+  type!: string;
+  /** Address as mount understands it. */
+  address!: string;
+  /** Names of the mount options; values are never shown. */
+  mountOptions!: string[];
+  /** Bytes used when last looked; null: never looked. */
+  usedBytes!: number | null;
+  /** Bytes in all when last looked. */
+  capacityBytes!: number | null;
+}

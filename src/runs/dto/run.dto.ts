@@ -1,0 +1,65 @@
+import { IsOptional, IsString, MaxLength } from 'class-validator';
+import { PageQuery } from '../../platform/page';
+
+/** Which runs to list. */
+export class RunsQuery extends PageQuery {
+  /** VM (id or name). */
+  @IsOptional()
+  @IsString()
+  @MaxLength(255)
+  vm?: string;
+}
+
+/** How far a run is. */
+export class ProgressDto {
+  /** Bytes done. */
+  done!: number;
+  /** Bytes in all; null: not known yet. */
+  total!: number | null;
+  /** What the host script is at, for people. */
+  step!: string | null;
+}
+
+/** A run: one attempt to take a backup. */
+export class RunDto {
+  /** Identifier (uuid). */
+  id!: string;
+  /** VM (uuid). */
+  vmId!: string;
+  /** libvirt's name of the VM. */
+  vm!: string;
+  /** `queued`, `running`, `unknown`, `succeeded`, `failed`, `cancelled` or `skipped`. */
+  state!: string;
+  /** Who asked: `rest`, `cli` or `schedule`. */
+  trigger!: string;
+  /** `full` or `incremental` as planned; null: not decided yet. */
+  plannedKind!: string | null;
+  /** Why, as a code of the closed list, once known. */
+  reason!: string | null;
+  /** Backup (uuid) that it made; null: none. */
+  backupId!: string | null;
+  /** How far it is. */
+  progress!: ProgressDto | null;
+  /** Stable code of the error. */
+  errorCode!: string | null;
+  /** What went wrong, where and why. */
+  errorMessage!: string | null;
+  /** What did not stop the run, but should be looked at. */
+  warnings!: string[];
+  /** Exit code of the host script; null: not known. */
+  exitCode!: number | null;
+  /** RFC 3339 UTC. */
+  created!: string;
+  /** RFC 3339 UTC. */
+  started!: string | null;
+  /** RFC 3339 UTC. */
+  ended!: string | null;
+}
+
+/** What the host script printed in a run. */
+export class RunLogDto {
+  /** Its standard output. */
+  stdout!: string;
+  /** Its standard error. */
+  stderr!: string;
+}
