@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { BackupDto, ExplanationDto, PlanDto } from '../backups/dto/backup.dto';
+import type { RunDto } from '../runs/dto/run.dto';
+import type { Client } from './client';
+import { EXIT } from './exit-code';
+import { bytes, progressBar, show, table } from './output';
+import { action, client, command, type CommonOptions } from './program';
+
+const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'skipped']);
+
+/** Waits for a run to end, with a progress bar on a terminal. */
+async function follow(service: Client, location: string, quiet: boolean): Promise<RunDto> {
+  const draw = !quiet && process.stderr.isTTY;
+  for (let pause = 100; ; pause = Math.min(pause * 1.5, 2000)) {
+    const run = await service.get<RunDto>(location);
+    if (draw) {
+      const text = run.progress ? progressBar(run.progress.done, run.progress.total) : run.state;
+      process.stderr.write(`\r\x1b[K${text}`);
+    }
+    if (ENDED.has(run.state)) {
+      if (draw) process.stderr.write('\r\x1b[K');
+      return run;
+    }
+    await sleep(pause);
+  }
+}
+
+function runText(run: RunDto): string {
+  const lines = [`run ${run.id}: ${run.state}${run.reason ? `, ${run.plannedKind ?? ''} because ${run.reason}` : ''}`];
+  if (run.backupId) lines.push(`backup ${run.backupId}; "chainkeeper explain ${run.backupId}" says why it was what it was`);
+  if (run.errorMessage) lines.push(`error: ${run.errorMessage} (${run.errorCode ?? 'unknown'})`);
+  return [...lines, ...run.warnings.map((warning) => `warning: ${warning}`)].join('\n');
+}
+
+const exitOf = (run: RunDto): number =>
+  run.state !== 'succeeded' ? EXIT.failed : run.warnings.length > 0 ? EXIT.warnings : EXIT.done;
+
+/** `chainkeeper backup VM`. */
+export const backupCommand = (): Command =>
+  command('backup', 'take a backup of a VM now')
+    .argument('<vm>', 'id or name')
+    .option('--full', 'a full in any case')
+    .option('--quiesce', 'freeze the guest’s file systems for the moment of the checkpoint')
+    .option('--wait', 'wait until it is done; the exit code says how it ended')
+    .option('--dry-run', 'only say what would be done, and why')
+    .option('--idempotency-key <key>', 'the same key again answers with the same run (default: a new one)')
+    .action(
+      action(
+        async (
+          vm: string,
+          options: CommonOptions & { full?: boolean; quiesce?: boolean; wait?: boolean; dryRun?: boolean; idempotencyKey?: string },
+        ) => {
+          const service = client();
+          const body = { vm, mode: options.full ? 'full' : 'auto', ...(options.quiesce ? { quiesce: true } : {}) };
+          if (options.dryRun) {
+            const { body: plan } = await service.send<PlanDto>('POST', '/backups?dryRun=true', body);
+            show(options.json, plan, () => `${plan.kind} because ${plan.reason}: ${plan.sentence}`);
+            return EXIT.done;
+          }
+          const { body: queued } = await service.send<RunDto>('POST', '/backups', body, {
+            'idempotency-key': options.idempotencyKey ?? randomUUID(),
+            'x-chainkeeper-trigger': 'cli',
+          });
+          if (!options.wait) {
+            show(options.json, queued, () => `run ${queued.id} is ${queued.state}`);
+            return EXIT.done;
+          }
+          const run = await follow(service, `/runs/${queued.id}`, options.json ?? false);
+          show(options.json, run, () => runText(run));
+          return exitOf(run);
+        },
+      ),
+    );
+
+/** `chainkeeper backups`. */
+export const backupsCommand = (): Command =>
+  command('backups', 'list backups, newest first')
+    .option('--vm <vm>', 'only of this VM (id or name)')
+    .action(
+      action(async (options: CommonOptions & { vm?: string }) => {
+        const items = await client().all<BackupDto>(`/backups${options.vm ? `?vm=${encodeURIComponent(options.vm)}` : ''}`);
+        show(options.json, items, () =>
+          table(items, [
+            { title: 'DATE', of: (row) => row.date },
+            { title: 'VM', of: (row) => row.vm },
+            { title: 'TYPE', of: (row) => row.type },
+            { title: 'STATUS', of: (row) => row.status },
+            { title: 'REASON', of: (row) => row.reason },
+            { title: 'SIZE', of: (row) => bytes(row.size), right: true },
+            { title: 'RESTORABLE', of: (row) => row.restorable },
+            { title: 'ASSURANCE', of: (row) => row.assurance },
+            { title: 'ID', of: (row) => row.id },
+          ]),
+        );
+      }),
+    );
+
+const section = (title: string, lines: readonly string[]): string => [title, ...lines.map((line) => `  ${line}`)].join('\n');
+
+/** `chainkeeper explain BACKUP`. */
+export const explainCommand = (): Command =>
+  command('explain', 'say why a backup was full or incremental, why this large, and how we know')
+    .argument('<backup>', 'id')
+    .action(
+      action(async (id: string, options: CommonOptions) => {
+        const explanation = await client().get<ExplanationDto>(`/backups/${encodeURIComponent(id)}/explain`);
+        show(options.json, explanation, () =>
+          [
+            section('Why it was what it was', explanation.why),
+            section('Why this size, as far as known', explanation.size),
+            section('How we know', explanation.evidence),
+          ].join('\n'),
+        );
+      }),
+    );

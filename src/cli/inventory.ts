@@ -1,0 +1,255 @@
+import type { Command } from 'commander';
+import type { HostDto } from '../inventory/dto/host.dto';
+import type { OfferingDto } from '../inventory/dto/offering.dto';
+import type { RepositoryDto } from '../inventory/dto/repository.dto';
+import type { VmDto } from '../inventory/dto/vm.dto';
+import { type Column, show, table } from './output';
+import { action, client, command, type CommonOptions } from './program';
+
+interface Resource<T> {
+  readonly name: string;
+  readonly path: string;
+  readonly what: string;
+  readonly columns: readonly Column<T>[];
+}
+
+const at = (path: string, idOrName: string): string => `${path}/${encodeURIComponent(idOrName)}`;
+
+const fieldsOf = (item: object): { name: string; value: string }[] =>
+  Object.entries(item).map(([name, value]) => ({
+    name,
+    value: value === null ? '-' : typeof value === 'object' ? JSON.stringify(value) : String(value),
+  }));
+
+const details = (item: object): string =>
+  table(fieldsOf(item), [
+    { title: 'FIELD', of: ({ name }) => name },
+    { title: 'VALUE', of: ({ value }) => value },
+  ]);
+
+/** `list`, `show` and `remove`, the same for every resource. */
+function resourceCommand<T extends object>({ name, path, what, columns }: Resource<T>): Command {
+  const parent = command(name, `${what}: add, list, show, remove`);
+  parent.addCommand(
+    command('list', `list all ${what}`).action(
+      action(async (options: CommonOptions) => {
+        const items = await client().all<T>(path);
+        show(options.json, items, () => table(items, columns));
+      }),
+    ),
+  );
+  parent.addCommand(
+    command('show', `show one by id or name`)
+      .argument('<id>', 'id or name')
+      .action(
+        action(async (id: string, options: CommonOptions) => {
+          const item = await client().get<T>(at(path, id));
+          show(options.json, item, () => details(item));
+        }),
+      ),
+  );
+  parent.addCommand(
+    command('remove', 'remove one by id or name; refused while something depends on it')
+      .argument('<id>', 'id or name')
+      .action(
+        action(async (id: string, options: CommonOptions) => {
+          await client().send('DELETE', at(path, id));
+          show(options.json, { removed: id }, () => `removed ${id}`);
+        }),
+      ),
+  );
+  return parent;
+}
+
+async function create<T extends object>(path: string, body: object, options: CommonOptions): Promise<void> {
+  const { body: item } = await client().send<T>('POST', path, body);
+  show(options.json, item, () => details(item));
+}
+
+const number = (text: string): number => (/^\d+$/.test(text) ? Number(text) : NaN);
+
+/** `chainkeeper host`. */
+export function hostCommand(): Command {
+  const host = resourceCommand<HostDto>({
+    name: 'host',
+    path: '/hosts',
+    what: 'hosts',
+    columns: [
+      { title: 'NAME', of: (row) => row.name },
+      { title: 'ADDRESS', of: (row) => `${row.address}:${row.port}` },
+      { title: 'USER', of: (row) => row.user },
+      { title: 'DIALECT', of: (row) => row.dialect },
+      { title: 'SCRIPT', of: (row) => row.scriptVersion },
+      { title: 'STATE', of: (row) => row.resourceState },
+      { title: 'ID', of: (row) => row.id },
+    ],
+  });
+  host.addCommand(
+    command('add', 'add a host')
+      .argument('<name>')
+      .option('--address <address>', 'address to connect to (default: the name)')
+      .option('--port <port>', 'SSH port', number)
+      .option('--user <user>', 'unprivileged SSH user')
+      .option('--private-key-file <file>', 'private key on the orchestrator')
+      .option('--fingerprint <sha256>', 'pin this host key (SHA256:...)')
+      .option('--script-path <path>', 'path of the host script')
+      .option('--dialect <dialect>', 'seed or final')
+      .action(
+        action(async (name: string, { json, ...options }: CommonOptions & Record<string, unknown>) =>
+          create<HostDto>('/hosts', { name, ...options }, { json: json ?? false }),
+        ),
+      ),
+  );
+  host.addCommand(
+    command('install', 'put the host script on a host, or say what would be done')
+      .argument('<host>', 'id or name')
+      .option('--as <user>', 'SSH user with the right to install (default: the host’s user)')
+      .option('--dry-run', 'change nothing')
+      .action(
+        action(async (id: string, options: CommonOptions & { as?: string; dryRun?: boolean }) => {
+          const { body } = await client().send<{ sudoersLine: string } & object>(
+            'POST',
+            `${at('/hosts', id)}/install?dryRun=${options.dryRun ? 'true' : 'false'}`,
+            options.as === undefined ? {} : { as: options.as },
+          );
+          show(options.json, body, () => details(body));
+        }),
+      ),
+  );
+  return host;
+}
+
+/** `chainkeeper repo`. */
+export function repositoryCommand(): Command {
+  const repository = resourceCommand<RepositoryDto>({
+    name: 'repo',
+    path: '/repositories',
+    what: 'repositories',
+    columns: [
+      { title: 'NAME', of: (row) => row.name },
+      { title: 'TYPE', of: (row) => row.type },
+      { title: 'ADDRESS', of: (row) => row.address },
+      { title: 'ID', of: (row) => row.id },
+    ],
+  });
+  repository.addCommand(
+    command('add', 'add a NAS export')
+      .argument('<name>')
+      .requiredOption('--type <type>', 'nfs, cifs, ceph or dir')
+      .requiredOption('--address <address>', 'as mount understands it; for dir an absolute path on the host')
+      .option('--mount-options-file <file>', 'file with the mount options, because they may hold credentials')
+      .action(
+        action(async (name: string, options: CommonOptions & { type: string; address: string; mountOptionsFile?: string }) => {
+          const { readFileSync } = await import('node:fs');
+          const mountOptions = options.mountOptionsFile && readFileSync(options.mountOptionsFile, 'utf8').trim();
+          await create<RepositoryDto>(
+            '/repositories',
+            { name, type: options.type, address: options.address, ...(mountOptions ? { mountOptions } : {}) },
+            options,
+          );
+        }),
+      ),
+  );
+  return repository;
+}
+
+/** `chainkeeper offering`. */
+export function offeringCommand(): Command {
+  const offering = resourceCommand<OfferingDto>({
+    name: 'offering',
+    path: '/offerings',
+    what: 'offerings',
+    columns: [
+      { title: 'NAME', of: (row) => row.name },
+      { title: 'FULL EVERY', of: (row) => row.fullEvery, right: true },
+      { title: 'INCREMENTAL', of: (row) => row.incrementalEnabled },
+      { title: 'REPOSITORY', of: (row) => row.repositoryId },
+      { title: 'ID', of: (row) => row.id },
+    ],
+  });
+  offering.addCommand(
+    command('add', 'add an offering: where backups go, and how')
+      .argument('<name>')
+      .requiredOption('--repository <repository>', 'id or name')
+      .option('--full-every <n>', 'links in a chain before the next full', number)
+      .option('--no-incremental', 'take fulls only')
+      .action(
+        action(async (name: string, options: CommonOptions & { repository: string; fullEvery?: number; incremental: boolean }) =>
+          create<OfferingDto>(
+            '/offerings',
+            {
+              name,
+              repository: options.repository,
+              incrementalEnabled: options.incremental,
+              ...(options.fullEvery === undefined ? {} : { fullEvery: options.fullEvery }),
+            },
+            options,
+          ),
+        ),
+      ),
+  );
+  return offering;
+}
+
+/** `chainkeeper vm`. */
+export function vmCommand(): Command {
+  const vm = resourceCommand<VmDto>({
+    name: 'vm',
+    path: '/vms',
+    what: 'VMs',
+    columns: [
+      { title: 'NAME', of: (row) => row.name },
+      { title: 'DISKS', of: (row) => row.disks.map(({ target }) => target).join(',') },
+      { title: 'OFFERING', of: (row) => row.offeringId },
+      { title: 'NEXT GOES BY', of: (row) => row.activeCheckpoint },
+      { title: 'HOST', of: (row) => row.hostId },
+      { title: 'ID', of: (row) => row.id },
+    ],
+  });
+  vm.addCommand(
+    command('add', 'add a VM by its libvirt name')
+      .argument('<name>')
+      .requiredOption('--host <host>', 'id or name of the host it runs on')
+      .option('--offering <offering>', 'id or name of the offering it gets')
+      .option('--disk <target=path...>', 'its disks, first disk first; only needed while it is stopped')
+      .action(
+        action(async (name: string, options: CommonOptions & { host: string; offering?: string; disk?: string[] }) => {
+          const disks = options.disk?.map((text) => {
+            const cut = text.indexOf('=');
+            return { target: text.slice(0, Math.max(cut, 0)), path: text.slice(cut + 1) };
+          });
+          const { body: added } = await client().send<VmDto>('POST', '/vms', {
+            name,
+            host: options.host,
+            ...(disks ? { disks } : {}),
+          });
+          const item = options.offering
+            ? (await client().send<VmDto>('PUT', `/vms/${added.id}/offering`, { offering: options.offering })).body
+            : added;
+          show(options.json, item, () => details(item));
+        }),
+      ),
+  );
+  vm.addCommand(
+    command('assign', 'give a VM an offering; its next backup is a full')
+      .argument('<vm>', 'id or name')
+      .argument('<offering>', 'id or name')
+      .action(
+        action(async (id: string, offering: string, options: CommonOptions) => {
+          const { body } = await client().send<VmDto>('PUT', `${at('/vms', id)}/offering`, { offering });
+          show(options.json, body, () => details(body));
+        }),
+      ),
+  );
+  vm.addCommand(
+    command('unassign', 'take the offering from a VM; its backups stay')
+      .argument('<vm>', 'id or name')
+      .action(
+        action(async (id: string, options: CommonOptions) => {
+          const { body } = await client().send<VmDto>('DELETE', `${at('/vms', id)}/offering`);
+          show(options.json, body, () => details(body));
+        }),
+      ),
+  );
+  return vm;
+}
