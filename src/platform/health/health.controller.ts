@@ -1,0 +1,36 @@
+import { Controller, Get, Inject, Optional } from '@nestjs/common';
+import { ApiOkResponse, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
+import { OperationalError } from '../../domain/errors';
+
+/** One thing that must work before the service takes calls; it throws when it does not. */
+export interface ReadinessCheck {
+  readonly name: string;
+  check(): Promise<void>;
+}
+
+/** Injection token of the readiness checks, wired in the composition root. */
+export const READINESS = Symbol('readiness');
+
+/** Health for balancers and people: alive means the process turns, ready means that calls will be answered. */
+@ApiTags('health')
+@Controller('health')
+export class HealthController {
+  constructor(@Optional() @Inject(READINESS) private readonly checks: readonly ReadinessCheck[] = []) {}
+
+  @Get('live')
+  @ApiOkResponse({ description: 'The process turns.' })
+  live(): { status: string } {
+    return { status: 'ok' };
+  }
+
+  @Get('ready')
+  @ApiOkResponse({ description: 'Calls will be answered.' })
+  @ApiServiceUnavailableResponse({ description: 'Something that every call needs does not work; the problem names it.' })
+  async ready(): Promise<{ status: string; checks: string[] }> {
+    for (const part of this.checks)
+      await part.check().catch((error: unknown) => {
+        throw new OperationalError('service.not-ready', 'unreachable', `${part.name}: ${(error as Error).message}`, { cause: error });
+      });
+    return { status: 'ok', checks: this.checks.map(({ name }) => name) };
+  }
+}
