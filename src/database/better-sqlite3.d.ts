@@ -1,0 +1,18 @@
+/** The few words of better-sqlite3 that are spoken here; the package brings no types of its own. */
+declare module 'better-sqlite3' {
+  class Database {
+    constructor(path: string, options?: { readonly timeout?: number });
+    readonly open: boolean;
+    readonly inTransaction: boolean;
+    exec(sql: string): void;
+    pragma(pragma: string): unknown;
+    prepare(sql: string): { run(...values: unknown[]): unknown; get(...values: unknown[]): unknown };
+    close(): void;
+  }
+  namespace Database {
+    class SqliteError extends Error {
+      readonly code: string;
+    }
+  }
+  export = Database;
+}

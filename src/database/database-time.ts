@@ -1,0 +1,26 @@
+import type { EntityManager } from 'typeorm';
+
+const isSqlite = (manager: EntityManager): boolean => manager.dataSource.options.type === 'better-sqlite3';
+
+/*
+ * Leases and the order of runs hang on one clock: the database's. Hosts and orchestrators may disagree about the time.
+ * These are SQL expressions; the text compares and reads back like what TypeORM writes for a Date.
+ */
+
+/** Now in UTC, to the millisecond. */
+export function now(manager: EntityManager): string {
+  return isSqlite(manager) ? `strftime('%Y-%m-%d %H:%M:%f', 'now')` : 'UTC_TIMESTAMP(3)';
+}
+
+/** Now in UTC, to the second, for CloudStack's `datetime` columns. */
+export function nowToTheSecond(manager: EntityManager): string {
+  return isSqlite(manager) ? `strftime('%Y-%m-%d %H:%M:%S.000', 'now')` : 'UTC_TIMESTAMP()';
+}
+
+/** Now plus milliseconds (an integer, not from outside). */
+export function nowPlus(manager: EntityManager, ms: number): string {
+  const whole = Math.round(ms);
+  return isSqlite(manager)
+    ? `strftime('%Y-%m-%d %H:%M:%f', 'now', '${whole >= 0 ? '+' : ''}${(whole / 1000).toFixed(3)} seconds')`
+    : `UTC_TIMESTAMP(3) + INTERVAL ${whole * 1000} MICROSECOND`;
+}

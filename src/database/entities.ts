@@ -1,0 +1,40 @@
+import { BackupDetailRow } from './entities/backup-detail-row';
+import { BackupOfferingDetailRow } from './entities/backup-offering-detail-row';
+import { BackupOfferingRow } from './entities/backup-offering-row';
+import { BackupRepositoryRow } from './entities/backup-repository-row';
+import { BackupRow } from './entities/backup-row';
+import { BackupScheduleRow } from './entities/backup-schedule-row';
+import { EvidenceDiskRow } from './entities/evidence-disk-row';
+import { EvidenceRow } from './entities/evidence-row';
+import { HostAccessRow } from './entities/host-access-row';
+import { HostRow } from './entities/host-row';
+import { LinkRow } from './entities/link-row';
+import { RunRow } from './entities/run-row';
+import { StoragePoolRow } from './entities/storage-pool-row';
+import { VmDetailRow } from './entities/vm-detail-row';
+import { VmLeaseRow } from './entities/vm-lease-row';
+import { VmRow } from './entities/vm-row';
+import { VolumePlaceRow } from './entities/volume-place-row';
+import { VolumeRow } from './entities/volume-row';
+
+/** Every entity, for the data source. */
+export const ENTITIES = [
+  BackupRow,
+  BackupDetailRow,
+  BackupScheduleRow,
+  BackupOfferingRow,
+  BackupOfferingDetailRow,
+  BackupRepositoryRow,
+  VmRow,
+  VmDetailRow,
+  HostRow,
+  VolumeRow,
+  StoragePoolRow,
+  RunRow,
+  VmLeaseRow,
+  EvidenceRow,
+  EvidenceDiskRow,
+  HostAccessRow,
+  VolumePlaceRow,
+  LinkRow,
+];

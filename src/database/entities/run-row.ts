@@ -1,0 +1,38 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { COUNT, JSON_TEXT, LOG_TEXT, MOMENT, NUMBER, TEXT, WORD } from '../columns';
+
+/** One run: written down before anything happens, kept for ever. */
+@Entity('ck_runs')
+export class RunRow {
+  /** Order of creation; what pages are cut by. */
+  @PrimaryGeneratedColumn({ type: 'integer' }) seq!: number;
+  /** The run's uuid: its name everywhere outside this table. */
+  @Column(WORD) id!: string;
+  @Column(COUNT) vmId!: number;
+  @Column(COUNT) hostId!: number | null;
+  @Column(WORD) kind!: 'backup';
+  /** A run state of the domain. */
+  @Column(WORD) state!: string;
+  /** `trigger` is a reserved word in MySQL. */
+  @Column(WORD) triggeredBy!: 'rest' | 'cli' | 'schedule';
+  @Column(WORD) idempotencyKey!: string | null;
+  @Column(JSON_TEXT) requested!: unknown;
+  @Column(JSON_TEXT) plan!: unknown;
+  @Column(COUNT) backupId!: number | null;
+  /** The job directory on the host. */
+  @Column(WORD) jobId!: string | null;
+  /** The lease's epoch at the claim; every later write names it, so a late writer changes nothing. */
+  @Column(COUNT) epoch!: number;
+  @Column(WORD) owner!: string | null;
+  @Column(WORD) reason!: string | null;
+  @Column(WORD) errorCode!: string | null;
+  @Column(TEXT) errorMessage!: string | null;
+  @Column(JSON_TEXT) progress!: unknown;
+  @Column(NUMBER) exitCode!: number | null;
+  @Column(LOG_TEXT) stdout!: string | null;
+  @Column(LOG_TEXT) stderr!: string | null;
+  @Column(JSON_TEXT) warnings!: string[] | null;
+  @Column(MOMENT) created!: Date;
+  @Column(MOMENT) started!: Date | null;
+  @Column(MOMENT) ended!: Date | null;
+}
