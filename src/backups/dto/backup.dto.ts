@@ -1,4 +1,3 @@
-import { Transform } from 'class-transformer';
 import { IsBoolean, IsIn, IsOptional, IsString, MaxLength, MinLength } from 'class-validator';
 import { PageQuery } from '../../platform/page';
 
@@ -19,15 +18,6 @@ export class CreateBackupDto {
   @IsOptional()
   @IsBoolean()
   quiesce?: boolean;
-}
-
-/** Whether to do it or only to say what would be done. */
-export class DryRunQuery {
-  /** `true`: answer the plan and change nothing. */
-  @IsOptional()
-  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : (value as unknown)))
-  @IsBoolean()
-  dryRun?: boolean;
 }
 
 /** Which backups to list. */

@@ -130,3 +130,17 @@ export class HostDto {
   /** When it was installed, RFC 3339 UTC. */
   installedAt!: string | null;
 }
+
+/** What installing the host script did, or with a dry run would do. */
+export class InstalledScriptDto {
+  /** Where it lies. */
+  path!: string;
+  /** Its version. */
+  version!: string;
+  /** Its SHA-256. */
+  sha256!: string;
+  /** False: this very script was there already. */
+  changed!: boolean;
+  /** The line for /etc/sudoers.d that lets the host's user run this one file as root. */
+  sudoersLine!: string;
+}

@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import type { Lease } from '../database/repositories/leases';
+import { Leases } from '../database/repositories/leases';
+import { Runs } from '../database/repositories/runs';
+import type { RunRow } from '../database/entities/run-row';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
+import { keepLease } from './keep-lease';
+import { Runner } from './runner';
+
+/**
+ * Claims runs and drives them: queued ones, and those whose owner died or slept through its lease. What a run does
+ * is the runner's; here is only who may do it.
+ */
+@Injectable()
+export class Worker {
+  readonly #stop = new AbortController();
+  readonly #active = new Map<string, Promise<void>>();
+  #loop: Promise<void> | undefined;
+
+  constructor(
+    private readonly runs: Runs,
+    private readonly leases: Leases,
+    private readonly runner: Runner,
+    @Inject(Config) private readonly config: Config,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  start(): void {
+    this.#loop ??= this.#turn();
+  }
+
+  /**
+   * Stops claiming and lets go of the runs that go on: they live on their hosts, and whoever looks next adopts them.
+   * A backup may take hours; a shutdown may not.
+   */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+    await Promise.allSettled(this.#active.values());
+  }
+
+  async #turn(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      // A database that is away for a moment must not end the loop.
+      await this.#claimAll().catch((error: unknown) => this.log.error({ err: error }, 'looking for work failed'));
+      await sleep(this.config.engine.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    }
+  }
+
+  async #claimAll(): Promise<void> {
+    const free = this.config.engine.runsAtOnce - this.#active.size;
+    if (free <= 0) return;
+    // Ours that go on are in the books as running too, with a lease that has not run out; they are not listed here.
+    const waiting = [...(await this.runs.abandoned(free)), ...(await this.runs.queued(free))];
+    for (const run of waiting.slice(0, free)) {
+      if (this.#stop.signal.aborted || this.#active.has(run.id)) continue;
+      await this.#claim(run);
+    }
+  }
+
+  async #claim(run: RunRow): Promise<void> {
+    const { owner, leaseSeconds } = this.config.engine;
+    const answer = await this.leases.acquire(run.vmId, run.id, owner, leaseSeconds * 1000);
+    if (answer.kind === 'busy') return;
+    const { lease } = answer;
+    const claimed = run.state === 'queued' ? await this.runs.claim(claimOf(lease), owner) : await this.runs.adopt(claimOf(lease), owner);
+    if (!claimed) {
+      await this.leases.release(lease);
+      return;
+    }
+    const driven = this.#drive(run.id, lease).finally(() => this.#active.delete(run.id));
+    this.#active.set(run.id, driven);
+  }
+
+  async #drive(runId: string, lease: Lease): Promise<void> {
+    const log = this.log.child({ runId });
+    const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
+    try {
+      await this.runner.drive(runId, lease, AbortSignal.any([this.#stop.signal, kept.lost]));
+    } catch (error) {
+      log.error({ err: error }, 'driving the run failed; it will be looked at again');
+    } finally {
+      kept.stop();
+      await this.leases.release(lease).catch((error: unknown) => log.warn({ err: error }, 'the lease could not be given back; it runs out'));
+    }
+  }
+}
+
+const claimOf = ({ runId, epoch }: Lease): { id: string; epoch: number } => ({ id: runId, epoch });
