@@ -3,7 +3,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /**
  * The tables that CloudStack has too: same names, same column types, same names of keys.
  * Left out, because the tables they point at are CloudStack's alone: the foreign keys to `account`, `domain`,
- * `data_center`, `cluster`, `host_pod_ref` and `disk_offering`. Different on purpose: utf8mb4 instead of utf8;
+ * `data_center`, `cluster`, `host_pod_ref` and `disk_offering`. Different on purpose: utf8mb4 with
+ * binary collation instead of utf8, because libvirt's `web` and `Web` are two VMs, and because SQLite compares so too;
  * ids that count up by themselves where CloudStack draws them from its `sequence` table (`vm_instance`, `storage_pool`);
  * and an index on (name, value) of the details, without which a chain lookup reads the whole table.
  *
@@ -19,7 +20,7 @@ export class CloudstackTables1795500000000 implements MigrationInterface {
   }
 }
 
-const TABLE_OPTIONS = 'ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci';
+const TABLE_OPTIONS = 'ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin';
 
 const TABLES = [
   `CREATE TABLE IF NOT EXISTS host (

@@ -7,7 +7,7 @@ function safe(value: unknown): number | null {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
   throw new InvariantError(
     'database.unsafe-integer',
-    `${String(value)} is not an integer from 0 to ${Number.MAX_SAFE_INTEGER}; the database would round it.`,
+    `${JSON.stringify(value)} is not an integer from 0 to ${Number.MAX_SAFE_INTEGER}; the database would round it.`,
   );
 }
 

@@ -84,6 +84,7 @@ export function toDatabaseError(error: unknown): unknown {
       });
     case 'gone':
       return new OperationalError('database.unreachable', 'unreachable', 'The database does not answer.', parts);
+    case undefined:
     default:
       return driver.code.startsWith('ER_') || driver.code.startsWith('SQLITE_')
         ? new InvariantError('database.refused', 'The database refused a statement of ours.', parts)

@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
-import { COUNT, MOMENT, TEXT, WORD } from '../columns';
+import { COUNT, LOG_TEXT, MOMENT, WORD } from '../columns';
 
 /** What was measured once: the facts word for word, and out of them what questions are asked about. */
 @Entity('ck_evidence')
@@ -12,7 +12,7 @@ export class EvidenceRow {
   @Column(WORD) kind!: 'inspect' | 'run';
   @Column(MOMENT) at!: Date;
   /** The JSON as the host printed it. */
-  @Column(TEXT) facts!: string;
+  @Column(LOG_TEXT) facts!: string;
   @Column(WORD) hostName!: string | null;
   @Column(WORD) hostBootId!: string | null;
   @Column(WORD) vmState!: string | null;

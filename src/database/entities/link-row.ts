@@ -12,7 +12,7 @@ export class LinkRow {
   @Column(WORD) reason!: string;
   @Column(WORD) recreateMethod!: string | null;
   /** What was planned, before the host had its say. */
-  @Column(JSON_TEXT) planned!: unknown;
+  @Column(JSON_TEXT) planned!: object | null;
   @Column(WORD) assuranceAtBirth!: string;
   @Column(WORD) assurance!: string;
   /** What the present assurance rests on, as a sentence. */

@@ -16,8 +16,8 @@ export class RunRow {
   /** `trigger` is a reserved word in MySQL. */
   @Column(WORD) triggeredBy!: 'rest' | 'cli' | 'schedule';
   @Column(WORD) idempotencyKey!: string | null;
-  @Column(JSON_TEXT) requested!: unknown;
-  @Column(JSON_TEXT) plan!: unknown;
+  @Column(JSON_TEXT) requested!: object;
+  @Column(JSON_TEXT) plan!: object | null;
   @Column(COUNT) backupId!: number | null;
   /** The job directory on the host. */
   @Column(WORD) jobId!: string | null;
@@ -27,7 +27,7 @@ export class RunRow {
   @Column(WORD) reason!: string | null;
   @Column(WORD) errorCode!: string | null;
   @Column(TEXT) errorMessage!: string | null;
-  @Column(JSON_TEXT) progress!: unknown;
+  @Column(JSON_TEXT) progress!: object | null;
   @Column(NUMBER) exitCode!: number | null;
   @Column(LOG_TEXT) stdout!: string | null;
   @Column(LOG_TEXT) stderr!: string | null;

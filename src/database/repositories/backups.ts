@@ -1,0 +1,98 @@
+import { Injectable } from '@nestjs/common';
+import { In, IsNull, LessThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import type { DetailRow } from '../../domain/chain/chain-keys';
+import { nowToTheSecond } from '../database-time';
+import { BackupDetailRow } from '../entities/backup-detail-row';
+import { BackupRow } from '../entities/backup-row';
+import { cut, type Listed, type Part } from '../page';
+import { UnitOfWork } from '../unit-of-work';
+import { byOwner } from './by-owner';
+
+/** A backup to be written into the books. */
+export type NewBackup = Omit<BackupRow, 'id' | 'removed'>;
+/** What may change about a backup later. */
+export type BackupChange = Partial<Omit<BackupRow, 'id' | 'uuid' | 'vmId' | 'removed'>>;
+/** A backup with its details as they are, duplicates and unknown keys included. */
+export type BookedBackup = BackupRow & { readonly details: BackupDetailRow[] };
+
+/** The restore points. A backup and its details always go in or out together. */
+@Injectable()
+export class Backups {
+  constructor(private readonly work: UnitOfWork) {}
+
+  insert(backup: NewBackup, details: readonly DetailRow[]): Promise<BookedBackup> {
+    return this.work.run(async (manager) => {
+      await manager.insert(BackupRow, { ...backup, removed: null });
+      const { id } = await manager.findOneByOrFail(BackupRow, { uuid: backup.uuid });
+      await addDetails(manager, id, details);
+      return one(await withDetails(manager, { id }));
+    });
+  }
+
+  /** A detail that is named replaces every row of that name; the others stay. False: there is no such backup. */
+  change(id: number, change: BackupChange, details: readonly DetailRow[] = []): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      if (!(await manager.existsBy(BackupRow, { id }))) return false;
+      if (Object.keys(change).length > 0) await manager.update(BackupRow, { id }, change);
+      if (details.length > 0) {
+        await manager.delete(BackupDetailRow, { backupId: id, name: In(details.map(({ name }) => name)) });
+        await addDetails(manager, id, details);
+      }
+      return true;
+    });
+  }
+
+  /** Marks as removed; the rows stay. False: it was removed before, or never there. */
+  remove(id: number): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      const { affected } = await manager.update(BackupRow, { id, removed: IsNull() }, { removed: () => nowToTheSecond(manager) });
+      return affected === 1;
+    });
+  }
+
+  findByUuid(uuid: string): Promise<BookedBackup | null> {
+    return this.work.read(async (manager) => (await withDetails(manager, { uuid }))[0] ?? null);
+  }
+
+  findById(id: number): Promise<BookedBackup | null> {
+    return this.work.read(async (manager) => (await withDetails(manager, { id }))[0] ?? null);
+  }
+
+  /** Newest first: by date, and where that is the same second by id. Removed ones only on request: a chain reader may want them. */
+  listByVm(vmId: number, { removed = false }: { readonly removed?: boolean } = {}): Promise<BookedBackup[]> {
+    return this.work.read((manager) => withDetails(manager, removed ? { vmId } : { vmId, removed: IsNull() }));
+  }
+
+  /** In the order they were written down, newest first. */
+  page(part: Part, { vmId }: { readonly vmId?: number | undefined } = {}): Promise<Listed<BookedBackup>> {
+    const where: FindOptionsWhere<BackupRow> = { removed: IsNull() };
+    if (vmId !== undefined) where.vmId = vmId;
+    if (part.after !== undefined) where.id = LessThan(part.after);
+    return this.work.read(async (manager) => {
+      const rows = await manager.find(BackupRow, { where, order: { id: 'DESC' }, take: part.limit + 1 });
+      const { items, next } = cut(rows, part.limit, ({ id }) => id);
+      return { items: await attach(manager, items), next };
+    });
+  }
+}
+
+async function addDetails(manager: EntityManager, backupId: number, details: readonly DetailRow[]): Promise<void> {
+  const rows = details.map(({ name, value }) => ({ backupId, name, value, display: true }));
+  if (rows.length > 0) await manager.insert(BackupDetailRow, rows);
+}
+
+async function withDetails(manager: EntityManager, where: FindOptionsWhere<BackupRow>): Promise<BookedBackup[]> {
+  return attach(manager, await manager.find(BackupRow, { where, order: { date: 'DESC', id: 'DESC' } }));
+}
+
+async function attach(manager: EntityManager, backups: BackupRow[]): Promise<BookedBackup[]> {
+  if (backups.length === 0) return [];
+  const ids = backups.map(({ id }) => id);
+  const details = await manager.find(BackupDetailRow, { where: { backupId: In(ids) }, order: { id: 'ASC' } });
+  const detailsOf = byOwner(details, ({ backupId }) => backupId);
+  return backups.map((backup) => Object.assign(backup, { details: detailsOf(backup.id) }));
+}
+
+function one<T>(rows: readonly T[]): T {
+  return rows[0] as T;
+}

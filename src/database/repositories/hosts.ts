@@ -1,0 +1,100 @@
+import { Injectable } from '@nestjs/common';
+import { In, IsNull, type EntityManager } from 'typeorm';
+import { InvariantError } from '../../domain/errors';
+import { now, nowToTheSecond } from '../database-time';
+import { HostAccessRow } from '../entities/host-access-row';
+import { HostRow } from '../entities/host-row';
+import { VmRow } from '../entities/vm-row';
+import type { Listed, Part } from '../page';
+import { UnitOfWork } from '../unit-of-work';
+import { byOwner } from './by-owner';
+import { findLive, pageLive, refuseNeeded, refuseTaken } from './live-rows';
+import { OWN_SCOPE } from './own-scope';
+
+/** How to reach a host, as people give it. */
+export type Access = Omit<HostAccessRow, 'hostId' | 'scriptVersion' | 'scriptSha256' | 'installedAt'>;
+/** A host and how it is reached. */
+export type ReachableHost = HostRow & { readonly access: HostAccessRow };
+
+/** The hypervisors. */
+@Injectable()
+export class Hosts {
+  constructor(private readonly work: UnitOfWork) {}
+
+  /** @throws UserError `host.name-taken` */
+  create(host: Pick<HostRow, 'name'> & { readonly uuid: string }, access: Access): Promise<ReachableHost> {
+    return this.work.run(async (manager) => {
+      await refuseTaken(manager, HostRow, 'name', host.name, 'host.name-taken');
+      await manager.insert(HostRow, {
+        ...host,
+        status: 'Up',
+        type: 'Routing',
+        privateIpAddress: access.address,
+        dataCenterId: OWN_SCOPE.zoneId,
+        hypervisorType: 'KVM',
+        resourceState: 'Enabled',
+      });
+      const row = await manager.findOneByOrFail(HostRow, { uuid: host.uuid });
+      await manager.insert(HostAccessRow, { ...access, hostId: row.id });
+      return (await attach(manager, [row]))[0] as ReachableHost;
+    });
+  }
+
+  find(uuidOrName: string): Promise<ReachableHost | null> {
+    return this.work.read(async (manager) => {
+      const row = await findLive(manager, HostRow, uuidOrName, 'name');
+      return row && ((await attach(manager, [row]))[0] as ReachableHost);
+    });
+  }
+
+  /** By id, removed ones too: old runs still point at them. */
+  findById(id: number): Promise<ReachableHost | null> {
+    return this.work.read(async (manager) => {
+      const row = await manager.findOneBy(HostRow, { id });
+      return row && ((await attach(manager, [row]))[0] as ReachableHost);
+    });
+  }
+
+  page(part: Part): Promise<Listed<ReachableHost>> {
+    return this.work.read(async (manager) => {
+      const { items, next } = await pageLive(manager, HostRow, part);
+      return { items: await attach(manager, items), next };
+    });
+  }
+
+  /** False: there is none. */
+  change(id: number, change: Partial<Pick<HostRow, 'resourceState' | 'status'>>, access: Partial<Access> = {}): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      if (!(await manager.existsBy(HostRow, { id, removed: IsNull() }))) return false;
+      const host = { ...change, ...(access.address === undefined ? {} : { privateIpAddress: access.address }) };
+      if (Object.keys(host).length > 0) await manager.update(HostRow, { id }, host);
+      if (Object.keys(access).length > 0) await manager.update(HostAccessRow, { hostId: id }, access);
+      return true;
+    });
+  }
+
+  /** Which host script lies there now. False: there is no such host. */
+  recordInstall(id: number, scriptVersion: string, scriptSha256: string): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      const change = { scriptVersion, scriptSha256, installedAt: () => now(manager) };
+      return (await manager.update(HostAccessRow, { hostId: id }, change)).affected === 1;
+    });
+  }
+
+  /** False: there is none. @throws UserError `host.in-use` while a VM is on it */
+  remove(id: number): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      refuseNeeded(await manager.countBy(VmRow, { hostId: id, removed: IsNull() }), 'host.in-use', 'VMs');
+      return (await manager.update(HostRow, { id, removed: IsNull() }, { removed: () => nowToTheSecond(manager) })).affected === 1;
+    });
+  }
+}
+
+async function attach(manager: EntityManager, hosts: HostRow[]): Promise<ReachableHost[]> {
+  const accessOf = byOwner(await manager.findBy(HostAccessRow, { hostId: In(hosts.map(({ id }) => id)) }), ({ hostId }) => hostId);
+  return hosts.map((host) => {
+    const [access] = accessOf(host.id);
+    if (access === undefined) throw new InvariantError('host.no-access', `The books do not say how host ${host.name} is reached.`);
+    return Object.assign(host, { access });
+  });
+}

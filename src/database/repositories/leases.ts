@@ -1,0 +1,94 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { OperationalError } from '../../domain/errors';
+import { now, nowPlus } from '../database-time';
+import { VmLeaseRow } from '../entities/vm-lease-row';
+import { UnitOfWork } from '../unit-of-work';
+
+/** The right to work on one VM. The epoch goes up with every holder and is the fence on the host too. */
+export interface Lease {
+  readonly vmId: number;
+  readonly runId: string;
+  readonly owner: string;
+  readonly epoch: number;
+}
+
+/** What came of asking for a lease. */
+export type LeaseAnswer =
+  | { readonly kind: 'held'; readonly lease: Lease }
+  | { readonly kind: 'busy'; readonly by: Pick<VmLeaseRow, 'runId' | 'owner' | 'epoch' | 'leaseUntil'> };
+
+/**
+ * One run per VM at a time, across all orchestrators. All times are the database's; every change compares the epoch, so
+ * that an owner that slept through its lease changes nothing.
+ */
+@Injectable()
+export class Leases {
+  constructor(private readonly work: UnitOfWork) {}
+
+  /** Takes the lease when nobody has it or when it has run out. */
+  acquire(vmId: number, runId: string, owner: string, forMs: number): Promise<LeaseAnswer> {
+    return this.work.run(async (manager) => {
+      await rowFor(manager, vmId);
+      const taken = await manager
+        .createQueryBuilder()
+        .update(VmLeaseRow)
+        .set({ runId, owner, epoch: () => 'epoch + 1', leaseUntil: () => nowPlus(manager, forMs) })
+        .where('vm_id = :vmId', { vmId })
+        .andWhere(`(lease_until IS NULL OR lease_until <= ${now(manager)})`)
+        .execute();
+      const row = await manager.findOneByOrFail(VmLeaseRow, { vmId });
+      return taken.affected === 1 ? { kind: 'held', lease: { vmId, runId, owner, epoch: row.epoch } } : { kind: 'busy', by: row };
+    });
+  }
+
+  /** Keeps it for longer. False: it has run out, was given back, or is somebody else's now; stop changing anything. */
+  renew(lease: Lease, forMs: number): Promise<boolean> {
+    return this.work.run((manager) => change(manager, lease, { leaseUntil: () => nowPlus(manager, forMs) }, true));
+  }
+
+  /** Gives it back. False: it was somebody else's already. */
+  release(lease: Lease): Promise<boolean> {
+    return this.work.run((manager) => change(manager, lease, { runId: null, owner: null, leaseUntil: null }, false));
+  }
+
+  /**
+   * To be called first in the transaction that records something under the lease: nobody can take the lease until that
+   * transaction ends.
+   * @throws OperationalError `lease.lost`
+   */
+  async hold(lease: Lease): Promise<void> {
+    const held = await this.work.run((manager) => change(manager, lease, { epoch: lease.epoch }, true));
+    if (!held)
+      throw new OperationalError('lease.lost', 'busy', `Run ${lease.runId} no longer holds the lease on its VM; nothing was recorded.`, {
+        facts: { vmId: lease.vmId, epoch: lease.epoch },
+      });
+  }
+
+  /** Who has it, held or not; null: nobody ever had. */
+  find(vmId: number): Promise<VmLeaseRow | null> {
+    return this.work.read((manager) => manager.findOneBy(VmLeaseRow, { vmId }));
+  }
+}
+
+/** The first lease of a VM needs a row to compare with; two that make it at once find the same one. */
+async function rowFor(manager: EntityManager, vmId: number): Promise<void> {
+  const sqlite = manager.dataSource.options.type === 'better-sqlite3';
+  const quietly = sqlite ? 'ON CONFLICT (vm_id) DO NOTHING' : 'ON DUPLICATE KEY UPDATE vm_id = vm_id';
+  await manager.query(`INSERT INTO ck_vm_leases (vm_id, epoch) VALUES (?, 0) ${quietly}`, [vmId]);
+}
+
+async function change(
+  manager: EntityManager,
+  { vmId, runId, epoch }: Lease,
+  set: Parameters<ReturnType<ReturnType<EntityManager['createQueryBuilder']>['update']>['set']>[0],
+  notRunOut: boolean,
+): Promise<boolean> {
+  const query = manager
+    .createQueryBuilder()
+    .update(VmLeaseRow)
+    .set(set)
+    .where('vm_id = :vmId AND run_id = :runId AND epoch = :epoch', { vmId, runId, epoch });
+  if (notRunOut) query.andWhere(`lease_until > ${now(manager)}`);
+  return (await query.execute()).affected === 1;
+}

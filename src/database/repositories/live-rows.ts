@@ -1,0 +1,57 @@
+import type { EntityManager, EntityTarget, ObjectLiteral } from 'typeorm';
+import { UserError } from '../../domain/errors';
+import { cut, type Listed, type Part } from '../page';
+
+/** Rows that people name, and that are marked as removed instead of deleted. */
+interface Named extends ObjectLiteral {
+  readonly id: number;
+  readonly uuid: string | null;
+  readonly removed: Date | null;
+}
+
+/** The living row with this uuid, else the one with this name. */
+export async function findLive<T extends Named>(
+  manager: EntityManager,
+  entity: EntityTarget<T>,
+  uuidOrName: string,
+  nameField: keyof T & string,
+): Promise<T | null> {
+  const rows = await manager
+    .createQueryBuilder(entity, 'row')
+    .where(`row.removed IS NULL AND (row.uuid = :it OR row.${nameField} = :it)`, { it: uuidOrName })
+    .getMany();
+  return rows.find(({ uuid }) => uuid === uuidOrName) ?? rows[0] ?? null;
+}
+
+/** Living rows, newest first. */
+export async function pageLive<T extends Named>(manager: EntityManager, entity: EntityTarget<T>, part: Part): Promise<Listed<T>> {
+  const query = manager.createQueryBuilder(entity, 'row').where('row.removed IS NULL').orderBy('row.id', 'DESC').limit(part.limit + 1);
+  if (part.after !== undefined) query.andWhere('row.id < :after', { after: part.after });
+  return cut(await query.getMany(), part.limit, ({ id }) => id);
+}
+
+/**
+ * Refuses a name that another living row has. There is no unique key upstream, since removed rows keep their names; so a
+ * server locks what it looked at until the transaction ends, and the second of two at once loses.
+ * @throws UserError `code`
+ */
+export async function refuseTaken<T extends Named>(
+  manager: EntityManager,
+  entity: EntityTarget<T>,
+  nameField: keyof T & string,
+  name: string,
+  code: string,
+  except?: number,
+): Promise<void> {
+  const query = manager
+    .createQueryBuilder(entity, 'row')
+    .where(`row.removed IS NULL AND row.${nameField} = :name`, { name })
+    .andWhere('row.id <> :except', { except: except ?? 0 });
+  if (manager.dataSource.options.type !== 'better-sqlite3') query.setLock('pessimistic_write');
+  if ((await query.getMany()).length > 0) throw new UserError(code, 'conflict', `There is one named ${name} already.`);
+}
+
+/** @throws UserError `code` when `count` things still need it */
+export function refuseNeeded(count: number, code: string, by: string): void {
+  if (count > 0) throw new UserError(code, 'conflict', `It is still needed by ${count} ${by}.`);
+}

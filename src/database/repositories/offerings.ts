@@ -1,0 +1,100 @@
+import { Injectable } from '@nestjs/common';
+import { In, IsNull, type EntityManager } from 'typeorm';
+import type { DetailRow } from '../../domain/chain/chain-keys';
+import { nowToTheSecond } from '../database-time';
+import { BackupOfferingDetailRow } from '../entities/backup-offering-detail-row';
+import { BackupOfferingRow } from '../entities/backup-offering-row';
+import { VmRow } from '../entities/vm-row';
+import type { Listed, Part } from '../page';
+import { UnitOfWork } from '../unit-of-work';
+import { byOwner } from './by-owner';
+import { findLive, pageLive, refuseNeeded, refuseTaken } from './live-rows';
+import { OWN_SCOPE } from './own-scope';
+
+/** An offering to add; `externalId` is the uuid of its repository. */
+export type NewOffering = Pick<BackupOfferingRow, 'uuid' | 'name' | 'description' | 'externalId'>;
+/** What may change about one: the repository stays, because chains lie there. */
+export type OfferingChange = Partial<Pick<BackupOfferingRow, 'name' | 'description'>>;
+/** An offering with its settings, `nas.backup.full.every` for one. */
+export type OfferingWithDetails = BackupOfferingRow & { readonly details: BackupOfferingDetailRow[] };
+
+/** The offerings: where backups go, and how. */
+@Injectable()
+export class Offerings {
+  constructor(private readonly work: UnitOfWork) {}
+
+  /** @throws UserError `offering.name-taken` */
+  create(offering: NewOffering, details: readonly DetailRow[]): Promise<OfferingWithDetails> {
+    return this.work.run(async (manager) => {
+      await refuseTaken(manager, BackupOfferingRow, 'name', offering.name, 'offering.name-taken');
+      await manager.insert(BackupOfferingRow, {
+        ...offering,
+        userDrivenBackup: true,
+        zoneId: OWN_SCOPE.zoneId,
+        provider: 'nas',
+        created: () => nowToTheSecond(manager),
+      });
+      const row = await manager.findOneByOrFail(BackupOfferingRow, { uuid: offering.uuid });
+      await setDetails(manager, row.id, details);
+      return (await attach(manager, [row]))[0] as OfferingWithDetails;
+    });
+  }
+
+  find(uuidOrName: string): Promise<OfferingWithDetails | null> {
+    return this.work.read(async (manager) => {
+      const row = await findLive(manager, BackupOfferingRow, uuidOrName, 'name');
+      return row && ((await attach(manager, [row]))[0] as OfferingWithDetails);
+    });
+  }
+
+  /** By id, removed ones too: old backups still point at them. */
+  findById(id: number): Promise<OfferingWithDetails | null> {
+    return this.work.read(async (manager) => {
+      const row = await manager.findOneBy(BackupOfferingRow, { id });
+      return row && ((await attach(manager, [row]))[0] as OfferingWithDetails);
+    });
+  }
+
+  page(part: Part): Promise<Listed<OfferingWithDetails>> {
+    return this.work.read(async (manager) => {
+      const { items, next } = await pageLive(manager, BackupOfferingRow, part);
+      return { items: await attach(manager, items), next };
+    });
+  }
+
+  /** A setting that is named replaces every row of that name. False: there is none. @throws UserError `offering.name-taken` */
+  change(id: number, change: OfferingChange, details: readonly DetailRow[] = []): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      if (!(await manager.existsBy(BackupOfferingRow, { id, removed: IsNull() }))) return false;
+      if (change.name !== undefined) await refuseTaken(manager, BackupOfferingRow, 'name', change.name, 'offering.name-taken', id);
+      if (Object.keys(change).length > 0) await manager.update(BackupOfferingRow, { id }, change);
+      await setDetails(manager, id, details);
+      return true;
+    });
+  }
+
+  /** False: there is none. @throws UserError `offering.in-use` while a VM has it */
+  remove(id: number): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      refuseNeeded(await manager.countBy(VmRow, { backupOfferingId: id, removed: IsNull() }), 'offering.in-use', 'VMs');
+      const change = { removed: () => nowToTheSecond(manager) };
+      return (await manager.update(BackupOfferingRow, { id, removed: IsNull() }, change)).affected === 1;
+    });
+  }
+}
+
+async function setDetails(manager: EntityManager, backupOfferingId: number, details: readonly DetailRow[]): Promise<void> {
+  if (details.length === 0) return;
+  await manager.delete(BackupOfferingDetailRow, { backupOfferingId, name: In(details.map(({ name }) => name)) });
+  await manager.insert(
+    BackupOfferingDetailRow,
+    details.map(({ name, value }) => ({ backupOfferingId, name, value, display: true })),
+  );
+}
+
+async function attach(manager: EntityManager, offerings: BackupOfferingRow[]): Promise<OfferingWithDetails[]> {
+  const ids = offerings.map(({ id }) => id);
+  const details = await manager.find(BackupOfferingDetailRow, { where: { backupOfferingId: In(ids) }, order: { id: 'ASC' } });
+  const detailsOf = byOwner(details, ({ backupOfferingId }) => backupOfferingId);
+  return offerings.map((offering) => Object.assign(offering, { details: detailsOf(offering.id) }));
+}

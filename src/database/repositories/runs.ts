@@ -1,0 +1,141 @@
+import { Injectable } from '@nestjs/common';
+import { In, LessThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import { OperationalError, UserError } from '../../domain/errors';
+import { isDuplicate } from '../database-error';
+import { now } from '../database-time';
+import { RunRow } from '../entities/run-row';
+import { VmLeaseRow } from '../entities/vm-lease-row';
+import { cut, type Listed, type Part } from '../page';
+import { UnitOfWork } from '../unit-of-work';
+import { clip } from './clip';
+
+/** A run to be written down before anything happens. */
+export type NewRun = Pick<RunRow, 'id' | 'vmId' | 'kind' | 'triggeredBy' | 'idempotencyKey' | 'requested'>;
+/** What is learnt while a run goes on. */
+export type RunProgress = Partial<Pick<RunRow, 'hostId' | 'plan' | 'jobId' | 'reason' | 'progress' | 'backupId' | 'warnings'>>;
+/** How a run ended. */
+export type RunEnd = { readonly state: 'succeeded' | 'failed' | 'cancelled' | 'skipped' } & Partial<
+  Pick<RunRow, 'backupId' | 'reason' | 'errorCode' | 'errorMessage' | 'exitCode' | 'stdout' | 'stderr' | 'warnings' | 'progress'>
+>;
+
+/** A run that is going on, claimed at an epoch of its VM's lease. */
+export interface ClaimedRun {
+  readonly id: string;
+  readonly epoch: number;
+}
+
+/** The runs. Every change after the claim names its epoch and says whether it still counted. */
+@Injectable()
+export class Runs {
+  constructor(private readonly work: UnitOfWork) {}
+
+  /**
+   * Writes a run down, or finds the one with the same idempotency key.
+   * @throws UserError `run.key-reused` when that one asked for something else
+   */
+  create(run: NewRun): Promise<{ run: RunRow; created: boolean }> {
+    return this.work.run(async (manager) => {
+      try {
+        await manager.insert(RunRow, { ...run, state: 'queued', epoch: 0, created: () => now(manager) });
+      } catch (error) {
+        if (!isDuplicate(error) || run.idempotencyKey === null) throw error;
+        return { run: await sameAs(manager, run, run.idempotencyKey), created: false };
+      }
+      return { run: await manager.findOneByOrFail(RunRow, { id: run.id }), created: true };
+    });
+  }
+
+  find(id: string): Promise<RunRow | null> {
+    return this.work.read((manager) => manager.findOneBy(RunRow, { id }));
+  }
+
+  /** What the host script printed; null: no such run. */
+  log(id: string): Promise<{ stdout: string; stderr: string } | null> {
+    return this.work.read(async (manager) => {
+      const run = await manager.findOne(RunRow, { where: { id }, select: { seq: true, stdout: true, stderr: true } });
+      return run && { stdout: run.stdout ?? '', stderr: run.stderr ?? '' };
+    });
+  }
+
+  /** In order of creation, newest first. */
+  page(part: Part, { vmId, states }: { readonly vmId?: number; readonly states?: readonly string[] } = {}): Promise<Listed<RunRow>> {
+    const where: FindOptionsWhere<RunRow> = {};
+    if (vmId !== undefined) where.vmId = vmId;
+    if (states !== undefined) where.state = In([...states]);
+    if (part.after !== undefined) where.seq = LessThan(part.after);
+    return this.work.read(async (manager) =>
+      cut(await manager.find(RunRow, { where, order: { seq: 'DESC' }, take: part.limit + 1 }), part.limit, ({ seq }) => seq),
+    );
+  }
+
+  /** What waits to be run, oldest first. */
+  queued(limit: number): Promise<RunRow[]> {
+    return this.work.read((manager) => manager.find(RunRow, { where: { state: 'queued' }, order: { seq: 'ASC' }, take: limit }));
+  }
+
+  /** Runs that go on by the books, but whose owner's lease has run out or is another's: to be taken over. Oldest first. */
+  abandoned(limit: number): Promise<RunRow[]> {
+    return this.work.read((manager) =>
+      manager
+        .createQueryBuilder(RunRow, 'run')
+        .leftJoin(VmLeaseRow, 'lease', 'lease.vmId = run.vmId AND lease.runId = run.id AND lease.epoch = run.epoch')
+        .where({ state: In(['running', 'unknown']) })
+        .andWhere(`(lease.leaseUntil IS NULL OR lease.leaseUntil <= ${now(manager)})`)
+        .orderBy('run.seq', 'ASC')
+        .limit(limit)
+        .getMany(),
+    );
+  }
+
+  /** Takes a queued run; false: somebody else did, or it was cancelled. */
+  claim({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
+    return this.#set({ id, state: 'queued' }, (manager) => ({ state: 'running', owner, epoch, started: () => now(manager) }));
+  }
+
+  /** Takes over a run that its owner left, with the epoch of a lease acquired since. False: it ended, or went to another. */
+  adopt({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
+    return this.#set({ id, state: In(['running', 'unknown']), epoch: LessThan(epoch) }, () => ({ state: 'running', owner, epoch }));
+  }
+
+  /** Writes down what was learnt on the way. False: this run is not ours any more. */
+  note({ id, epoch }: ClaimedRun, learnt: RunProgress): Promise<boolean> {
+    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, () => learnt);
+  }
+
+  /** The outcome could not be established yet; the host will be asked again. */
+  markUnknown({ id, epoch }: ClaimedRun, errorCode: string, errorMessage: string): Promise<boolean> {
+    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, () => ({ state: 'unknown', errorCode, errorMessage }));
+  }
+
+  /** Ends a run. False: it ended before, or is not ours any more. */
+  end({ id, epoch }: ClaimedRun, end: RunEnd): Promise<boolean> {
+    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, (manager) => ({
+      errorCode: null,
+      errorMessage: null,
+      ...end,
+      ...(end.stdout ? { stdout: clip(end.stdout) } : {}),
+      ...(end.stderr ? { stderr: clip(end.stderr) } : {}),
+      ended: () => now(manager),
+    }));
+  }
+
+  /** Ends a run that nobody has taken yet. False: somebody has. */
+  endQueued(id: string, end: RunEnd): Promise<boolean> {
+    return this.#set({ id, state: 'queued' }, (manager) => ({ ...end, ended: () => now(manager) }));
+  }
+
+  #set(where: FindOptionsWhere<RunRow>, change: (manager: EntityManager) => Parameters<EntityManager['update']>[2]): Promise<boolean> {
+    return this.work.run(async (manager) => (await manager.update(RunRow, where, change(manager))).affected === 1);
+  }
+}
+
+async function sameAs(manager: EntityManager, asked: NewRun, idempotencyKey: string): Promise<RunRow> {
+  const run = await manager.findOneBy(RunRow, { idempotencyKey });
+  // Written by another after this transaction began to read: the whole of it is done again, and then sees it.
+  if (run === null) throw new OperationalError('database.busy', 'busy', 'The same request is being written down just now.');
+  if (run.vmId === asked.vmId && run.kind === asked.kind && JSON.stringify(run.requested) === JSON.stringify(asked.requested)) return run;
+  throw new UserError('run.key-reused', 'conflict', 'This Idempotency-Key was used for another request.', {
+    next: 'Send a new key, or the same request.',
+    facts: { runId: run.id },
+  });
+}

@@ -1,0 +1,90 @@
+import { Injectable } from '@nestjs/common';
+import { IsNull, type EntityManager } from 'typeorm';
+import { ACTIVE_CHECKPOINT_KEY, type DetailRow } from '../../domain/chain/chain-keys';
+import { nowToTheSecond } from '../database-time';
+import { VmDetailRow } from '../entities/vm-detail-row';
+import { VmRow } from '../entities/vm-row';
+import type { Listed, Part } from '../page';
+import { UnitOfWork } from '../unit-of-work';
+import { findLive, pageLive, refuseTaken } from './live-rows';
+import { OWN_SCOPE } from './own-scope';
+
+/** A VM to take care of; `instanceName` is libvirt's name, `name` is for people. */
+export type NewVm = Pick<VmRow, 'name' | 'instanceName' | 'hostId' | 'state'> & { readonly uuid: string };
+/** What may change about one. */
+export type VmChange = Partial<Pick<VmRow, 'name' | 'hostId' | 'lastHostId' | 'state' | 'powerState'>>;
+
+/** The virtual machines. Their disks are in `Volumes`. */
+@Injectable()
+export class Vms {
+  constructor(private readonly work: UnitOfWork) {}
+
+  /** @throws UserError `vm.name-taken` when another VM has this libvirt name */
+  create(vm: NewVm): Promise<VmRow> {
+    return this.work.run(async (manager) => {
+      await refuseTaken(manager, VmRow, 'instanceName', vm.instanceName, 'vm.name-taken');
+      await manager.insert(VmRow, {
+        ...vm,
+        lastHostId: vm.hostId,
+        dataCenterId: OWN_SCOPE.zoneId,
+        accountId: OWN_SCOPE.accountId,
+        domainId: OWN_SCOPE.domainId,
+        serviceOfferingId: 1,
+        hypervisorType: 'KVM',
+      });
+      return manager.findOneByOrFail(VmRow, { uuid: vm.uuid });
+    });
+  }
+
+  /** By uuid or by libvirt's name. */
+  find(uuidOrName: string): Promise<VmRow | null> {
+    return this.work.read((manager) => findLive(manager, VmRow, uuidOrName, 'instanceName'));
+  }
+
+  /** By id, removed ones too: old backups still point at them. */
+  findById(id: number): Promise<VmRow | null> {
+    return this.work.read((manager) => manager.findOneBy(VmRow, { id }));
+  }
+
+  page(part: Part): Promise<Listed<VmRow>> {
+    return this.work.read((manager) => pageLive(manager, VmRow, part));
+  }
+
+  /** False: there is none. */
+  change(id: number, change: VmChange): Promise<boolean> {
+    return this.work.run(async (manager) => (await manager.update(VmRow, { id, removed: IsNull() }, change)).affected === 1);
+  }
+
+  /** Its backups stay. False: there is none. */
+  remove(id: number): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      const change = { removed: () => nowToTheSecond(manager) };
+      return (await manager.update(VmRow, { id, removed: IsNull() }, change)).affected === 1;
+    });
+  }
+
+  /** Gives it an offering or takes it away (null). Either way the next backup starts a new chain, as CloudStack has it. False: no VM. */
+  assignOffering(id: number, offeringId: number | null): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      const { affected } = await manager.update(VmRow, { id, removed: IsNull() }, { backupOfferingId: offeringId });
+      if (affected === 1) await setDetail(manager, id, ACTIVE_CHECKPOINT_KEY, null);
+      return affected === 1;
+    });
+  }
+
+  /** Its details as they are: there may be two of one name. */
+  details(id: number): Promise<DetailRow[]> {
+    return this.work.read((manager) => manager.find(VmDetailRow, { where: { vmId: id }, order: { id: 'ASC' } }));
+  }
+
+  /** The bitmap that the next incremental builds on; null: none, so the next backup is a full. */
+  setActiveCheckpoint(id: number, bitmap: string | null): Promise<void> {
+    return this.work.run((manager) => setDetail(manager, id, ACTIVE_CHECKPOINT_KEY, bitmap));
+  }
+}
+
+/** Not shown to users, as upstream. One row afterwards, or none, however many there were. */
+async function setDetail(manager: EntityManager, vmId: number, name: string, value: string | null): Promise<void> {
+  await manager.delete(VmDetailRow, { vmId, name });
+  if (value !== null) await manager.insert(VmDetailRow, { vmId, name, value, display: false });
+}
