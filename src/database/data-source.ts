@@ -7,6 +7,7 @@ import { SQLITE_MIGRATIONS } from '../../migrations/sqlite-migrations';
 import { toDatabaseError } from './database-error';
 import { detectServer } from './detect-server';
 import { ENTITIES } from './entities';
+import { SilentLogger } from './silent-logger';
 import { SnakeNaming } from './snake-naming';
 
 /** An embedded database: one file, one process. `:memory:` is for tests. */
@@ -58,8 +59,7 @@ const COMMON = {
   synchronize: false,
   migrationsTableName: 'ck_migrations',
   migrationsTransactionMode: 'each',
-  // Failing statements carry their values, mount options included; the mapped error says what can be said.
-  logging: false,
+  logger: new SilentLogger(),
 } satisfies Partial<DataSourceOptions>;
 
 function sqliteOptions({ path }: SqliteConfig): DataSourceOptions {

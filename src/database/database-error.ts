@@ -20,18 +20,23 @@ const MEANING: readonly (readonly [string, readonly string[]])[] = [
   ],
 ]; // prettier-ignore
 
-interface DriverError extends Error {
+interface DriverError {
   readonly code: string;
+  readonly message: string;
 }
 
 /** The driver's own error inside TypeORM's, or the error itself; undefined when no database had a part in it. */
 function driverErrorOf(error: unknown): DriverError | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const inner: unknown = 'driverError' in error ? error.driverError : error;
-  if (!(inner instanceof Error) || !('code' in inner) || typeof inner.code !== 'string') return undefined;
-  // ENOENT and its like come from files and sockets of all sorts; `fatal` is how mysql2 marks its connections.
-  const ours = inner !== error || 'fatal' in inner || /^(ER|SQLITE|PROTOCOL)_/.test(inner.code);
+  const inner: unknown = hasField(error, 'driverError') ? error.driverError : error;
+  if (!hasField(inner, 'code') || typeof inner.code !== 'string' || !hasField(inner, 'message')) return undefined;
+  // ENOENT and its like come from files and sockets of all sorts; these two fields are how mysql2 marks its own.
+  const ours = inner !== error || 'fatal' in inner || 'sqlState' in inner || /^(ER|SQLITE|PROTOCOL)_/.test(inner.code);
   return ours ? (inner as DriverError) : undefined;
+}
+
+/** By shape, not by `instanceof Error`: better-sqlite3's errors are not made the usual way. */
+function hasField<K extends string>(value: unknown, field: K): value is Record<K, unknown> {
+  return typeof value === 'object' && value !== null && field in value;
 }
 
 function meaningOf(code: string): string | undefined {
@@ -63,7 +68,12 @@ export function toDatabaseError(error: unknown): unknown {
     case 'duplicate':
       return new UserError('database.duplicate', 'conflict', 'There is one like it already.', parts);
     case 'reference':
-      return new UserError('database.reference', 'conflict', 'It belongs to something that is not there, or something belongs to it.', parts);
+      return new UserError(
+        'database.reference',
+        'conflict',
+        'It belongs to something that is not there, or something belongs to it.',
+        parts,
+      );
     case 'value':
       return new UserError('database.value', 'invalid', 'A value is too long or too large for its column.', parts);
     case 'busy':

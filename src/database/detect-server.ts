@@ -14,14 +14,26 @@ export async function detectServer(options: ConnectionOptions): Promise<'mysql' 
     const { version, mode } = rows[0] as { version: string; mode: string };
     const kind = /mariadb/i.test(version) ? 'mariadb' : 'mysql';
     // Some MariaDB servers put `5.5.5-` before their version for old clients.
-    const [major = 0, minor = 0] = version.replace(/^5\.5\.5-/, '').split('.').map(Number.parseFloat);
+    const [major = 0, minor = 0] = version
+      .replace(/^5\.5\.5-/, '')
+      .split('.')
+      .map(Number.parseFloat);
     const [oldMajor, oldMinor] = OLDEST[kind];
     if (major < oldMajor || (major === oldMajor && minor < oldMinor))
-      throw new UserError('database.too-old', 'refused', `The database server is ${version}; MySQL 8.0 or MariaDB 10.6 is needed.`);
+      throw new UserError(
+        'database.too-old',
+        'refused',
+        `The database server is ${version}; MySQL 8.0 or MariaDB 10.6 is needed.`,
+      );
     if (!/STRICT_(TRANS|ALL)_TABLES/.test(mode))
-      throw new UserError('database.not-strict', 'refused', 'The database server cuts long values short instead of refusing them.', {
-        next: 'Add STRICT_TRANS_TABLES to sql_mode of the server.',
-      });
+      throw new UserError(
+        'database.not-strict',
+        'refused',
+        'The database server cuts long values short instead of refusing them.',
+        {
+          next: 'Add STRICT_TRANS_TABLES to sql_mode of the server.',
+        },
+      );
     return kind;
   } finally {
     await connection.end();

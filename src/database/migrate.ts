@@ -89,9 +89,14 @@ async function refuseStrangers(dataSource: DataSource, runner: QueryRunner): Pro
   const tables = await tablesOf(dataSource, runner);
   if (!tables.includes(TABLE)) {
     if (tables.length === 0) return;
-    throw new UserError('database.foreign', 'refused', `The database has tables that Chainkeeper did not make, ${tables[0]} for one.`, {
-      next: 'Give Chainkeeper an empty database of its own.',
-    });
+    throw new UserError(
+      'database.foreign',
+      'refused',
+      `The database has tables that Chainkeeper did not make, ${tables[0]} for one.`,
+      {
+        next: 'Give Chainkeeper an empty database of its own.',
+      },
+    );
   }
   const applied = (await runner.query(`SELECT name FROM ${TABLE}`)) as { name: string }[];
   const known = new Set(dataSource.migrations.map((migration) => migration.name ?? migration.constructor.name));

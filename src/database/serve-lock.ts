@@ -42,7 +42,8 @@ function isLocked(error: unknown): boolean {
 
 function readHolder(db: Database): string | undefined {
   try {
-    const row = db.prepare('SELECT pid, host, since FROM holder').get() as { pid: number; host: string; since: string } | undefined;
+    const row = db.prepare('SELECT pid, host, since FROM holder').get() as
+      { pid: number; host: string; since: string } | undefined;
     return row && `process ${row.pid} on ${row.host} since ${row.since}`;
   } catch {
     // The holder is just writing its name; that somebody holds it is known all the same.

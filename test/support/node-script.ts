@@ -53,7 +53,8 @@ export function startScript(path: string, argument: unknown): NodeScript {
         const check = (): void => {
           const line = lines.find((text) => text.startsWith(prefix));
           if (line !== undefined) resolve(line);
-          else if (child.exitCode !== null || child.signalCode !== null) reject(new Error(`It ended without "${prefix}": ${err}`));
+          else if (child.exitCode !== null || child.signalCode !== null)
+            reject(new Error(`It ended without "${prefix}": ${err}`));
           else return;
           waiting.delete(check);
         };

@@ -86,7 +86,10 @@ export function diskOfInspect(disk: InspectedDisk, bitmap: string | null): DiskC
   };
 }
 
-function whereAndWhen({ host, vm }: Pick<Facts, 'host' | 'vm'>): Pick<Measured, 'hostName' | 'hostBootId' | 'vmState' | 'qemuStarted'> {
+function whereAndWhen({
+  host,
+  vm,
+}: Pick<Facts, 'host' | 'vm'>): Pick<Measured, 'hostName' | 'hostBootId' | 'vmState' | 'qemuStarted'> {
   const started = vm.qemuStarted === null ? NaN : Date.parse(vm.qemuStarted);
   return {
     hostName: host.name,

@@ -46,7 +46,10 @@ export class Evidence {
   }
 
   keepRun({ facts, verbatim, ...about }: RunEvidence): Promise<number> {
-    return this.#keep({ ...about, kind: 'run', facts: verbatim, ...runColumns(facts, about.reason) }, facts.disks.map((disk) => diskOfRun(disk, facts)));
+    return this.#keep(
+      { ...about, kind: 'run', facts: verbatim, ...runColumns(facts, about.reason) },
+      facts.disks.map((disk) => diskOfRun(disk, facts)),
+    );
   }
 
   /** All of a VM, oldest first; with `afterId` only what came later. */

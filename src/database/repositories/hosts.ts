@@ -85,16 +85,22 @@ export class Hosts {
   remove(id: number): Promise<boolean> {
     return this.work.run(async (manager) => {
       refuseNeeded(await manager.countBy(VmRow, { hostId: id, removed: IsNull() }), 'host.in-use', 'VMs');
-      return (await manager.update(HostRow, { id, removed: IsNull() }, { removed: () => nowToTheSecond(manager) })).affected === 1;
+      return (
+        (await manager.update(HostRow, { id, removed: IsNull() }, { removed: () => nowToTheSecond(manager) })).affected === 1
+      );
     });
   }
 }
 
 async function attach(manager: EntityManager, hosts: HostRow[]): Promise<ReachableHost[]> {
-  const accessOf = byOwner(await manager.findBy(HostAccessRow, { hostId: In(hosts.map(({ id }) => id)) }), ({ hostId }) => hostId);
+  const accessOf = byOwner(
+    await manager.findBy(HostAccessRow, { hostId: In(hosts.map(({ id }) => id)) }),
+    ({ hostId }) => hostId,
+  );
   return hosts.map((host) => {
     const [access] = accessOf(host.id);
-    if (access === undefined) throw new InvariantError('host.no-access', `The books do not say how host ${host.name} is reached.`);
+    if (access === undefined)
+      throw new InvariantError('host.no-access', `The books do not say how host ${host.name} is reached.`);
     return Object.assign(host, { access });
   });
 }

@@ -60,9 +60,14 @@ export class Leases {
   async hold(lease: Lease): Promise<void> {
     const held = await this.work.run((manager) => change(manager, lease, { epoch: lease.epoch }, true));
     if (!held)
-      throw new OperationalError('lease.lost', 'busy', `Run ${lease.runId} no longer holds the lease on its VM; nothing was recorded.`, {
-        facts: { vmId: lease.vmId, epoch: lease.epoch },
-      });
+      throw new OperationalError(
+        'lease.lost',
+        'busy',
+        `Run ${lease.runId} no longer holds the lease on its VM; nothing was recorded.`,
+        {
+          facts: { vmId: lease.vmId, epoch: lease.epoch },
+        },
+      );
   }
 
   /** Who has it, held or not; null: nobody ever had. */

@@ -25,7 +25,11 @@ export async function findLive<T extends Named>(
 
 /** Living rows, newest first. */
 export async function pageLive<T extends Named>(manager: EntityManager, entity: EntityTarget<T>, part: Part): Promise<Listed<T>> {
-  const query = manager.createQueryBuilder(entity, 'row').where('row.removed IS NULL').orderBy('row.id', 'DESC').limit(part.limit + 1);
+  const query = manager
+    .createQueryBuilder(entity, 'row')
+    .where('row.removed IS NULL')
+    .orderBy('row.id', 'DESC')
+    .limit(part.limit + 1);
   if (part.after !== undefined) query.andWhere('row.id < :after', { after: part.after });
   return cut(await query.getMany(), part.limit, ({ id }) => id);
 }

@@ -66,7 +66,8 @@ export class Offerings {
   change(id: number, change: OfferingChange, details: readonly DetailRow[] = []): Promise<boolean> {
     return this.work.run(async (manager) => {
       if (!(await manager.existsBy(BackupOfferingRow, { id, removed: IsNull() }))) return false;
-      if (change.name !== undefined) await refuseTaken(manager, BackupOfferingRow, 'name', change.name, 'offering.name-taken', id);
+      if (change.name !== undefined)
+        await refuseTaken(manager, BackupOfferingRow, 'name', change.name, 'offering.name-taken', id);
       if (Object.keys(change).length > 0) await manager.update(BackupOfferingRow, { id }, change);
       await setDetails(manager, id, details);
       return true;

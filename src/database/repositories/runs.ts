@@ -58,7 +58,10 @@ export class Runs {
   }
 
   /** In order of creation, newest first. */
-  page(part: Part, { vmId, states }: { readonly vmId?: number; readonly states?: readonly string[] } = {}): Promise<Listed<RunRow>> {
+  page(
+    part: Part,
+    { vmId, states }: { readonly vmId?: number; readonly states?: readonly string[] } = {},
+  ): Promise<Listed<RunRow>> {
     const where: FindOptionsWhere<RunRow> = {};
     if (vmId !== undefined) where.vmId = vmId;
     if (states !== undefined) where.state = In([...states]);
@@ -94,7 +97,11 @@ export class Runs {
 
   /** Takes over a run that its owner left, with the epoch of a lease acquired since. False: it ended, or went to another. */
   adopt({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
-    return this.#set({ id, state: In(['running', 'unknown']), epoch: LessThan(epoch) }, () => ({ state: 'running', owner, epoch }));
+    return this.#set({ id, state: In(['running', 'unknown']), epoch: LessThan(epoch) }, () => ({
+      state: 'running',
+      owner,
+      epoch,
+    }));
   }
 
   /** Writes down what was learnt on the way. False: this run is not ours any more. */
@@ -124,7 +131,10 @@ export class Runs {
     return this.#set({ id, state: 'queued' }, (manager) => ({ ...end, ended: () => now(manager) }));
   }
 
-  #set(where: FindOptionsWhere<RunRow>, change: (manager: EntityManager) => Parameters<EntityManager['update']>[2]): Promise<boolean> {
+  #set(
+    where: FindOptionsWhere<RunRow>,
+    change: (manager: EntityManager) => Parameters<EntityManager['update']>[2],
+  ): Promise<boolean> {
     return this.work.run(async (manager) => (await manager.update(RunRow, where, change(manager))).affected === 1);
   }
 }
@@ -133,7 +143,8 @@ async function sameAs(manager: EntityManager, asked: NewRun, idempotencyKey: str
   const run = await manager.findOneBy(RunRow, { idempotencyKey });
   // Written by another after this transaction began to read: the whole of it is done again, and then sees it.
   if (run === null) throw new OperationalError('database.busy', 'busy', 'The same request is being written down just now.');
-  if (run.vmId === asked.vmId && run.kind === asked.kind && JSON.stringify(run.requested) === JSON.stringify(asked.requested)) return run;
+  if (run.vmId === asked.vmId && run.kind === asked.kind && JSON.stringify(run.requested) === JSON.stringify(asked.requested))
+    return run;
   throw new UserError('run.key-reused', 'conflict', 'This Idempotency-Key was used for another request.', {
     next: 'Send a new key, or the same request.',
     facts: { runId: run.id },
