@@ -1,0 +1,137 @@
+import type { BackupMode, DiskFacts, Facts } from '../agent/facts';
+import { weakest, type Assurance } from './assurance';
+import type { BackupPlan, PlannedDisk } from './backup-plan';
+import type { Answer, Recreation } from './settlement';
+
+/** QEMU copies in units of at least this many bytes, however fine the bitmap is. */
+const COPY_UNIT = 65_536;
+
+/** What the facts of a run support, with what keeps them from supporting more. */
+export interface Verdict {
+  readonly assurance: Extract<Assurance, 'broken' | 'unproven' | 'accounted'>;
+  readonly findings: readonly string[];
+}
+
+type Doubt = { readonly worth: 'broken' | 'unproven'; readonly why: string };
+
+/**
+ * The assurance of a backup at its birth. A full is accounted for when exit, sizes and check agree on every disk; an
+ * incremental when the lineage of plan and run agree **and** the bytes do: a blank bitmap agrees with itself.
+ */
+export function assureRun(
+  plan: BackupPlan,
+  made: BackupMode,
+  answer: Answer,
+  facts: Facts | null,
+  recreation: Recreation | null,
+): Verdict {
+  const doubts = facts === null ? [unproven('the host script reported no facts')] : doubtsOf(plan, made, answer, facts);
+  if (made === 'incremental' && recreation?.method === 'unknown') {
+    doubts.push(
+      unproven(`bitmap ${recreation.bitmap} was recreated, and the host did not say how: an empty one would leave a hole`),
+    );
+  }
+  const worth = weakest(['accounted', ...doubts.map(({ worth }) => worth)]);
+  return { assurance: worth === 'proven' ? 'accounted' : worth, findings: doubts.map(({ why }) => why) };
+}
+
+function doubtsOf(plan: BackupPlan, made: BackupMode, { exitCode }: Answer, facts: Facts): Doubt[] {
+  const pairs = plan.disks.flatMap((planned) => {
+    const ran = facts.disks.find(({ target }) => target === planned.target);
+    return ran === undefined ? [] : [{ planned, ran }];
+  });
+  const doubts = exitCode === 0 ? [] : [unproven(`the host script ended with exit code ${exitCode}`)];
+  for (const { planned, ran } of pairs) {
+    doubts.push(...doubtSize(planned, ran));
+    if (made === 'incremental')
+      doubts.push(...doubtLineage(planned, ran), ...(ran.method === 'rescued' ? [] : doubtBytes(planned, ran)));
+  }
+  // What a comparison found is not in the job's count.
+  if (made === 'incremental' && facts.disks.every(({ method }) => method !== 'rescued')) doubts.push(...doubtJob(facts));
+  return doubts;
+}
+
+function doubtSize(planned: PlannedDisk, { target, virtualSize }: DiskFacts): Doubt[] {
+  return virtualSize !== null && virtualSize === planned.virtualSize
+    ? []
+    : [unproven(`disk ${target} had ${bytes(planned.virtualSize)} at the inspection and ${bytes(virtualSize)} in the run`)];
+}
+
+function doubtLineage(planned: PlannedDisk, { target, path, inode }: DiskFacts): Doubt[] {
+  const same = path !== null && inode !== null && path === planned.path && inode === planned.inode;
+  return same ? [] : [unproven(`disk ${target} is not known to be the same file at the inspection and in the run`)];
+}
+
+/** The bitmap must be the one that was inspected, and the delta must hold all that it called dirty. */
+function doubtBytes({ bitmap }: PlannedDisk, ran: DiskFacts): Doubt[] {
+  const { target, dirtyBefore, parentBitmap, virtualSize } = ran;
+  const own = ownBytes(ran);
+  if (
+    parentBitmap === null ||
+    dirtyBefore === null ||
+    own === null ||
+    parentBitmap.granularity === null ||
+    virtualSize === null
+  ) {
+    return [unproven(`the bitmap and the delta of disk ${target} were not measured`)];
+  }
+  const doubts: Doubt[] = [];
+  if (parentBitmap.inconsistent !== false || parentBitmap.recording !== true || parentBitmap.persistent !== true) {
+    doubts.push(unproven(`the parent's bitmap on disk ${target} is not known to have been healthy`));
+  }
+  if (bitmap?.granularity != null && bitmap.granularity !== parentBitmap.granularity) {
+    doubts.push(
+      broken(
+        `the parent's bitmap on disk ${target} changed its granularity from ${bitmap.granularity} to ${parentBitmap.granularity} bytes: it is another bitmap`,
+      ),
+    );
+  }
+  if (bitmap?.dirtyBytes != null && dirtyBefore < bitmap.dirtyBytes) {
+    doubts.push(
+      broken(
+        `the parent's bitmap on disk ${target} fell from ${bitmap.dirtyBytes} to ${dirtyBefore} dirty bytes: it is another bitmap`,
+      ),
+    );
+  }
+  if (dirtyBefore > own + beyondEnd(virtualSize, parentBitmap.granularity)) {
+    doubts.push(broken(`the delta of disk ${target} holds ${own} bytes, and the bitmap called ${dirtyBefore} dirty`));
+  }
+  return doubts;
+}
+
+/** The job counts whole units, the delta ends with the disk: they may differ by what lies beyond the end, and no more. */
+function doubtJob({ job, disks }: Facts): Doubt[] {
+  const processed = job?.processed ?? null;
+  const sums = disks.map((disk) => {
+    const own = ownBytes(disk);
+    if (own === null || disk.virtualSize === null) return null;
+    return { own, beyond: beyondEnd(disk.virtualSize, Math.max(COPY_UNIT, disk.clusterSize ?? 0)) };
+  });
+  if (processed === null || sums.some((sum) => sum === null)) return [unproven('the bytes of the job were not measured')];
+  const own = sums.reduce((total, sum) => total + (sum?.own ?? 0), 0);
+  const beyond = sums.reduce((total, sum) => total + (sum?.beyond ?? 0), 0);
+  return processed >= own && processed <= own + beyond
+    ? []
+    : [unproven(`the job moved ${processed} bytes, and the deltas hold ${own}`)];
+}
+
+function ownBytes({ ownData, ownZero }: DiskFacts): number | null {
+  return ownData === null || ownZero === null ? null : ownData + ownZero;
+}
+
+/** The part of the last unit that lies beyond the end of the disk, in bytes. */
+function beyondEnd(virtualSize: number, unit: number): number {
+  return (unit - (virtualSize % unit)) % unit;
+}
+
+function bytes(count: number | null): string {
+  return count === null ? 'an unknown number of bytes' : `${count} bytes`;
+}
+
+function unproven(why: string): Doubt {
+  return { worth: 'unproven', why };
+}
+
+function broken(why: string): Doubt {
+  return { worth: 'broken', why };
+}

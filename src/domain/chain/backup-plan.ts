@@ -1,0 +1,115 @@
+import type { ErrorKind } from '../errors';
+import type { FullReason, IncrementalReason, Reason } from './reasons';
+
+/** One fact that led to a decision. */
+export interface Evidence {
+  /** The reason that it speaks for, or a word for what was found in order. */
+  readonly fact: Reason;
+  /** The disk it is about; null when it is about the VM or the books. */
+  readonly target: string | null;
+  readonly detail: string;
+}
+
+/** One disk of a plan, with what the inspection saw: settling compares it with what the run saw. */
+export interface PlannedDisk {
+  readonly target: string;
+  /** Place in the host's list of disks; 0 is the root disk. */
+  readonly deviceId: number;
+  readonly path: string | null;
+  readonly inode: number | null;
+  /** Bytes. */
+  readonly virtualSize: number | null;
+  readonly mode: 'full' | 'incremental';
+  /** The parent's file as a path from the root of the NAS; null for a full. */
+  readonly parentFile: string | null;
+  /** The parent's bitmap as inspected; null for a full. */
+  readonly bitmap: { readonly granularity: number | null; readonly dirtyBytes: number | null } | null;
+}
+
+interface CommonPlan {
+  /** libvirt's name of the VM. */
+  readonly vm: string;
+  readonly vmState: 'running' | 'paused' | 'shut off';
+  /** The reason as a sentence for people. */
+  readonly sentence: string;
+  /** Directory on the NAS, `<vm>/<yyyy.MM.dd.HH.mm.ss>` UTC, of the same epoch as the new bitmap. */
+  readonly backupPath: string;
+  readonly repositoryId: string;
+  /** Freeze the guest's file systems; only ever true for a running guest. */
+  readonly quiesce: boolean;
+  readonly disks: readonly PlannedDisk[];
+  /** Bitmaps of ours that nobody needs any more once this backup is in the books. */
+  readonly superseded: readonly string[];
+  readonly evidence: readonly Evidence[];
+}
+
+/** A full that starts a new chain. */
+export interface FullPlan extends CommonPlan {
+  readonly kind: 'full';
+  readonly reason: FullReason;
+  readonly bitmapNew: string;
+  readonly chainId: string;
+  readonly position: 0;
+  readonly parent: null;
+  readonly repair: 'none';
+}
+
+/** An incremental over a bitmap that is healthy on every disk and ours by the books. */
+export interface IncrementalPlan extends CommonPlan {
+  readonly kind: 'incremental';
+  readonly reason: IncrementalReason;
+  readonly bitmapNew: string;
+  readonly chainId: string;
+  readonly position: number;
+  readonly parent: { readonly uuid: string; readonly externalId: string; readonly bitmap: string };
+  /** `redefine`: libvirt lost the checkpoint; the script registers it again before the job. */
+  readonly repair: 'none' | 'redefine';
+  /** Chain of the full that the script takes instead, should it find that the incremental cannot be. */
+  readonly fallbackChainId: string;
+}
+
+/** A full without bitmap and chain, on storage that cannot do better. */
+export interface LegacyFullPlan extends CommonPlan {
+  readonly kind: 'legacy-full';
+  readonly reason: FullReason;
+  readonly bitmapNew: null;
+  readonly chainId: null;
+  readonly position: null;
+  readonly parent: null;
+  readonly repair: 'none';
+}
+
+/** What a run is to do. Complete in itself, so that a run can be settled by whoever finds it later. */
+export type BackupPlan = FullPlan | IncrementalPlan | LegacyFullPlan;
+
+/** No backup can be taken now; nothing was changed. The rim makes a UserError of it. */
+export interface Refusal {
+  readonly kind: 'refused';
+  /** Stable: `vm.absent`, `vm.no-disks`, `vm.disks-ambiguous`, `vm.bad-name`, `vm.busy`, `vm.migrating`, `vm.restoring`, `backup.in-progress`. */
+  readonly code: string;
+  readonly errorKind: Extract<ErrorKind, 'busy' | 'conflict' | 'refused' | 'not-found'>;
+  readonly message: string;
+  /** What the reader can do next. */
+  readonly next: string;
+}
+
+/** What somebody asked for. */
+export interface BackupRequest {
+  readonly mode: 'auto' | 'full';
+  /** The reason to book for `full` where it was not a person's wish, as in a retry. */
+  readonly because?: FullReason;
+  readonly quiesce: boolean;
+}
+
+/** What the VM's offering allows. */
+export interface BackupPolicy {
+  readonly incrementalEnabled: boolean;
+  /** Longest chain, the full included; null or 1 and less: every backup is a full. */
+  readonly fullEvery: number | null;
+  /** From this moment on (epoch seconds) the next backup is a full; null: no such rule. */
+  readonly fullDueAt: number | null;
+  /** What to do where a bitmap is lost on any disk: an honest full of all disks, so that one file set has one story. */
+  readonly onLostBitmap: 'full';
+  /** Build on a parent that nothing contradicts and too little supports, as every backup of a stock script is. */
+  readonly acceptUnprovenParent: boolean;
+}

@@ -1,0 +1,176 @@
+import type { InspectedDisk } from '../agent/facts';
+import { InvariantError } from '../errors';
+import { backupPath, bitmapName, nextEpoch } from './backup-names';
+import type { BackupPlan, Evidence, FullPlan, IncrementalPlan, LegacyFullPlan, PlannedDisk, Refusal } from './backup-plan';
+import type { Books } from './booked-backup';
+import { readChainKeys } from './chain-keys';
+import { bitmapOn, checkHealth, checkHistory, checkRepair, needsRedefine } from './check-bitmaps';
+import { checkDiskSet, checkIdentity, checkSizes } from './check-disks';
+import { checkParent } from './check-parent';
+import { checkCapability, checkWishes } from './check-policy';
+import type { DecideInput } from './decide-input';
+import { findParent, type Parent } from './find-parent';
+import type { Obstacle } from './obstacle';
+import { sentenceOf, type Reason } from './reasons';
+import { refuseBackup } from './refuse-backup';
+
+/**
+ * In this order, because the first that finds something gives the reason: a disk that is another file explains
+ * a missing bitmap better than the other way round.
+ */
+const PARENT_CHECKS = [checkParent, checkDiskSet, checkSizes, checkIdentity, checkHealth, checkHistory, checkRepair];
+
+/**
+ * Decides what a backup is to be: an incremental only where nothing at all speaks against it, else a full, and why.
+ * Pure: the same books and facts always give the same plan.
+ */
+export function decideBackup(input: DecideInput): BackupPlan | Refusal {
+  const refusal = refuseBackup(input);
+  if (refusal !== null) return refusal;
+  const incapable = checkCapability(input);
+  if (hasAny(incapable)) return planLegacyFull(input, incapable);
+  const wishes = checkWishes(input);
+  if (hasAny(wishes)) return planFull(input, wishes);
+  const parent = findParent(input.books);
+  if ('fact' in parent) return planFull(input, [parent]);
+  for (const check of PARENT_CHECKS) {
+    const obstacles = check(input, parent);
+    if (hasAny(obstacles)) return planFull(input, obstacles);
+  }
+  return planIncremental(input, parent);
+}
+
+type Some<T> = readonly [T, ...T[]];
+
+function hasAny<T>(list: readonly T[]): list is Some<T> {
+  return list.length > 0;
+}
+
+function planFull(input: DecideInput, obstacles: Some<Obstacle>): FullPlan {
+  const reason = obstacles[0].fact;
+  const { bitmapNew, ...common } = commonPlan(input, reason, obstacles);
+  return {
+    ...common,
+    kind: 'full',
+    reason,
+    bitmapNew,
+    chainId: input.newChainId,
+    position: 0,
+    parent: null,
+    repair: 'none',
+    disks: fullDisks(input),
+  };
+}
+
+function planLegacyFull(input: DecideInput, obstacles: Some<Obstacle>): LegacyFullPlan {
+  const reason = obstacles[0].fact;
+  const common = commonPlan(input, reason, obstacles);
+  return {
+    ...common,
+    kind: 'legacy-full',
+    reason,
+    bitmapNew: null,
+    chainId: null,
+    position: null,
+    parent: null,
+    repair: 'none',
+    disks: fullDisks(input),
+  };
+}
+
+function planIncremental(input: DecideInput, parent: Parent): IncrementalPlan {
+  const redefine = needsRedefine(input, parent);
+  const reason = redefine ? 'redefined' : 'regular';
+  const externalId = parent.backup.externalId;
+  if (externalId === null)
+    throw new InvariantError(
+      'chain.parent-without-place',
+      `Backup ${parent.backup.uuid} was accepted as a parent without a place.`,
+    );
+  const { bitmapNew, ...common } = commonPlan(input, reason, incrementalEvidence(input, parent, reason));
+  return {
+    ...common,
+    kind: 'incremental',
+    reason,
+    bitmapNew,
+    chainId: parent.chainId,
+    position: parent.position + 1,
+    parent: { uuid: parent.backup.uuid, externalId, bitmap: parent.bitmap },
+    repair: redefine ? 'redefine' : 'none',
+    fallbackChainId: input.newChainId,
+    disks: input.facts.disks.map((disk, deviceId) => {
+      const file = parent.backup.disks.find(({ target }) => target === disk.target)?.file;
+      const { granularity = null, dirtyBytes = null } = bitmapOn(disk, parent.bitmap) ?? {};
+      return {
+        ...plannedDisk(disk, deviceId),
+        mode: 'incremental',
+        parentFile: `${externalId}/${file}`,
+        bitmap: { granularity, dirtyBytes },
+      };
+    }),
+  };
+}
+
+function incrementalEvidence({ facts }: DecideInput, { bitmap }: Parent, reason: Reason): Evidence[] {
+  const record =
+    reason === 'redefined'
+      ? `libvirt has no checkpoint ${bitmap} any more, the bitmap is there`
+      : `libvirt knows the checkpoint ${bitmap}`;
+  return [
+    { fact: reason, target: null, detail: record },
+    ...facts.disks.map((disk) => ({
+      fact: reason,
+      target: disk.target,
+      detail: `bitmap ${bitmap} is healthy, with ${bitmapOn(disk, bitmap)?.dirtyBytes ?? 'an unknown number of'} dirty bytes`,
+    })),
+  ];
+}
+
+/** What every plan has, and the name of its bitmap: directory and bitmap come from one epoch. */
+function commonPlan(input: DecideInput, reason: Reason, evidence: readonly Evidence[]) {
+  const { facts, books, request, repositoryId } = input;
+  const { name, state } = facts.vm;
+  if (state === 'absent') throw new InvariantError('chain.vm-absent', `A backup of the absent VM ${name} was planned.`);
+  const epoch = unusedEpoch(input);
+  return {
+    vm: name,
+    vmState: state,
+    sentence: sentenceOf(reason),
+    bitmapNew: bitmapName(epoch),
+    backupPath: backupPath(name, epoch),
+    repositoryId,
+    // A guest that is paused or stopped cannot answer a freeze.
+    quiesce: request.quiesce && state === 'running',
+    superseded: [...seenNames(input)].filter((known) => isOurs(books, known)),
+    evidence,
+  };
+}
+
+function unusedEpoch(input: DecideInput): number {
+  const { facts, books, now } = input;
+  const names = new Set([...seenNames(input), ...books.backups.map(({ externalId }) => externalId)]);
+  return nextEpoch(
+    now,
+    books.lastUsedEpoch,
+    (epoch) => names.has(bitmapName(epoch)) || names.has(backupPath(facts.vm.name, epoch)),
+  );
+}
+
+/** Names of bitmaps and checkpoints that may be on the VM: what the host showed, and what the books call active. */
+function seenNames({ facts, books }: DecideInput): Set<string> {
+  const names = [...facts.checkpoints, ...facts.disks.flatMap(({ bitmaps }) => bitmaps?.map(({ name }) => name) ?? [])];
+  return new Set(books.activeCheckpointId === null ? names : [...names, books.activeCheckpointId]);
+}
+
+/** The shape of a name is nobody's property: ours is what our books know. */
+function isOurs({ backups, activeCheckpointId }: Books, name: string): boolean {
+  return name === activeCheckpointId || backups.some(({ details }) => readChainKeys(details).keys.bitmapName === name);
+}
+
+function fullDisks({ facts }: DecideInput): PlannedDisk[] {
+  return facts.disks.map((disk, deviceId) => ({ ...plannedDisk(disk, deviceId), mode: 'full', parentFile: null, bitmap: null }));
+}
+
+function plannedDisk({ target, path, inode, virtualSize }: InspectedDisk, deviceId: number) {
+  return { target, deviceId, path, inode, virtualSize };
+}

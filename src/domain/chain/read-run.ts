@@ -1,0 +1,58 @@
+import type { BackupMode, Facts } from '../agent/facts';
+import { diskFileName } from './backup-names';
+import type { BackupPlan } from './backup-plan';
+import type { BookedDisk } from './booked-backup';
+import { isFullReason, type Reason } from './reasons';
+import type { Answer, Recreation } from './settlement';
+
+/** What the host says of a recreation. Only our facts can say how, and only of the bitmap that the plan is about. */
+export function readRecreation(plan: BackupPlan, { bitmapRecreated }: Answer, facts: Facts | null): Recreation | null {
+  const method = facts?.done.recreateMethod ?? null;
+  const parentBitmap = plan.parent?.bitmap ?? null;
+  const bitmap = bitmapRecreated ?? (method === null ? null : (parentBitmap ?? facts?.asked.bitmapParent ?? null));
+  if (bitmap === null) return null;
+  return { bitmap, method: method !== null && bitmap === parentBitmap ? method : 'unknown' };
+}
+
+/** What was made in the end: the script may take a full where an incremental was planned, or one without a bitmap. */
+export function madeKind(plan: BackupPlan, { incrementalFallback }: Answer, facts: Facts | null): BackupMode {
+  if (plan.kind === 'legacy-full' && facts?.done.mode !== 'incremental') return 'legacy-full';
+  if (facts !== null && facts.done.mode !== 'none') return facts.done.mode;
+  return incrementalFallback && plan.kind === 'incremental' ? 'full' : plan.kind;
+}
+
+/** The new bitmap if the host confirmed it. A name that it did not tell, or that its own words contradict, is none. */
+export function confirmedBitmap({ bitmapNew }: BackupPlan, { bitmapCreated }: Answer, facts: Facts | null): string | null {
+  const told = facts === null ? [bitmapCreated] : [facts.done.bitmapNew, bitmapCreated ?? facts.done.bitmapNew];
+  return told.every((name) => name === bitmapNew) ? bitmapNew : null;
+}
+
+/** The reason of what was made: the plan's, or that of the script where it changed the plan. */
+export function reasonOf(plan: BackupPlan, made: BackupMode, facts: Facts | null, recreation: Recreation | null): Reason {
+  if (made === 'incremental') {
+    // Without facts nobody said whether the bitmap had to be made good; the plan knew whether it would.
+    if (facts === null) return plan.reason;
+    return recreation === null || recreation.method === 'unknown' ? 'regular' : recreation.method;
+  }
+  if (made === plan.kind) return plan.reason;
+  const told = facts?.done.reason ?? null;
+  if (isFullReason(told)) return told;
+  return facts?.vm.state === 'shut off' ? 'vm-stopped' : 'bitmap-unconfirmed';
+}
+
+/** The disks for the books: from the facts of the run; without them what the inspection saw, and the names that every script gives its files. */
+export function bookedDisks({ disks }: BackupPlan, facts: Facts | null): BookedDisk[] {
+  return disks.map(({ target, deviceId, path, inode, virtualSize }) => {
+    const ran = facts?.disks.find((disk) => disk.target === target);
+    return ran === undefined
+      ? { target, deviceId, path, inode, virtualSize, file: diskFileName(deviceId, path) }
+      : {
+          target,
+          deviceId,
+          path: ran.path ?? path,
+          inode: ran.inode ?? inode,
+          virtualSize: ran.virtualSize ?? virtualSize,
+          file: ran.file,
+        };
+  });
+}

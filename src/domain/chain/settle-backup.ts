@@ -1,0 +1,152 @@
+import type { BackupMode, Facts } from '../agent/facts';
+import { assureRun, type Verdict } from './assure-run';
+import type { BackupPlan, BackupRequest } from './backup-plan';
+import { toDetails } from './chain-keys';
+import { checkRun } from './check-run';
+import { bookedDisks, confirmedBitmap, madeKind, readRecreation, reasonOf } from './read-run';
+import { sentenceOf, type FullReason } from './reasons';
+import type { ActiveCheckpointChange, Answer, BackedUp, FailedBackup, Recreation, Settlement } from './settlement';
+
+/** Failures of an incremental that a full does not share, with the reason that the full then has. */
+const RETRY_AS_FULL: Readonly<Record<string, FullReason>> = {
+  'recreate-failed': 'bitmap-unconfirmed',
+  'incremental-unsupported': 'bitmap-unconfirmed',
+  'parent-missing': 'parent-file-missing',
+};
+
+/**
+ * Decides what a run means for the books, from its plan, the parsed answer and the facts (null from a stock script).
+ * Pure: it may be asked again by whoever finds the run later, with the same result.
+ */
+export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | null): Settlement {
+  const recreation = readRecreation(plan, answer, facts);
+  if (answer.exitCode === null || answer.code === 'outcome-unknown') {
+    return {
+      outcome: 'unknown',
+      code: 'outcome-unknown',
+      sentence: 'Nobody saw how the host script ended; the host has to be asked.',
+      activeCheckpoint: afterFailure(plan, recreation),
+      retire: [],
+      findings: [],
+    };
+  }
+  if (!answer.result) {
+    const code = answer.code ?? facts?.error?.code ?? 'backup-failed';
+    const sentence = facts?.error?.message ?? `The host script failed with exit code ${answer.exitCode}.`;
+    return failed(plan, { code, sentence, left: answer.needsCleanup, recreation, retry: retryOf(plan, answer, code) });
+  }
+  const made = madeKind(plan, answer, facts);
+  const fault = checkRun(plan, made, answer, facts);
+  if (fault !== null || answer.size === null) {
+    // The script believes in its success, so what it wrote is still there.
+    const { code, sentence } = fault ?? { code: 'size-unknown', sentence: 'The host script reported no size.' };
+    return failed(plan, { code, sentence, left: true, recreation, retry: null });
+  }
+  const verdict = assureRun(plan, made, answer, facts, recreation);
+  if (verdict.assurance === 'broken') {
+    // The books' bitmap still reaches back to the parent or is not the one they know: only a full is certain.
+    const retry: BackupRequest = { mode: 'full', because: 'lineage-mismatch', quiesce: plan.quiesce };
+    const sentence = `The delta does not hold what changed: ${verdict.findings.join('; ')}.`;
+    return {
+      ...failed(plan, { code: 'delta-incomplete', sentence, left: true, recreation, retry }),
+      activeCheckpoint: { change: 'cleared' },
+    };
+  }
+  return backedUp(plan, made, { ...answer, size: answer.size }, facts, recreation, verdict);
+}
+
+function backedUp(
+  plan: BackupPlan,
+  made: BackupMode,
+  answer: Answer & { readonly size: number },
+  facts: Facts | null,
+  recreation: Recreation | null,
+  verdict: Verdict,
+): BackedUp {
+  const bitmap = made === 'legacy-full' ? null : confirmedBitmap(plan, answer, facts);
+  const incremental = plan.kind === 'incremental' && made === 'incremental';
+  const parentUuid = incremental ? plan.parent.uuid : null;
+  const chainId =
+    made === 'legacy-full' ? null : plan.kind === 'incremental' && !incremental ? plan.fallbackChainId : plan.chainId;
+  const position = chainId === null ? null : incremental ? plan.position : 0;
+  const type = incremental ? 'incremental' : 'full';
+  const reason = reasonOf(plan, made, facts, recreation);
+  const disks = bookedDisks(plan, facts);
+  // A delta over a bitmap that nobody can vouch for ends its chain: the next backup is a full.
+  const closed = incremental && recreation?.method === 'unknown';
+  const activeCheckpoint: ActiveCheckpointChange =
+    bitmap === null || closed ? { change: 'cleared' } : { change: 'set', to: bitmap };
+  const unused = plan.bitmapNew !== null && activeCheckpoint.change === 'cleared' ? [plan.bitmapNew] : [];
+  return {
+    outcome: 'backed-up',
+    status: 'BackedUp',
+    type: incremental ? 'INCREMENTAL' : 'FULL',
+    externalId: plan.backupPath,
+    size: answer.size,
+    protectedSize: disks.reduce<number | null>(
+      (sum, { virtualSize }) => (sum === null || virtualSize === null ? null : sum + virtualSize),
+      0,
+    ),
+    details:
+      chainId === null
+        ? []
+        : toDetails({
+            parentBackupId: parentUuid,
+            bitmapName: bitmap,
+            chainId,
+            position,
+            type,
+            bitmapRecreated: recreation?.bitmap ?? null,
+            recreateMethod: recreation?.method ?? null,
+            deletePending: false,
+          }),
+    chainId,
+    position,
+    parentUuid,
+    reason,
+    sentence: sentenceOf(reason),
+    recreation,
+    assurance: verdict.assurance,
+    disks,
+    needsCleanup: answer.needsCleanup || facts?.cleanup.ok === false,
+    activeCheckpoint,
+    retire: [...plan.superseded.filter((name) => name !== plan.bitmapNew), ...unused],
+    findings: verdict.findings,
+  };
+}
+
+interface Failure {
+  readonly code: string;
+  readonly sentence: string;
+  readonly left: boolean;
+  readonly recreation: Recreation | null;
+  readonly retry: BackupRequest | null;
+}
+
+/** The parent's bitmap went on recording through a failed run, so the next incremental starts from the parent again. */
+function failed(plan: BackupPlan, { code, sentence, left, recreation, retry }: Failure): FailedBackup {
+  return {
+    outcome: 'failed',
+    status: left ? 'Error' : 'Failed',
+    code,
+    sentence,
+    retry,
+    activeCheckpoint: afterFailure(plan, recreation),
+    retire: plan.bitmapNew === null ? [] : [plan.bitmapNew],
+    findings: [],
+  };
+}
+
+/**
+ * Unless the script put an unknown bitmap in the place of the parent's: from then on nothing may build on that name.
+ * Where the plan asked for a repair the script is one that registers the very bitmap again, even if its facts are lost.
+ */
+function afterFailure({ repair }: BackupPlan, recreation: Recreation | null): ActiveCheckpointChange {
+  return { change: recreation?.method === 'unknown' && repair === 'none' ? 'cleared' : 'unchanged' };
+}
+
+function retryOf(plan: BackupPlan, { incrementalFallback }: Answer, code: string): BackupRequest | null {
+  if (plan.kind !== 'incremental') return null;
+  const because = RETRY_AS_FULL[code] ?? (incrementalFallback ? 'bitmap-unconfirmed' : undefined);
+  return because === undefined ? null : { mode: 'full', because, quiesce: plan.quiesce };
+}
