@@ -4,6 +4,10 @@
 #
 # Assembled from agent/src/*.sh by agent/build.sh: change the parts, not the assembled file.
 # On the host it needs bash, virsh, qemu-img, util-linux and coreutils, nothing else.
+#
+# Globals are set in one part and used in another, by name (SC2034); "A && B || C" is only used where B cannot fail (SC2015);
+# reason codes hold hyphens (SC2100) and words that are also commands (SC2209).
+# shellcheck disable=SC2034,SC2015,SC2100,SC2209
 set -Eeuo pipefail
 shopt -s inherit_errexit extglob
 
@@ -37,9 +41,9 @@ readonly EXIT_FAILED=1 EXIT_CLEANUP_FAILED=20
 # Every external command goes through run: it has a deadline, TERM is answered while it runs, and
 # a child stuck in a dead mount is left behind instead of being waited for.
 
-WORK=          # private scratch directory of this call (made by work_open)
-RUN_PID= RUN_FD= RUN_OUT= RUN_ERR= RUN_CODE=
-RUN_MUST_FINISH= # set while a child runs that must not be killed half way (see backup_begin)
+WORK=''        # private scratch directory of this call (made by work_open)
+RUN_PID='' RUN_FD='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
+RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (begin_job)
 
 now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
 
@@ -74,13 +78,13 @@ run_start() {
     wait $!
     echo $?
   )
-  RUN_CODE= RUN_PID=
+  RUN_CODE='' RUN_PID=''
   read -r -u "$RUN_FD" RUN_PID || :
 }
 
 # run_wait SECONDS: true when the child has ended (then RUN_CODE, RUN_OUT, RUN_ERR are set).
 run_wait() {
-  local code=
+  local code=''
   if ! read -r -t "$1" -u "$RUN_FD" code; then
     # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
     (($? > 128)) && return 1
@@ -107,7 +111,7 @@ run_kill() {
 
 run_close() {
   exec {RUN_FD}<&-
-  RUN_FD= RUN_PID=
+  RUN_FD='' RUN_PID=''
 }
 
 # ---- options: the one place where what comes from outside is checked ----------------------------
@@ -325,7 +329,7 @@ json_read() {
 
 # json_take_string TEXT: TEXT begins with a string: REPLY is its value, JSON_REST what follows it.
 json_take_string() {
-  local rest=${1:1} head value=
+  local rest=${1:1} head value=''
   while :; do
     head=${rest%%[\"\\]*} rest=${rest:${#head}}
     value+=$head
@@ -345,7 +349,7 @@ json_take_string() {
 json_get() {
   local -n _from=$1
   REPLY=${_from["/$2"]-z}
-  [[ $REPLY != z* ]] || { REPLY= && return 1; }
+  [[ $REPLY != z* ]] || { REPLY='' && return 1; }
   REPLY=${REPLY:1}
 }
 
@@ -477,7 +481,7 @@ trusted_file() {
 # What a step changes is put on a stack with the command that takes it back. Every exit, planned or
 # not, goes through on_exit, which runs the stack newest first; commit keeps what is good.
 
-DONE=          # set once the result is printed: nothing is left to do at the exit
+DONE=''        # set once the result is printed: nothing is left to do at the exit
 ERROR_CODE='' ERROR_TEXT=''
 STACK=()       # "undo COMMAND" (only when failed) or "always COMMAND"
 LEFT=()        # what could not be taken back, for people
@@ -535,7 +539,8 @@ on_exit() {
   set +e
   [[ ! $DONE ]] || exit "$code"
   ERROR_TEXT=${ERROR_TEXT:-"Ended without a result (code $code)"} ERROR_CODE=${ERROR_CODE:-internal}
-  [[ $RUN_MUST_FINISH ]] || run_kill
+  if [[ $RUN_MUST_FINISH ]] && ! run_wait 5; then left "a command that does not end: process $RUN_PID"; fi
+  run_kill
   unwind failed
   printf '%s\n' "$ERROR_TEXT" >&2
   print_failure
@@ -554,7 +559,7 @@ arm_traps() {
 
 # work_open: a private scratch directory for this call.
 work_open() {
-  mkdir -p -m 0700 -- "$STATE_DIR" || die "Cannot make the state directory $STATE_DIR" state-dir
+  mkdir -p -- "$STATE_DIR" || die "Cannot make the state directory $STATE_DIR" state-dir
   WORK=$(mktemp -d -- "$STATE_DIR/work.XXXXXX") || die "Cannot write to the state directory $STATE_DIR" state-dir
   always_push rm -rf -- "$WORK"
 }
@@ -590,7 +595,7 @@ mount_repository() {
 mount_options() {
   local options=$OPT_MOUNT_OPTIONS item key name='' secret='' domain=''
   local -a plain=()
-  declare -gA SECRETS=()
+  local -A SECRETS=()
   if [[ $OPT_SECRETS_FILE ]]; then
     json_read SECRETS "$(<"$OPT_SECRETS_FILE")" || bad_option 'The secrets are not valid JSON'
     json_get SECRETS mountOptions && options=$REPLY
@@ -660,6 +665,12 @@ unmount_repository() {
   timing_stop unmount
 }
 
+# stays_inside PATH: a symbolic link on the NAS must not lead out of it.
+stays_inside() {
+  nas realpath -m -- "$MNT/$1" || die "Cannot look at $1 on the NAS: $RUN_ERR" nas-not-writable
+  [[ $RUN_OUT == "$MNT/$1" ]] || die "$1 leads to another place than it says" path-escapes
+}
+
 # look_at_space: SPACE_TOTAL and SPACE_FREE in bytes, as QEMU's user sees them; false when unknown.
 look_at_space() {
   run "${1:-$NAS_SECONDS}" stat -f -c '%S %b %a' -- "$MNT" || return 1
@@ -691,7 +702,7 @@ declare -A QMP=()
 HOST_LIBVIRT='' HOST_QEMU=''
 look_at_host() {
   local line
-  virsh_q version --daemon || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  virsh_q version --daemon || return
   while IFS= read -r line; do
     case $line in
       'Running hypervisor: QEMU '*) HOST_QEMU=${line##* } ;;
@@ -718,13 +729,14 @@ version_at_least() {
   return 0
 }
 
-# look_at_state: VM_STATE (running, paused, "shut off", absent, or another word of libvirt) and VM_REASON.
-VM_STATE='' VM_REASON='' VM_UUID='' VM_PERSISTENT=''
+# look_at_state: VM_STATE (running, paused, "shut off", absent, or another word of libvirt) and VM_REASON. The look_at_…
+# functions never die: a way out may need them, too. False, with the cause in RUN_ERR, when there is no answer.
+VM_STATE='' VM_REASON='' VM_UUID=''
 look_at_state() {
   VM_STATE=absent VM_REASON=''
   if ! virsh_q domstate "$OPT_VM" --reason; then
-    [[ $RUN_ERR == *"failed to get domain"* || $RUN_ERR == *"Domain not found"* ]] && return
-    die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+    is_gone "$RUN_ERR"
+    return
   fi
   VM_STATE=${RUN_OUT%% (*}
   [[ $RUN_OUT != *\(*\)* ]] || { VM_REASON=${RUN_OUT#*\(} && VM_REASON=${VM_REASON%\)*}; }
@@ -736,7 +748,7 @@ vm_is_live() { [[ $VM_STATE != @(absent|shut off) ]]; }
 # job_active: some job works on the machine right now, whoever started it; JOB_OPERATION says which.
 JOB_OPERATION=''
 job_active() {
-  virsh_q domjobinfo "$OPT_VM" || die "Cannot ask for jobs of $OPT_VM: $RUN_ERR" "$(gone_or libvirt-unreachable)"
+  virsh_q domjobinfo "$OPT_VM" || die_unless_gone "Cannot ask for jobs of $OPT_VM"
   JOB_OPERATION=''
   local line
   while IFS= read -r line; do
@@ -745,25 +757,1939 @@ job_active() {
   [[ $RUN_OUT != *'Job type:'*None* ]]
 }
 
-# gone_or CODE: prints guest-gone when libvirt no longer knows the machine, else CODE.
-gone_or() { [[ $RUN_ERR == *'Domain not found'* || $RUN_ERR == *'failed to get domain'* || $RUN_ERR == *'domain is not running'* ]] && echo guest-gone || echo "$1"; }
+# is_gone TEXT: libvirt says that there is no such machine, or that it no longer runs.
+is_gone() { [[ $1 == *'failed to get domain'* || $1 == *'Domain not found'* || $1 == *'domain is not running'* ]]; }
 
-# ---- facts: what was seen and done, for the books -------------------------------------------------
+# die_unless_gone TEXT [CODE]: dies with what libvirt said in RUN_ERR; the code is guest-gone when the machine is gone.
+die_unless_gone() {
+  ! is_gone "$RUN_ERR" || die "$1: $RUN_ERR" guest-gone
+  die "$1: $RUN_ERR" "${2:-libvirt-unreachable}"
+}
+
+# ---- the disks of a machine -----------------------------------------------------------------------
+#
+# D["$i.field"] holds what is known of disk i (0 … DISKS-1), B["$i.$bitmap.field"] of its bitmaps.
+
+DISKS=0
+declare -A D=() B=()
+readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse written bitmaps
+  mode parent file backing size allocated filecluster data zero dirty check'
+
+disk_new() {
+  local field
+  for field in $DISK_FIELDS; do D[$DISKS.$field]=''; done
+  DISKS=$((DISKS + 1))
+}
+
+# xml_attribute LINE NAME: REPLY is the value of an attribute in libvirt's own formatting; false when absent.
+xml_attribute() {
+  REPLY=''
+  [[ $1 == *" $2='"* ]] || return
+  REPLY=${1#*" $2='"}
+  REPLY=${REPLY%%\'*}
+  REPLY=${REPLY//&lt;/<} REPLY=${REPLY//&gt;/>} REPLY=${REPLY//&quot;/\"} REPLY=${REPLY//&apos;/\'} REPLY=${REPLY//&amp;/&}
+}
+
+# xml_escape TEXT: REPLY may stand in an attribute or in text.
+xml_escape() {
+  REPLY=${1//&/&amp;}
+  REPLY=${REPLY//</&lt;} REPLY=${REPLY//>/&gt;} REPLY=${REPLY//\'/&apos;} REPLY=${REPLY//\"/&quot;}
+}
+
+# read_domain_xml XML: every disk that holds data. CD-ROM and floppy drives do not belong to a machine's data.
+# libvirt indents each level by two blanks, which tells a disk's own elements from those of its backing chain.
+read_domain_xml() {
+  local line i=-1 name=''
+  DISKS=0 D=() B=()
+  while IFS= read -r line; do
+    case $line in
+      '  <name>'*) name=${line#*>} && name=${name%%<*} ;;
+      '  <uuid>'*) VM_UUID=${line#*>} && VM_UUID=${VM_UUID%%<*} ;;
+      '    <disk '*)
+        xml_attribute "$line" device || :
+        [[ $REPLY != @(cdrom|floppy) ]] || continue
+        i=$DISKS && disk_new
+        D[$i.device]=$REPLY
+        xml_attribute "$line" type && D[$i.type]=$REPLY
+        [[ ${D[$i.type]} == @(file|block) ]] || D[$i.type]=network
+        ;;
+      '    </disk>') i=-1 ;;
+      "      <"*)
+        ((i >= 0)) || continue
+        case $line in
+          *'<driver '*)
+            xml_attribute "$line" type && D[$i.format]=$REPLY
+            xml_attribute "$line" error_policy && D[$i.policy]=$REPLY
+            ;;
+          *'<source '*)
+            { xml_attribute "$line" file || xml_attribute "$line" dev || xml_attribute "$line" name; } && D[$i.path]=$REPLY
+            xml_attribute "$line" index && D[$i.node]=libvirt-$REPLY-format
+            ;;
+          *'<target '*) xml_attribute "$line" dev && D[$i.target]=$REPLY ;;
+        esac
+        ;;
+    esac
+  done <<<"$1"
+  xml_escape "$OPT_VM"
+  # virsh takes ids and uuids for names.
+  [[ $name == "$REPLY" ]] || { RUN_ERR="there is no virtual machine named $OPT_VM" && return 1; }
+}
+
+# look_at_live_disks: the domain as libvirt sees it now, and each active layer as QEMU sees it.
+look_at_live_disks() {
+  local i
+  virsh_q dumpxml "$OPT_VM" || return
+  read_domain_xml "$RUN_OUT" || return
+  look_at_nodes || return
+  look_at_written
+  for ((i = 0; i < DISKS; i++)); do look_at_inode "$i"; done
+}
+
+look_at_inode() {
+  [[ ${D[$1.type]} != file ]] || { run "$NAS_SECONDS" stat -L -c %i -- "${D[$1.path]}" && D[$1.inode]=$RUN_OUT; } || :
+}
+
+# look_at_nodes: format, sizes and bitmaps of each disk's active layer.
+look_at_nodes() {
+  local i n count
+  qmp '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' || return
+  json_get QMP 'return#' && count=$REPLY
+  for ((n = 0; n < count; n++)); do
+    json_get QMP "return.$n.node-name"
+    for ((i = 0; i < DISKS; i++)); do
+      [[ $REPLY != "${D[$i.node]}" ]] || { look_at_node "$i" "return.$n" && break; }
+    done
+  done
+}
+
+look_at_node() {
+  local i=$1 at=$2 n count=0 name field
+  json_get QMP "$at.drv" && D[$i.format]=$REPLY
+  json_get QMP "$at.image.virtual-size" && D[$i.virtual]=$REPLY
+  json_get QMP "$at.image.cluster-size" && D[$i.cluster]=$REPLY
+  json_get QMP "$at.image.actual-size" && D[$i.actual]=$REPLY
+  json_get QMP "$at.image.format-specific.data.compat" && D[$i.compat]=$REPLY
+  D[$i.bitmaps]=''
+  json_get QMP "$at.dirty-bitmaps#" && count=$REPLY
+  for ((n = 0; n < count; n++)); do
+    # Nameless bitmaps belong to running jobs.
+    json_get QMP "$at.dirty-bitmaps.$n.name" && [[ $REPLY == +([[:graph:]]) ]] || continue
+    name=$REPLY
+    D[$i.bitmaps]+="$name "
+    for field in recording persistent busy granularity count; do
+      json_get QMP "$at.dirty-bitmaps.$n.$field" || :
+      B[$i.$name.$field]=$REPLY
+    done
+    json_get QMP "$at.dirty-bitmaps.$n.inconsistent" || REPLY=false
+    B[$i.$name.inconsistent]=$REPLY B[$i.$name.flags]=''
+  done
+}
+
+# look_at_written: bytes that the guest wrote since QEMU started, a witness independent of any bitmap.
+look_at_written() {
+  local line i block=''
+  virsh_q domstats "$OPT_VM" --block --raw || return 0
+  while IFS= read -r line; do
+    case $line in
+      *.name=*) block=${line#*=} ;;
+      *.wr.bytes=*)
+        for ((i = 0; i < DISKS; i++)); do
+          [[ ${D[$i.target]} != "$block" ]] || D[$i.written]=${line#*=}
+        done
+        ;;
+    esac
+  done <<<"$RUN_OUT"
+}
+
+# look_at_stopped_disks [-U]: from -d, else from --disks, else from the definition of a persistent machine.
+look_at_stopped_disks() {
+  local i path
+  split_list "$OPT_DISK_PATHS"
+  if ((${#LIST[@]})); then
+    DISKS=0 D=() B=()
+    for path in "${LIST[@]}"; do
+      i=$DISKS && disk_new
+      D[$i.path]=$path D[$i.target]=disk$i
+    done
+  elif [[ $OPT_DISKS ]]; then
+    DISKS=0 D=() B=()
+    for ((i = 0; i < ASKED_DISKS; i++)); do
+      disk_new
+      D[$i.path]=${ASKED[$i.path]} D[$i.target]=${ASKED[$i.target]}
+    done
+  elif [[ $VM_STATE == 'shut off' ]]; then
+    virsh_q dumpxml "$OPT_VM" --inactive || return
+    read_domain_xml "$RUN_OUT" || return
+  fi
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ! ${ASKED[$i.format]-} ]] || D[$i.format]=${ASKED[$i.format]}
+    look_at_image "$i" "${1-}"
+    look_at_inode "$i"
+  done
+}
+
+# look_at_image I [-U]: a stopped disk as its file tells it; D[i.inuse] holds the reason why it cannot be read.
+look_at_image() {
+  local i=$1 path=${D[$1.path]} n count=0 name
+  local -A info
+  if [[ $path != /* ]]; then
+    D[$i.type]=network
+  elif ! run "$NAS_SECONDS" test -e "$path"; then
+    D[$i.inuse]="$path: no such file" && return
+  elif run "$NAS_SECONDS" test -b "$path"; then
+    D[$i.type]=block
+  else
+    D[$i.type]=file
+  fi
+  # Only a file may be probed: what lies on a raw device was written by the guest, which could fake a format there.
+  [[ ${D[$i.type]} == file || ${D[$i.format]} ]] || D[$i.format]=raw
+  if ! run "$VIRSH_SECONDS" qemu-img info ${2:+"$2"} ${D[$i.format]:+-f "${D[$i.format]}"} --output=json "$path"; then
+    D[$i.inuse]=$RUN_ERR && return
+  fi
+  json_read info "$RUN_OUT" || { D[$i.inuse]='qemu-img info answered something that is not JSON' && return; }
+  json_get info format && D[$i.format]=$REPLY
+  json_get info virtual-size && D[$i.virtual]=$REPLY
+  json_get info cluster-size && D[$i.cluster]=$REPLY
+  json_get info actual-size && D[$i.actual]=$REPLY
+  json_get info format-specific.data.compat && D[$i.compat]=$REPLY
+  D[$i.bitmaps]=''
+  json_get info 'format-specific.data.bitmaps#' && count=$REPLY
+  for ((n = 0; n < count; n++)); do
+    json_get info "format-specific.data.bitmaps.$n.name" && [[ $REPLY == +([[:graph:]]) ]] || continue
+    name=$REPLY
+    D[$i.bitmaps]+="$name "
+    json_get info "format-specific.data.bitmaps.$n.granularity" || :
+    B[$i.$name.granularity]=$REPLY B[$i.$name.persistent]=true B[$i.$name.busy]=false B[$i.$name.count]=''
+    B[$i.$name.flags]=' '
+    B[$i.$name.flags]+=$(bitmap_flags "$n")' '
+    # "in-use" in a stopped image: QEMU died before it could save the bitmap. "auto": it records from the next start on.
+    B[$i.$name.inconsistent]=false B[$i.$name.recording]=false
+    [[ ${B[$i.$name.flags]} != *' in-use '* ]] || B[$i.$name.inconsistent]=true
+    [[ ${B[$i.$name.flags]} != *' auto '* || ${B[$i.$name.inconsistent]} == true ]] || B[$i.$name.recording]=true
+  done
+}
+
+bitmap_flags() {
+  local f count=0
+  json_get info "format-specific.data.bitmaps.$1.flags#" && count=$REPLY
+  for ((f = 0; f < count; f++)); do
+    json_get info "format-specific.data.bitmaps.$1.flags.$f" && printf '%s ' "$REPLY"
+  done
+}
+
+# has_bitmap I NAME: it is in the active layer, in whatever state.
+has_bitmap() { [[ " ${D[$1.bitmaps]}" == *" $2 "* ]]; }
+
+# bitmap_health I NAME: REPLY is ok, or the reason why no incremental can start from it.
+bitmap_health() {
+  if ! has_bitmap "$1" "$2"; then REPLY=bitmap-missing
+  elif [[ ${B[$1.$2.inconsistent]} == true ]]; then REPLY=bitmap-inconsistent
+  elif [[ ${B[$1.$2.recording]} != true || ${B[$1.$2.persistent]} != true ]]; then REPLY=bitmap-not-recording
+  else REPLY=ok; fi
+}
+
+# storage_verdict: empty when every disk can hold bitmaps, else the reason code.
+storage_verdict() {
+  local i
+  REPLY=''
+  for ((i = 0; i < DISKS; i++)); do
+    if [[ ${D[$i.type]} != file || ${D[$i.device]:-disk} != disk ]]; then REPLY=storage-unsupported && return
+    elif [[ ${D[$i.format]} != qcow2 || ${D[$i.compat]} == 0.10 ]]; then REPLY=image-unsupported; fi
+  done
+}
+
+# volume_name PATH: REPLY is what a disk's backup file is called after, as in CloudStack's layout.
+volume_name() {
+  local path=${1%%:*}
+  [[ $1 != rbd:* ]] || { path=${1#rbd:} && path=${path%%:*}; }
+  case $path in
+    /dev/drbd/by-res/*) path=${path#/dev/drbd/by-res/} && path=${path%%/*} && path=${path#cs-} ;;
+  esac
+  REPLY=${path##*/}
+}
+
+# ---- --disks: what the caller wants for each disk --------------------------------------------------
+
+ASKED_DISKS=0
+declare -A ASKED=() # "$i.target", .mode, .parentFile, .path, .format
+
+parse_asked_disks() {
+  local i key value
+  local -A asked
+  [[ $OPT_DISKS ]] || return 0
+  json_read asked "$OPT_DISKS" && json_get asked '#' || bad_option '--disks is not a JSON array'
+  ASKED_DISKS=$REPLY
+  ((ASKED_DISKS)) || bad_option '--disks names no disk'
+  for ((i = 0; i < ASKED_DISKS; i++)); do
+    for key in target mode parentFile path format; do
+      json_get asked "$i.$key" || :
+      ASKED[$i.$key]=$REPLY
+    done
+    json_get asked "$i@" || :
+    while IFS= read -r key; do
+      [[ $key == @(|target|mode|parentFile|path|format) ]] || bad_option "--disks: unknown key $key"
+    done <<<"$REPLY"
+    [[ ${ASKED[$i.target]} =~ ^[a-z][a-z0-9]{0,15}$ ]] || bad_option "--disks: not a valid target: ${ASKED[$i.target]}"
+    [[ ${ASKED[$i.mode]} == @(|full|incremental) ]] || bad_option "--disks: not a valid mode: ${ASKED[$i.mode]}"
+    [[ ${ASKED[$i.format]} == @(|qcow2|raw) ]] || bad_option "--disks: not a valid format: ${ASKED[$i.format]}"
+    value=${ASKED[$i.parentFile]}
+    [[ ! $value || $value =~ $PATH_PATTERN ]] || bad_option "--disks: not a valid parent file: $value"
+    [[ $value || ${ASKED[$i.mode]} != incremental ]] || bad_option "--disks: ${ASKED[$i.target]} has no parent file"
+    value=${ASKED[$i.path]}
+    [[ ! $value || ($value =~ ^/[^[:cntrl:],]+$ && $value/ != */../*) ]] || bad_option "--disks: not a valid path: $value"
+    for ((key = 0; key < i; key++)); do
+      [[ ${ASKED[$key.target]} != "${ASKED[$i.target]}" ]] || bad_option "--disks names ${ASKED[$i.target]} twice"
+    done
+  done
+}
+
+# match_asked_disks: a disk that nobody names would silently be left out of the backup, so both sets must be the same.
+match_asked_disks() {
+  local i a found
+  [[ $OPT_DISKS ]] || return 0
+  ((ASKED_DISKS == DISKS)) || die "The machine has $DISKS disks, --disks names $ASKED_DISKS" disks-mismatch
+  for ((i = 0; i < DISKS; i++)); do
+    found=''
+    for ((a = 0; a < ASKED_DISKS; a++)); do
+      if vm_is_live; then
+        [[ ${ASKED[$a.target]} == "${D[$i.target]}" ]] || continue
+        [[ ! ${ASKED[$a.path]} || ${ASKED[$a.path]} == "${D[$i.path]}" ]] || die "Disk ${D[$i.target]} is ${D[$i.path]}, not ${ASKED[$a.path]}" disks-mismatch
+      else
+        [[ ${ASKED[$a.path]:-${D[$a.path]}} == "${D[$i.path]}" ]] || continue
+        D[$i.target]=${ASKED[$a.target]}
+      fi
+      found=yes D[$i.mode]=${ASKED[$a.mode]} D[$i.parent]=${ASKED[$a.parentFile]}
+    done
+    [[ $found ]] || die "Disk ${D[$i.target]} (${D[$i.path]}) is not in --disks" disks-mismatch
+  done
+}
+
+# ---- checkpoints and bitmaps: only ours, named backup-<seconds>, are ever changed ------------------
+
+CHECKPOINTS=() # libvirt's records for the machine, whoever made them
+
+look_at_checkpoints() {
+  virsh_q checkpoint-list "$OPT_VM" --name || return
+  local name
+  CHECKPOINTS=()
+  while IFS= read -r name; do [[ ! $name ]] || CHECKPOINTS+=("$name"); done <<<"$RUN_OUT"
+}
+
+has_checkpoint() {
+  local name
+  for name in "${CHECKPOINTS[@]}"; do [[ $name != "$1" ]] || return 0; done
+  return 1
+}
+
+# checkpoint_xml NAME [redefine]: REPLY is the checkpoint over every disk; a redefined one names the bitmaps
+# that are to be found, on exactly the disks that go on incrementally.
+checkpoint_xml() {
+  local i out="<domaincheckpoint><name>$1</name>"
+  [[ ! ${2-} ]] || out+="<creationTime>$((10#${1#backup-}))</creationTime>"
+  out+='<disks>'
+  for ((i = 0; i < DISKS; i++)); do
+    if [[ ! ${2-} ]]; then out+="<disk name='${D[$i.target]}' checkpoint='bitmap'/>"
+    elif [[ ${D[$i.mode]} == incremental ]]; then out+="<disk name='${D[$i.target]}' checkpoint='bitmap' bitmap='$1'/>"
+    else out+="<disk name='${D[$i.target]}' checkpoint='no'/>"; fi
+  done
+  REPLY="$out</disks></domaincheckpoint>"
+}
+
+# redefine_checkpoint NAME: registers the bitmaps that outlived libvirt's record of them. Never a new bitmap
+# under an old name: an empty one would lose every write since the parent without a sign.
+redefine_checkpoint() {
+  checkpoint_xml "$1" redefine
+  printf '%s\n' "$REPLY" >"$WORK/redefine.xml"
+  virsh_q checkpoint-create "$OPT_VM" "$WORK/redefine.xml" --redefine --redefine-validate
+}
+
+# bitmap_drop NAME: removes this checkpoint and its bitmap from every disk, the machine running or stopped, and looks
+# again. False, with the reason in RUN_ERR, when something is left. The disks must have been looked at before.
+bitmap_drop() {
+  [[ $1 =~ $BITMAP_PATTERN ]] || { RUN_ERR="$1 is not one of our bitmaps" && return 1; }
+  look_at_state || return
+  if vm_is_live; then bitmap_drop_live "$1"; else bitmap_drop_stopped "$1"; fi
+}
+
+bitmap_drop_live() {
+  local i
+  # The machine may have been started since its disks were looked at.
+  [[ ${D[0.node]-} ]] || look_at_live_disks || return
+  look_at_checkpoints || return
+  if has_checkpoint "$1" && ! virsh_q checkpoint-delete "$OPT_VM" "$1"; then
+    virsh_q checkpoint-delete "$OPT_VM" "$1" --metadata || return
+  fi
+  look_at_nodes || return
+  for ((i = 0; i < DISKS; i++)); do
+    ! has_bitmap "$i" "$1" || bitmap_remove_live "$i" "$1" || return
+  done
+  look_at_nodes || return
+  for ((i = 0; i < DISKS; i++)); do
+    ! has_bitmap "$i" "$1" || { RUN_ERR="bitmap $1 is still on ${D[$i.target]}" && return 1; }
+  done
+}
+
+bitmap_remove_live() {
+  qmp "{\"execute\":\"block-dirty-bitmap-remove\",\"arguments\":{\"node\":\"${D[$1.node]}\",\"name\":\"$2\"}}"
+}
+
+bitmap_drop_stopped() {
+  local i
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.path]} == /* && ${D[$i.format]} == qcow2 ]] || continue
+    D[$i.inuse]=''
+    look_at_image "$i"
+    [[ ! ${D[$i.inuse]} ]] || { RUN_ERR=${D[$i.inuse]} && return 1; }
+    ! has_bitmap "$i" "$1" || run "$VIRSH_SECONDS" qemu-img bitmap --remove -f qcow2 -- "${D[$i.path]}" "$1" || return
+  done
+}
+
+# drop_inconsistent: clears away bitmaps of ours that a crash has spoiled: they help nobody and block later work on the image.
+drop_inconsistent() {
+  local i name dropped=''
+  for ((i = 0; i < DISKS; i++)); do
+    for name in ${D[$i.bitmaps]}; do
+      [[ $name =~ $BITMAP_PATTERN && ${B[$i.$name.inconsistent]} == true ]] || continue
+      if vm_is_live; then bitmap_remove_live "$i" "$name"
+      else run "$VIRSH_SECONDS" qemu-img bitmap --remove -f qcow2 -- "${D[$i.path]}" "$name"; fi || { warn "cannot remove the inconsistent bitmap $name from ${D[$i.target]}: $RUN_ERR" && continue; }
+      D[$i.bitmaps]=${D[$i.bitmaps]/"$name "/}
+      dropped+=" $name"
+    done
+  done
+  ! vm_is_live || drop_phantoms "$dropped"
+}
+
+# drop_phantoms NAMES: libvirt's records of bitmaps that no disk has any more.
+drop_phantoms() {
+  local i name found
+  for name in $1; do
+    has_checkpoint "$name" || continue
+    found=''
+    for ((i = 0; i < DISKS; i++)); do ! has_bitmap "$i" "$name" || found=yes; done
+    [[ $found ]] || virsh_q checkpoint-delete "$OPT_VM" "$name" --metadata || warn "cannot remove the checkpoint $name: $RUN_ERR"
+  done
+}
+
+# ---- facts: what was seen and done, for the books --------------------------------------------------
+
+QEMU_PID='' QEMU_STARTED=''
+PROGRESS_FILE='' PROGRESS_AT=0 # a job directory's file, set by 70-jobs
 
 declare -A TIMING=() TIMING_FROM=()
 timing_start() { now_ms && TIMING_FROM[$1]=$REPLY; }
 timing_stop() { now_ms && TIMING[$1]=$((REPLY - TIMING_FROM[$1])); }
 
+# progress DONE TOTAL: in bytes, at most once a second, replaced as a whole so that nobody reads half a line.
+progress() {
+  [[ $PROGRESS_FILE ]] || return 0
+  now_ms
+  ((REPLY - PROGRESS_AT >= 1000 || ${1:-0} == ${2:-0})) || return 0
+  PROGRESS_AT=$REPLY
+  json_object n processed "$1" n total "$2"
+  printf '%s\n' "$REPLY" >"$PROGRESS_FILE.new" && mv -f -- "$PROGRESS_FILE.new" "$PROGRESS_FILE"
+}
+
+# utc_ms SECONDS.FRACTION: REPLY is RFC 3339, UTC, milliseconds.
+utc_ms() {
+  local fraction=${1#*.}000
+  printf -v REPLY '%(%Y-%m-%dT%H:%M:%S)T' "${1%.*}"
+  REPLY+=.${fraction:0:3}Z
+}
+
+# look_at_qemu_start: when the QEMU process of a live machine began: a later one means that the machine was restarted.
+# Its pid file is written once at the start; process times shift with the clock.
+look_at_qemu_start() {
+  local file=/run/libvirt/qemu/$OPT_VM.pid stat
+  QEMU_PID='' QEMU_STARTED=''
+  [[ -r $file ]] && read -r QEMU_PID <"$file" || :
+  [[ $QEMU_PID =~ ^[0-9]+$ && -d /proc/$QEMU_PID ]] || { QEMU_PID='' && return; }
+  stat=$(stat -c %.3Y -- "$file") || return 0
+  utc_ms "$stat" && QEMU_STARTED=$REPLY
+}
+
+json_host() {
+  local boot='' name=''
+  read -r boot </proc/sys/kernel/random/boot_id || :
+  read -r name </proc/sys/kernel/hostname || :
+  json_object s name "$name" s bootId "$boot" s libvirt "$HOST_LIBVIRT" s qemu "$HOST_QEMU"
+}
+
+json_space() {
+  REPLY=null
+  [[ ! $SPACE_TOTAL ]] || json_object n total "$SPACE_TOTAL" n free "$SPACE_FREE"
+}
+
+# json_disk I: the facts about one disk of a run.
+json_disk() {
+  local i=$1 name=$OPT_BITMAP_PARENT bitmap='' method=''
+  if [[ $name ]] && has_bitmap "$i" "$name"; then
+    json_object b recording "${B[$i.$name.recording]}" b inconsistent "${B[$i.$name.inconsistent]}" \
+      b persistent "${B[$i.$name.persistent]}" n granularity "${B[$i.$name.granularity]}"
+    bitmap=$REPLY
+  fi
+  if [[ ${D[$i.file]} && $TRANSFER == offline ]]; then method=converted
+  elif [[ ${D[$i.file]} ]]; then method=${D[$i.mode]}; fi
+  json_object s target "${D[$i.target]}" s path "${D[$i.path]%%:*}" n inode "${D[$i.inode]}" s format "${D[$i.format]}" n virtualSize "${D[$i.virtual]}" \
+    s method "$method" s file "${D[$i.file]}" s backing "${D[$i.backing]}" n fileSize "${D[$i.size]}" n allocated "${D[$i.allocated]}" \
+    n clusterSize "${D[$i.filecluster]}" n ownData "${D[$i.data]}" n ownZero "${D[$i.zero]}" n dirtyBefore "${D[$i.dirty]}" \
+    r parentBitmap "$bitmap" s check "${D[$i.check]:-skipped}" n writtenBytes "${D[$i.written]}"
+}
+
+# json_facts: REPLY is the whole of FACTS, version 1.
+json_facts() {
+  local i host vm asked did job='' guest='' space left timings error=''
+  local -a disks=()
+  json_host && host=$REPLY
+  json_object s name "$OPT_VM" s state "${SEEN_STATE/absent/shut off}" s qemuStarted "$QEMU_STARTED" && vm=$REPLY
+  json_object s mode "${OPT_MODE:-legacy-full}" s bitmapNew "$OPT_BITMAP_NEW" s bitmapParent "$OPT_BITMAP_PARENT" && asked=$REPLY
+  json_object s mode "$DONE_MODE" s transfer "$TRANSFER" s reason "$PLAN_REASON" s recreateMethod "$RECREATE_METHOD" s bitmapNew "$DONE_BITMAP" && did=$REPLY
+  if [[ $JOB_RESULT ]]; then
+    json_object s result "$JOB_RESULT" s error "$JOB_ERROR" n processed "$JOB_PROCESSED" n total "$JOB_TOTAL" n ms "$JOB_MS" && job=$REPLY
+  fi
+  for ((i = 0; i < DISKS; i++)); do json_disk "$i" && disks+=("$REPLY"); done
+  if [[ $TRANSFER == push ]]; then
+    json_object n frozenMs "$FROZEN_MS" n pausedMs "$PAUSED_MS" b resumed "$RESUMED" b thawed "$THAWED" && guest=$REPLY
+  fi
+  json_space && space=$REPLY
+  json_strings "${LEFT[@]}" && left=$REPLY
+  json_object b ok "$( ((${#LEFT[@]})) && echo false || echo true)" r left "$left" && left=$REPLY
+  json_object n mount "${TIMING[mount]-}" n inspect "${TIMING[inspect]-}" n job "${TIMING[job]-}" n rebase "${TIMING[rebase]-}" \
+    n check "${TIMING[check]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
+  [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
+  json_array "${disks[@]}" && disks=("$REPLY")
+  json_object n v 1 s script "$SCRIPT_VERSION" s dialect "$OPT_DIALECT" r host "$host" r vm "$vm" r asked "$asked" r done "$did" \
+    r job "$job" r disks "${disks[0]}" r guest "$guest" r space "$space" r cleanup "$left" r timings "$timings" r error "$error"
+}
+
+# ---- what is printed: CloudStack's dialects, and the facts ------------------------------------------
+
+print_backup() {
+  local i
+  [[ $OPT_DIALECT != seed || ! $RECREATE_METHOD ]] || printf 'BITMAP_RECREATED=%s\n' "$OPT_BITMAP_PARENT"
+  [[ $OPT_MODE != incremental || $DONE_MODE == incremental ]] || printf 'INCREMENTAL_FALLBACK=true\n'
+  if [[ $TRANSFER == offline ]]; then
+    print_facts
+    for ((i = 0; i < DISKS; i++)); do printf '%s\n' "${D[$i.size]}"; done
+  else
+    printf '%s\n\n' "$JOB_BLOCK"
+    print_facts
+    printf '%s\n' "$BACKUP_SIZE"
+  fi
+  [[ $OPT_DIALECT != seed || ! $DONE_BITMAP ]] || printf 'BITMAP_CREATED=%s\n' "$DONE_BITMAP"
+}
+
+print_facts() {
+  [[ ! $OPT_FACTS ]] || { json_facts && printf 'FACTS=%s\n' "$REPLY"; }
+}
+
 # print_failure: the last words on stdout. CloudStack keeps stdout alone, so the text stands there too.
 print_failure() {
   case $OPT_OPERATION in
-    backup | delete | stats | '') printf '%s\n' "$ERROR_TEXT" ;;
+    backup | delete | stats | '')
+      printf '%s\n' "$ERROR_TEXT"
+      [[ $OPT_OPERATION != backup ]] || print_facts
+      ;;
     *)
       json_object s code "$ERROR_CODE" s message "$ERROR_TEXT"
       json_object n v 1 r error "$REPLY"
       printf '%s\n' "$REPLY"
       ;;
   esac
+}
+
+# ---- inspect: read-only facts, one line of JSON ------------------------------------------------------
+
+PROBLEMS=()
+problem() { json_object s code "$1" s message "$2" && PROBLEMS+=("$REPLY"); }
+
+operation_inspect() {
+  local i checkpoints agent='' active=false reason
+  local -a disks=()
+  need OPT_VM -v
+  parse_asked_disks
+  work_open
+  look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  version_at_least "$HOST_LIBVIRT" "$MIN_LIBVIRT" || problem version-too-old "libvirt ${HOST_LIBVIRT:-unknown}: $MIN_LIBVIRT or newer is needed"
+  version_at_least "$HOST_QEMU" "$MIN_QEMU" || problem version-too-old "QEMU ${HOST_QEMU:-unknown}: $MIN_QEMU or newer is needed"
+  look_at_state || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  SEEN_STATE=$VM_STATE reason=$VM_REASON
+  if vm_is_live; then
+    look_at_live_disks || die_unless_gone "Cannot look at $OPT_VM"
+    look_at_qemu_start
+    look_at_checkpoints || die_unless_gone "Cannot list the checkpoints of $OPT_VM"
+    ! job_active || active=true
+    look_at_agent && agent=$REPLY
+  elif look_at_stopped_disks -U; then
+    [[ $SEEN_STATE != absent || $DISKS == 0 ]] || SEEN_STATE='shut off'
+    look_for_users
+  else
+    problem disks-unknown "The disks of $OPT_VM cannot be told: $RUN_ERR"
+  fi
+  look_at_preflight
+  for ((i = 0; i < DISKS; i++)); do inspected_disk "$i" && disks+=("$REPLY"); done
+  commit
+  unwind good
+  json_strings "${CHECKPOINTS[@]}" && checkpoints=$REPLY
+  print_inspect "$reason" "$active" "$agent" "$checkpoints" "${disks[@]}"
+  DONE=yes
+  exit 0
+}
+
+print_inspect() {
+  local host vm job space problems
+  json_host && host=$REPLY
+  json_object s name "$OPT_VM" s state "$SEEN_STATE" s reason "$1" s uuid "$VM_UUID" s qemuStarted "$QEMU_STARTED" && vm=$REPLY
+  json_object b active "$2" s operation "$JOB_OPERATION" && job=$REPLY
+  json_space && space=$REPLY
+  json_array "${PROBLEMS[@]}" && problems=$REPLY
+  json_array "${@:5}"
+  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" r vm "$vm" r job "$job" r checkpoints "$4" b agent "$3" r space "$space" \
+    r disks "$REPLY" r problems "$problems"
+  printf '%s\n' "$REPLY"
+}
+
+inspected_disk() {
+  local i=$1 name flags
+  local -a bitmaps=()
+  for name in ${D[$i.bitmaps]}; do
+    # shellcheck disable=SC2086 # the flags are words
+    json_strings ${B[$i.$name.flags]} && flags=$REPLY
+    json_object s name "$name" b recording "${B[$i.$name.recording]}" b inconsistent "${B[$i.$name.inconsistent]}" b persistent "${B[$i.$name.persistent]}" \
+      b busy "${B[$i.$name.busy]}" n granularity "${B[$i.$name.granularity]}" n dirtyBytes "${B[$i.$name.count]}" r flags "$flags"
+    bitmaps+=("$REPLY")
+  done
+  json_array "${bitmaps[@]}"
+  # No answer about the bitmaps is not the same as no bitmaps.
+  [[ ${D[$i.virtual]} ]] || REPLY=null
+  json_object s target "${D[$i.target]}" s device "${D[$i.device]}" s path "${D[$i.path]%%:*}" n inode "${D[$i.inode]}" s type "${D[$i.type]}" \
+    s format "${D[$i.format]}" s compat "${D[$i.compat]}" n virtualSize "${D[$i.virtual]}" n clusterSize "${D[$i.cluster]}" n actualSize "${D[$i.actual]}" \
+    s errorPolicy "${D[$i.policy]}" r bitmaps "$REPLY" n writtenBytes "${D[$i.written]}"
+}
+
+# look_at_agent: REPLY is true or false for a guest agent's channel that is connected or not; false when there is none.
+look_at_agent() {
+  local line state='' agent=''
+  virsh_q dumpxml "$OPT_VM" || return 1
+  while IFS= read -r line; do
+    case $line in
+      *'<channel '*) state='' ;;
+      *'<target '*"name='org.qemu.guest_agent.0'"*) xml_attribute "$line" state || : && agent=${REPLY:-unknown} ;;
+    esac
+  done <<<"$RUN_OUT"
+  [[ $agent ]] || return 1
+  [[ $agent == connected ]] && REPLY=true || REPLY=false
+}
+
+# look_for_users: a stopped disk that cannot be locked is in use by a machine on another host.
+look_for_users() {
+  local i
+  for ((i = 0; i < DISKS; i++)); do
+    if [[ ${D[$i.inuse]} ]]; then
+      problem disk-unreadable "${D[$i.path]%%:*}: ${D[$i.inuse]}"
+    elif [[ ${D[$i.type]} == file ]] && ! run "$NAS_SECONDS" qemu-img info -f "${D[$i.format]}" --output=json -- "${D[$i.path]}" && [[ $RUN_ERR == *lock* ]]; then
+      problem image-in-use "${D[$i.path]} is in use: ${RUN_ERR//$'\n'/; }"
+    fi
+  done
+}
+
+# look_at_preflight: what would make a backup fail later, and what helps.
+look_at_preflight() {
+  local user
+  if ! propagates; then
+    problem mount-private "Mounts of this host do not reach machines that already run: 'mount --make-rshared /' before they start"
+  fi
+  if [[ -d /sys/kernel/security/apparmor/policy ]]; then
+    problem apparmor "AppArmor is active: QEMU's profile must allow /tmp/csbackup.*/** (in /etc/apparmor.d/local/abstractions/libvirt-qemu)"
+  fi
+  [[ $OPT_TYPE && $OPT_STORAGE ]] || return 0
+  mount_repository
+  look_at_space || problem nas-silent "The NAS does not tell its space: $RUN_ERR"
+  if [[ $QEMU_PID ]]; then
+    mounted "$MNT" "/proc/$QEMU_PID/mountinfo" || problem mount-not-visible "QEMU of $OPT_VM does not see new mounts of this host: restart the machine after 'mount --make-rshared /'"
+    user=$(stat -c '%u %g' -- "/proc/$QEMU_PID") || return 0
+    run "$NAS_SECONDS" setpriv --reuid="${user% *}" --regid="${user#* }" --clear-groups test -x "$MNT" ||
+      problem nas-not-reachable "QEMU's user (${user% *}) may not enter the NAS: it needs the x bit, and no root_squash in its way"
+  fi
+  [[ ! $OPT_PATH ]] || nas test -d "$MNT/$OPT_PATH" || problem path-missing "$OPT_PATH is not on the NAS"
+}
+
+# propagates: the filesystem that holds /tmp is shared with other mount namespaces.
+propagates() {
+  local fields best=''
+  while read -r -a fields; do
+    [[ ${fields[4]} == @(/|/tmp) && ${#fields[4]} -ge ${#best} ]] || continue
+    best=${fields[4]}
+    [[ ${fields[*]:6} == shared:* ]] && REPLY=yes || REPLY=no
+  done </proc/self/mountinfo
+  [[ $REPLY == yes ]]
+}
+
+# ---- full or incremental: what the host itself finds decides ---------------------------------------
+#
+# The caller asks; an incremental is taken only over bitmaps and parent files that are healthy on every disk, else an
+# honest full of all disks with its reason. PLAN_MODE and PLAN_REASON are the answer; D[i.mode] tells it for each disk.
+
+PLAN_MODE='' PLAN_REASON='' RECREATE_METHOD=''
+
+check_request() {
+  local mode=${OPT_MODE:-legacy-full}
+  case $mode in
+    legacy-full) ;;
+    full) [[ $OPT_BITMAP_NEW ]] || die 'full mode requires --bitmap-new' bad-option ;;
+    incremental)
+      [[ $OPT_BITMAP_NEW && $OPT_BITMAP_PARENT && $OPT_PARENT_PATHS$OPT_PARENT_PATH$OPT_DISKS ]] ||
+        die 'incremental mode requires --bitmap-parent, --bitmap-new, and --parent-path or --parent-paths' bad-option
+      [[ $OPT_BITMAP_NEW != "$OPT_BITMAP_PARENT" ]] || die 'The new bitmap must not have the name of its parent' bad-option
+      ;;
+    *) die "Unknown mode: $OPT_MODE" bad-option ;;
+  esac
+  PLAN_MODE=$mode
+}
+
+# plan_full REASON: a full of all disks instead of what was asked.
+plan_full() {
+  local i
+  PLAN_MODE=full PLAN_REASON=$1
+  for ((i = 0; i < DISKS; i++)); do D[$i.mode]=full D[$i.parent]=''; done
+}
+
+# plan: the decision, from what was looked at before.
+plan() {
+  local i
+  match_asked_disks
+  storage_verdict
+  if [[ $PLAN_MODE == legacy-full || $REPLY ]]; then
+    plan_full ''
+    [[ ${OPT_MODE:-legacy-full} == legacy-full ]] || PLAN_REASON=$REPLY
+    PLAN_MODE=legacy-full
+  elif [[ $PLAN_MODE == full ]]; then
+    plan_full ''
+  elif ! vm_is_live; then
+    plan_full vm-stopped
+  else
+    plan_incremental
+  fi
+  for ((i = 0; i < DISKS; i++)); do
+    [[ $PLAN_MODE == legacy-full ]] || ! has_bitmap "$i" "$OPT_BITMAP_NEW" || die "Disk ${D[$i.target]} has a bitmap $OPT_BITMAP_NEW already" bitmap-exists
+  done
+}
+
+plan_incremental() {
+  local i
+  [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return; }
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.mode]} ]] || D[$i.mode]=incremental
+    [[ ${D[$i.mode]} == incremental ]] || continue
+    bitmap_health "$i" "$OPT_BITMAP_PARENT"
+    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return; }
+    parent_verdict "$i"
+    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return; }
+  done
+  for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != incremental ]] || break; done
+  ((i < DISKS)) || bad_option '--disks asks for no incremental disk: that is a full'
+  PLAN_REASON=regular
+  has_checkpoint "$OPT_BITMAP_PARENT" && return
+  if redefine_checkpoint "$OPT_BITMAP_PARENT"; then
+    PLAN_REASON=redefined RECREATE_METHOD=redefined
+  else
+    warn "libvirt does not take $OPT_BITMAP_PARENT as it is: $RUN_ERR"
+    plan_full bitmap-unconfirmed
+  fi
+}
+
+# assign_parents: CloudStack names parent files by position (--parent-paths), or only the first disk's (--parent-path):
+# the others are looked for beside it under their volume's name. False, with the reason in REPLY, when they do not fit.
+assign_parents() {
+  local i
+  if [[ $OPT_PARENT_PATHS ]]; then
+    split_list "$OPT_PARENT_PATHS"
+    ((${#LIST[@]} == DISKS)) || { REPLY=disk-set-changed && return 1; }
+    for ((i = 0; i < DISKS; i++)); do D[$i.parent]=${LIST[i]}; done
+  else
+    D[0.parent]=$OPT_PARENT_PATH
+    for ((i = 1; i < DISKS; i++)); do
+      backup_file_name "$i"
+      D[$i.parent]=${OPT_PARENT_PATH%/*}/$REPLY
+    done
+  fi
+}
+
+# parent_verdict I: REPLY is ok when the parent's file and everything under it is there and fits the disk.
+parent_verdict() {
+  local i=$1
+  local -A chain
+  if ! nas qemu-img info -U --backing-chain --output=json "$MNT/${D[$1.parent]}"; then
+    warn "Parent backup file does not exist on NAS: ${D[$1.parent]}: $RUN_ERR"
+    REPLY=parent-file-missing && return
+  fi
+  json_read chain "$RUN_OUT" || { REPLY=parent-file-missing && return; }
+  json_get chain 0.format
+  [[ $REPLY == qcow2 ]] || { REPLY=parent-file-missing && return; }
+  json_get chain 0.virtual-size
+  # A disk that is smaller than its parent was shrunk; its old tail would come back when it grows again.
+  if ((REPLY > D[$i.virtual])); then REPLY=disk-shrunk; else REPLY=ok; fi
+}
+
+# backup_file_name I: REPLY is the name of disk I's file; root is the first disk, as in CloudStack's layout.
+backup_file_name() {
+  local name
+  volume_name "${D[$1.path]}"
+  name=${REPLY//[!A-Za-z0-9_.+@-]/_}
+  if (($1 == 0)); then REPLY=root.$name.qcow2; else REPLY=datadisk.$name.qcow2; fi
+}
+
+# relative_path FROM TO: REPLY leads from directory FROM to file TO, both relative to the mount.
+relative_path() {
+  local from=$1/ to=$2
+  while [[ $to == */* && ${from%%/*} == "${to%%/*}" ]]; do from=${from#*/} to=${to#*/}; done
+  while [[ $from ]]; do from=${from#*/} to=../$to; done
+  REPLY=$to
+}
+
+# ---- backup ------------------------------------------------------------------------------------------
+
+DEST=''        # directory of this backup, under the mount
+JOB_BLOCK='' JOB_RESULT='' JOB_ERROR='' JOB_PROCESSED='' JOB_TOTAL='' JOB_MS=''
+SEEN_STATE=''   # the machine's state before anything was done
+DONE_MODE=none DONE_BITMAP='' TRANSFER='' BACKUP_SIZE=''
+NAS_HUNG=''    # set when the NAS holds on to something: touching it again would only hang, too
+
+operation_backup() {
+  need OPT_VM -v
+  need OPT_PATH -p
+  parse_asked_disks
+  check_request
+  work_open
+  vm_lock "$OPT_VM"
+  [[ ! $OPT_FENCE ]] || fence_check "$OPT_VM" "$OPT_FENCE"
+  look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  check_versions
+  look_at_state || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  SEEN_STATE=$VM_STATE
+  vm_is_live || [[ $OPT_DISK_PATHS$OPT_DISKS || $VM_STATE == 'shut off' ]] ||
+    die "There is no virtual machine $OPT_VM, and no -d to tell its disks" vm-not-found
+  mount_repository
+  timing_start inspect
+  if vm_is_live; then backup_live; else backup_stopped; fi
+  finish_backup
+}
+
+# open_destination: the directory must be new: whatever lies there already is somebody else's.
+open_destination() {
+  local parent=${OPT_PATH%/*}
+  DEST=$MNT/$OPT_PATH
+  # Others on this host may pass through to a file they know, as QEMU's user must, but not look around.
+  if [[ $parent != "$OPT_PATH" ]] && ! nas test -d "$MNT/$parent"; then
+    nas mkdir -p -m 0711 -- "$MNT/$parent" || die "Cannot create $parent on the NAS: $RUN_ERR" nas-not-writable
+    undo_push remove_empty "$MNT/$parent"
+  fi
+  stays_inside "$OPT_PATH"
+  if ! nas mkdir -m 0711 -- "$DEST"; then
+    ! nas test -e "$DEST" || die "$OPT_PATH is on the NAS already" target-exists
+    die "Cannot create $OPT_PATH on the NAS: $RUN_ERR" nas-not-writable
+  fi
+  undo_push remove_destination
+}
+
+remove_destination() {
+  if [[ $NAS_HUNG ]] || ! run 30 rm -rf --one-file-system -- "$DEST"; then left "directory $OPT_PATH on the NAS"; fi
+}
+
+# remove_empty DIRECTORY: only when nobody has put anything there meanwhile.
+remove_empty() { [[ $NAS_HUNG ]] || run 10 rmdir -- "$1" || :; }
+
+# name_files: where each disk's backup goes, and where it leans on.
+name_files() {
+  local i names=' ' name
+  for ((i = 0; i < DISKS; i++)); do
+    backup_file_name "$i" && name=$REPLY
+    # Volumes of different pools may have the same name.
+    [[ $names != *" $name "* ]] || name=${name%.qcow2}.${D[$i.target]}.qcow2
+    names+="$name "
+    D[$i.file]=$name
+    [[ ${D[$i.mode]} != incremental ]] || { relative_path "$OPT_PATH" "${D[$i.parent]}" && D[$i.backing]=$REPLY; }
+  done
+}
+
+# check_space: what the run will write at most must fit with the reserve, or it does not begin.
+check_space() {
+  local i wanted=0
+  look_at_space || die "Cannot ask for the space on the NAS: $RUN_ERR" target-hung
+  for ((i = 0; i < DISKS; i++)); do
+    if [[ ${D[$i.mode]} == incremental ]]; then wanted=$((wanted + D[$i.dirty]))
+    elif [[ ${D[$i.type]} == file ]]; then wanted=$((wanted + D[$i.actual])); fi
+  done
+  ((SPACE_FREE >= wanted + RESERVE_BYTES)) ||
+    die "The NAS has $SPACE_FREE bytes free; the backup may take $wanted and $RESERVE_BYTES are kept in reserve" target-full
+}
+
+# finish_backup: the data is good: keep it, leave the NAS, tell.
+finish_backup() {
+  local total
+  run "$TIME_LIMIT" du -sb -- "$DEST" && BACKUP_SIZE=${RUN_OUT%%[!0-9]*}
+  [[ $BACKUP_SIZE ]] || die "Cannot tell the size of the backup: $RUN_ERR" size-unknown
+  look_at_space || :
+  DONE_MODE=$PLAN_MODE
+  commit
+  retire_parent
+  unwind good
+  timing_stop total
+  print_backup
+  DONE=yes
+  exit 0
+}
+
+# retire_parent: dropped into CloudStack (no lease, no facts about disks) nobody will call retire later. A parent's bitmap that
+# is gone too early costs a full, never data.
+retire_parent() {
+  [[ ! $OPT_FENCE$OPT_DISKS && $OPT_MODE == incremental && $DONE_BITMAP ]] || return 0
+  bitmap_drop "$OPT_BITMAP_PARENT" || warn "cannot remove the parent's bitmap $OPT_BITMAP_PARENT: $RUN_ERR"
+}
+
+# ---- backup of a running or paused machine -----------------------------------------------------------
+
+BEGIN_STATE='' BEGUN='' FROZEN='' FROZEN_FROM='' FROZEN_MS='' THAWED='' RESUMED='' PAUSED_FROM='' PAUSED_MS=''
+QEMU_STARTED=''
+
+backup_live() {
+  TRANSFER=push
+  look_at_live_disks || die_unless_gone "Cannot look at $OPT_VM"
+  look_at_qemu_start
+  ((DISKS)) || die "$OPT_VM has no disks" no-disks
+  look_at_checkpoints || die_unless_gone "Cannot list the checkpoints of $OPT_VM"
+  ! has_checkpoint "$OPT_BITMAP_NEW" || die "$OPT_VM has a checkpoint $OPT_BITMAP_NEW already" bitmap-exists
+  ! job_active || die "$OPT_VM is busy with another job: ${JOB_OPERATION:-unknown}" job-busy
+  see_mount
+  plan
+  timing_stop inspect
+  drop_inconsistent
+  remember_parent_bitmaps
+  check_space
+  open_destination
+  name_files
+  save_definition
+  timing_start job
+  run_job
+  timing_stop job
+  rebase_files
+  verify_files
+  confirm_disks
+  [[ $PLAN_MODE == legacy-full ]] || confirm_bitmap
+}
+
+# see_mount: QEMU lives in a mount namespace of its own and may not see a mount that is newer than itself.
+see_mount() {
+  [[ ! $QEMU_PID ]] || mounted "$MNT" "/proc/$QEMU_PID/mountinfo" ||
+    die "QEMU of $OPT_VM does not see $MNT: mounts of this host do not propagate; 'mount --make-rshared /' before the machine starts" mount-not-visible
+}
+
+# remember_parent_bitmaps: what the parent's bitmap says just before the job, the first witness of the accounting.
+remember_parent_bitmaps() {
+  local i name=$OPT_BITMAP_PARENT
+  look_at_nodes || die_unless_gone 'QEMU does not tell about its disks'
+  [[ $name ]] || return 0
+  for ((i = 0; i < DISKS; i++)); do
+    ! has_bitmap "$i" "$name" || D[$i.dirty]=${B[$i.$name.count]}
+  done
+}
+
+# save_definition: the machine's definition lies beside its data, under CloudStack's file names.
+save_definition() {
+  local file what
+  mkdir "$WORK/definition"
+  for file in domain-config.xml:dumpxml dominfo.xml:dominfo domiflist.xml:domiflist domblklist.xml:domblklist; do
+    what=${file#*:} file=${file%:*}
+    virsh_q "$what" "$OPT_VM" || die_unless_gone "Cannot read the definition of $OPT_VM"
+    printf '%s\n' "$RUN_OUT" >"$WORK/definition/$file"
+  done
+  nas cp -- "$WORK"/definition/* "$DEST/" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+}
+
+backup_xml() {
+  local i path out="<domainbackup mode='push'><disks>"
+  for ((i = 0; i < DISKS; i++)); do
+    xml_escape "$DEST/${D[$i.file]}" && path=$REPLY
+    out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]}'"
+    [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT'"
+    out+="><target file='$path'/><driver type='qcow2'/></disk>"
+  done
+  REPLY="$out</disks></domainbackup>"
+}
+
+# run_job: freeze, begin, thaw, watch, result. What is on the stack meanwhile takes back each step.
+run_job() {
+  BEGIN_STATE=$VM_STATE
+  [[ $PLAN_MODE == legacy-full ]] || undo_push drop_new_bitmap
+  undo_push end_job
+  freeze
+  if ! begin_job && [[ $PLAN_MODE == incremental && $RUN_ERR == *'missing or broken bitmap'* ]]; then
+    # libvirt looks at more than the active layer; it has refused before anything was changed.
+    warn "libvirt refuses the incremental: $RUN_ERR"
+    RECREATE_METHOD=''
+    plan_full bitmap-unconfirmed
+    name_files
+    check_space
+    begin_job || :
+  fi
+  local code=$RUN_CODE error=$RUN_ERR
+  thaw || die "Failed to thaw the filesystem for vm $OPT_VM: $RUN_ERR" thaw-failed
+  if ((code)); then
+    JOB_RESULT=failed JOB_ERROR=$error
+    [[ $error != *'cannot acquire state change lock'* ]] || die "$OPT_VM is busy with another job: $error" job-busy
+    RUN_ERR=$error
+    die_unless_gone "Backup of $OPT_VM does not begin" job-failed
+  fi
+  confirm_job
+  watch_job
+  judge_job
+}
+
+# begin_job: a call that is cut off half way would start the job later, unseen: it always runs to its end.
+begin_job() {
+  local -a checkpoint=()
+  backup_xml
+  printf '%s\n' "$REPLY" >"$WORK/backup.xml"
+  if [[ $PLAN_MODE != legacy-full ]]; then
+    checkpoint_xml "$OPT_BITMAP_NEW"
+    printf '%s\n' "$REPLY" >"$WORK/checkpoint.xml"
+    checkpoint=("$WORK/checkpoint.xml")
+  fi
+  RUN_MUST_FINISH=yes
+  run 90 "${VIRSH[@]}" backup-begin "$OPT_VM" "$WORK/backup.xml" "${checkpoint[@]}" || :
+  RUN_MUST_FINISH=''
+  ((RUN_CODE == 0)) && BEGUN=yes
+}
+
+# confirm_job: the job as libvirt took it holds every disk as asked. A disk plugged in meanwhile would be missing.
+confirm_job() {
+  local i line name
+  local -A taken=()
+  virsh_q backup-dumpxml "$OPT_VM" || return 0 # it has ended already; confirm_disks looks at the end
+  while IFS= read -r line; do
+    [[ $line == *'<disk '* ]] && xml_attribute "$line" name || continue
+    name=$REPLY
+    taken[$name]=no
+    [[ $line == *" backup='no'"* ]] || { xml_attribute "$line" backupmode || : && taken[$name]=$REPLY; }
+    [[ ${taken[$name]} != incremental || $line == *" incremental='$OPT_BITMAP_PARENT'"* ]] || taken[$name]=other
+  done <<<"$RUN_OUT"
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${taken[${D[$i.target]}]-} == "${D[$i.mode]}" ]] || die "libvirt did not take disk ${D[$i.target]} as asked" disks-mismatch
+  done
+}
+
+# confirm_disks: the machine still has the same disks: the backup holds all of them.
+confirm_disks() {
+  local before='' after='' i
+  for ((i = 0; i < DISKS; i++)); do before+="${D[$i.target]} ${D[$i.path]}"$'\n'; done
+  virsh_q domblklist "$OPT_VM" --details || die_unless_gone "Cannot list the disks of $OPT_VM"
+  local type device target path
+  while read -r type device target path; do
+    [[ $device == @(|cdrom|floppy) ]] || after+="$target $path"$'\n'
+  done <<<"$RUN_OUT"
+  [[ $before == "$after" ]] || die "The disks of $OPT_VM changed during the backup" disks-mismatch
+}
+
+freeze() {
+  [[ $OPT_QUIESCE == true ]] || return 0
+  undo_push thaw
+  now_ms && FROZEN_FROM=$REPLY FROZEN=yes
+  virsh_q domfsfreeze "$OPT_VM" || die "Cannot freeze the filesystems of $OPT_VM: $RUN_ERR" agent-missing
+}
+
+# thaw: as often as it takes; a guest that stays frozen is worse than a backup that is lost. An end without it is reported.
+thaw() {
+  [[ $FROZEN ]] || return 0
+  local attempt
+  FROZEN=''
+  for attempt in 1 2 3; do
+    if run 10 "${VIRSH[@]}" domfsthaw "$OPT_VM"; then
+      now_ms && FROZEN_MS=$((REPLY - FROZEN_FROM)) THAWED=true
+      return
+    fi
+  done
+  THAWED=false
+  left "frozen filesystems in $OPT_VM, after $attempt attempts: $RUN_ERR"
+  return 1
+}
+
+# drop_new_bitmap: a checkpoint that no backup goes with must never become a parent.
+drop_new_bitmap() {
+  [[ ! $NAS_HUNG ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return; }
+  bitmap_drop "$OPT_BITMAP_NEW" || left "bitmap $OPT_BITMAP_NEW of $OPT_VM: $RUN_ERR"
+}
+
+# confirm_bitmap: its name is told only when it is on every disk and records.
+confirm_bitmap() {
+  local i
+  look_at_nodes || die_unless_gone 'QEMU does not tell about its disks'
+  for ((i = 0; i < DISKS; i++)); do
+    bitmap_health "$i" "$OPT_BITMAP_NEW"
+    [[ $REPLY == ok ]] || die "The new bitmap $OPT_BITMAP_NEW is not good on ${D[$i.target]}: $REPLY" bitmap-unconfirmed
+  done
+  DONE_BITMAP=$OPT_BITMAP_NEW
+}
+
+# ---- the watch over a running job ------------------------------------------------------------------
+#
+# A push job copies old data before each guest write, so a NAS that is full or stuck fails or stalls the guest itself.
+# One open virsh answers in half a millisecond, so job and guest are looked at every fifth of a second at next to no cost.
+
+SHELL_IN='' SHELL_OUT='' SHELL_PID='' SHELL_TURN=0 SHELL_BROKEN=''
+
+shell_open() {
+  [[ -p $WORK/ask ]] || mkfifo -- "$WORK/ask"
+  exec {SHELL_IN}<>"$WORK/ask"
+  exec {SHELL_OUT}< <(
+    # Without a writing end of its own it ends with this script, however that ends.
+    exec <"$WORK/ask" {SHELL_IN}>&- 8>&- 9>&- 2>&1
+    exec "${VIRSH[@]}"
+  )
+  SHELL_PID=$!
+}
+
+shell_close() {
+  [[ $SHELL_IN ]] || return 0
+  exec {SHELL_IN}>&- {SHELL_OUT}<&-
+  SHELL_IN=''
+}
+
+# shell_ask COMMAND: RUN_OUT is all that virsh says; false when it does not answer within ten seconds.
+shell_ask() {
+  local line end
+  if [[ $SHELL_BROKEN ]]; then
+    # shellcheck disable=SC2086 # the words of a command; machine names hold no blanks
+    run 10 "${VIRSH[@]}" $1 || { ((RUN_CODE == 124)) && return 1; }
+    RUN_OUT+=$'\n'$RUN_ERR
+    return 0
+  fi
+  [[ $SHELL_IN ]] || shell_open
+  end="end-of-answer-$((++SHELL_TURN))"
+  RUN_OUT=''
+  printf '%s\necho %s\n' "$1" "$end" >&"$SHELL_IN"
+  while IFS= read -r -t 10 -u "$SHELL_OUT" line; do
+    # virsh repeats what it is asked; the repeated echo is the first line that ends so.
+    [[ $line != *"$end" ]] || return 0
+    RUN_OUT+=$line$'\n'
+  done
+  kill -KILL "$SHELL_PID" 2>/dev/null || :
+  shell_close
+  SHELL_BROKEN=yes
+  RUN_ERR="virsh does not answer: $1"
+  return 1
+}
+
+# poll_job: JOB_TYPE is 0 when no job runs, gone when the machine is gone; JOB_PROCESSED, JOB_TOTAL in bytes.
+poll_job() {
+  local line
+  JOB_TYPE=''
+  shell_ask "domjobinfo $OPT_VM --rawstats" || return
+  while IFS= read -r line; do
+    case $line in
+      'Job type: '*) JOB_TYPE=${line#*: } ;;
+      'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
+      'disk_total: '*) JOB_TOTAL=${line#*: } ;;
+      'error: '*) ! is_gone "$line" || JOB_TYPE=gone ;;
+    esac
+  done <<<"$RUN_OUT"
+  [[ $JOB_TYPE ]] || { RUN_ERR="virsh answers: $RUN_OUT" && return 1; }
+}
+
+# poll_guest: VM_STATE and VM_REASON; notes when a running guest is stopped by an I/O error.
+poll_guest() {
+  local line
+  shell_ask "domstate $OPT_VM --reason" || return
+  while IFS= read -r line; do
+    [[ $line =~ ^(running|idle|paused|in\ shutdown|shut\ off|crashed|pmsuspended)\ \((.*)\)$ ]] || continue
+    VM_STATE=${BASH_REMATCH[1]} VM_REASON=${BASH_REMATCH[2]}
+  done <<<"$RUN_OUT"
+  ! io_paused || [[ $PAUSED_FROM ]] || { now_ms && PAUSED_FROM=$REPLY; }
+}
+
+io_paused() { [[ $BEGIN_STATE == running && $VM_STATE == paused && $VM_REASON == 'I/O error' ]]; }
+
+# watch_job: returns when the job has ended; dies, which ends the job, before the NAS is full or when it is stuck.
+watch_job() {
+  local pause=0.02 heard=$SECONDS failures=0
+  while :; do
+    if poll_job; then failures=0; else
+      failures=$((failures + 1))
+      ((failures < 6)) || die "libvirt does not answer any more: $RUN_ERR" libvirt-unreachable
+    fi
+    [[ $JOB_TYPE != gone ]] || { JOB_RESULT=failed && die "$OPT_VM went away during the backup" guest-gone; }
+    [[ $JOB_TYPE != 0 ]] || break
+    progress "$JOB_PROCESSED" "$JOB_TOTAL"
+    poll_guest || :
+    if look_at_space 5; then
+      heard=$SECONDS
+      ((SPACE_FREE >= RESERVE_BYTES)) || die "The NAS has only $SPACE_FREE bytes left: the backup was stopped before the guest is hurt" target-full
+    elif ((SECONDS - heard > 60)); then
+      NAS_HUNG=yes
+      die "The NAS has not answered for $((SECONDS - heard)) s: target hung" target-hung
+    fi
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
+    nap "$pause"
+    case $pause in 0.02) pause=0.05 ;; 0.05) pause=0.1 ;; *) pause=0.2 ;; esac
+  done
+}
+
+# judge_job: "no job" is not success: only a recorded "Completed" is.
+judge_job() {
+  local line
+  if ! virsh_q domjobinfo "$OPT_VM" --completed --keep-completed --anystats; then
+    JOB_RESULT=unknown
+    die_unless_gone 'Virsh backup job failed: its result cannot be read' job-unknown
+  fi
+  JOB_BLOCK=$RUN_OUT JOB_RESULT=unknown
+  while IFS= read -r line; do
+    case $line in
+      'Job type:'*Completed*) JOB_RESULT=completed ;;
+      'Job type:'*Failed*) JOB_RESULT=failed ;;
+      'Job type:'*Cancelled*) JOB_RESULT=cancelled ;;
+      'Error message:'*) JOB_ERROR=${line#*:} && JOB_ERROR=${JOB_ERROR#"${JOB_ERROR%%[! ]*}"} ;;
+      'Operation:'*) [[ $line == *Backup* ]] || { JOB_RESULT=unknown && break; } ;;
+    esac
+  done <<<"$RUN_OUT"
+  virsh_q domjobinfo "$OPT_VM" --completed --keep-completed --anystats --rawstats || :
+  while IFS= read -r line; do
+    case $line in
+      'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
+      'disk_total: '*) JOB_TOTAL=${line#*: } ;;
+      'time_elapsed: '*) JOB_MS=${line#*: } ;;
+    esac
+  done <<<"$RUN_OUT"
+  case $JOB_RESULT in
+    completed) progress "$JOB_PROCESSED" "$JOB_TOTAL" ;;
+    failed)
+      [[ $JOB_ERROR != *'No space left'* ]] || die "Virsh backup job failed: the NAS is full: $JOB_ERROR" target-full
+      die "Virsh backup job failed: ${JOB_ERROR:-no reason given}" job-failed
+      ;;
+    cancelled) die 'Virsh backup job failed: it was cancelled by somebody else' job-cancelled ;;
+    *) die 'Virsh backup job failed: its result is not known' job-unknown ;;
+  esac
+  BEGUN=''
+}
+
+# end_job: the job of this run, whether it runs, was just asked for, or has failed; then the guest is woken if the job stopped it.
+end_job() {
+  local until
+  # A signal may have come between libvirt's start of the job and its answer.
+  [[ $BEGUN ]] || our_job || return 0
+  [[ $ERROR_CODE != guest-gone ]] || return 0
+  until=$((SECONDS + 7))
+  while poll_job && [[ $JOB_TYPE != @(0|gone) ]]; do
+    [[ ${aborted-} ]] || { local aborted=yes && virsh_q domjobabort "$OPT_VM" || :; }
+    if ((SECONDS >= until)); then
+      NAS_HUNG=yes
+      left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
+      return
+    fi
+    nap 0.05
+  done
+  [[ ${aborted-} && ! $JOB_RESULT ]] && JOB_RESULT=cancelled
+  [[ $JOB_TYPE == gone ]] || wake_guest
+  shell_close
+}
+
+# our_job: what runs now writes into this run's directory.
+our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"$DEST/"* ]]; }
+
+# wake_guest: resumes a guest that ran before, and that an I/O error stopped during our job, now that the job is gone.
+# The guest may stop a moment after the job has failed, and the first writes after the resume may fail again.
+wake_guest() {
+  local until=$((${EPOCHREALTIME/./} + 1000000))
+  while poll_guest && ! io_paused; do
+    [[ $JOB_RESULT == failed || $ERROR_CODE == target-full ]] && ((${EPOCHREALTIME/./} < until)) || return 0
+    nap 0.1
+  done
+  virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return; }
+  now_ms && PAUSED_MS=$((REPLY - PAUSED_FROM))
+  nap 1
+  poll_guest || :
+  if io_paused; then
+    left "$OPT_VM paused by an I/O error, again after a resume" && RESUMED=false
+  else
+    RESUMED=true
+  fi
+}
+
+# ---- backup of a stopped machine -------------------------------------------------------------------
+
+backup_stopped() {
+  local i
+  TRANSFER=offline
+  look_at_stopped_disks || die_unless_gone "Cannot look at the disks of $OPT_VM"
+  ((DISKS)) || die "$OPT_VM has no disks" no-disks
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.inuse]} != *lock* ]] || die "Disk ${D[$i.path]} is in use: is $OPT_VM running somewhere? ${D[$i.inuse]}" image-in-use
+    [[ ! ${D[$i.inuse]} ]] || die "Cannot read disk ${D[$i.path]}: ${D[$i.inuse]}" disk-unreadable
+  done
+  plan
+  timing_stop inspect
+  drop_inconsistent
+  check_space
+  open_destination
+  name_files
+  [[ $PLAN_MODE == legacy-full ]] || seed_bitmaps
+  timing_start job
+  for ((i = 0; i < DISKS; i++)); do convert_disk "$i"; done
+  timing_stop job
+  verify_files
+  [[ $PLAN_MODE == legacy-full ]] || DONE_BITMAP=$OPT_BITMAP_NEW
+}
+
+# seed_bitmaps: before the first byte is read. A bitmap that came after the copy would miss what a start in between wrote.
+seed_bitmaps() {
+  local i
+  undo_push drop_new_bitmap
+  for ((i = 0; i < DISKS; i++)); do
+    run "$VIRSH_SECONDS" qemu-img bitmap --add -f qcow2 -- "${D[$i.path]}" "$OPT_BITMAP_NEW" ||
+      die "Failed to pre-seed bitmap $OPT_BITMAP_NEW on ${D[$i.path]}: $RUN_ERR" seed-failed
+    look_at_image "$i"
+    bitmap_health "$i" "$OPT_BITMAP_NEW"
+    [[ $REPLY == ok ]] || die "Failed to pre-seed bitmap $OPT_BITMAP_NEW on ${D[$i.path]}: $REPLY ${D[$i.inuse]}" seed-failed
+  done
+}
+
+# convert_disk I: QEMU's image lock keeps the machine from starting meanwhile.
+convert_disk() {
+  local i=$1 before=0 total=0 n percent
+  for ((n = 0; n < DISKS; n++)); do
+    total=$((total + D[$n.virtual]))
+    ((n >= i)) || before=$((before + D[$n.virtual]))
+  done
+  run_start qemu-img convert -p -f "${D[$i.format]}" -O qcow2 -- "${D[$i.path]}" "$DEST/${D[$i.file]}"
+  until run_wait 0.5; do
+    IFS= read -r -d '' percent <"$WORK/out" || :
+    percent=${percent##*'('} && percent=${percent%%[!0-9]*}
+    progress $((before + D[$i.virtual] * ${percent:-0} / 100)) "$total"
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
+  done
+  ((RUN_CODE == 0)) || {
+    [[ $RUN_ERR != *lock* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" image-in-use
+    [[ $RUN_ERR != *'No space left'* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" target-full
+    die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" convert-failed
+  }
+  progress $((before + D[$i.virtual])) "$total"
+}
+
+# ---- are the files what they claim to be -----------------------------------------------------------
+
+# rebase_files: libvirt gave each delta the live disk as its backing file; it leans on its parent's file instead. Before that
+# nothing may open it: the live disk is locked.
+rebase_files() {
+  local i
+  timing_start rebase
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.mode]} == incremental ]] || continue
+    nas qemu-img rebase -u -f qcow2 -b "${D[$i.backing]}" -F qcow2 -- "$DEST/${D[$i.file]}" ||
+      die "qemu-img rebase failed for ${D[$i.file]} onto ${D[$i.backing]}: $RUN_ERR" rebase-failed
+    nas test "$DEST/${D[$i.backing]}" -ef "$MNT/${D[$i.parent]}" ||
+      die "${D[$i.backing]} does not lead from $OPT_PATH to ${D[$i.parent]}" rebase-failed
+  done
+  timing_stop rebase
+}
+
+# verify_files: every disk has its file, of its size, on its parent, sound and safely on the NAS.
+verify_files() {
+  local i file
+  local -a files=()
+  timing_start check
+  for ((i = 0; i < DISKS; i++)); do
+    file=$DEST/${D[$i.file]}
+    files+=("$file")
+    verify_image "$i" "$file"
+    check_image "$i" "$file"
+    count_clusters "$i" "$file"
+  done
+  run "$TIME_LIMIT" sync -- "${files[@]}" "$DEST" || die "The NAS did not take the data: $RUN_ERR" sync-failed
+  timing_stop check
+}
+
+verify_image() {
+  local i=$1 sizes
+  local -A info
+  nas qemu-img info --output=json "$2" || die "Cannot read back ${D[$i.file]}: $RUN_ERR" check-failed
+  json_read info "$RUN_OUT" || die "Cannot read back ${D[$i.file]}" check-failed
+  json_get info virtual-size || :
+  [[ $REPLY == "${D[$i.virtual]}" ]] || die "${D[$i.file]} is of $REPLY bytes, disk ${D[$i.target]} of ${D[$i.virtual]}" size-mismatch
+  json_get info backing-filename || :
+  [[ $REPLY == "${D[$i.backing]}" ]] || die "${D[$i.file]} leans on '$REPLY' instead of '${D[$i.backing]}'" check-failed
+  json_get info cluster-size && D[$i.filecluster]=$REPLY
+  nas stat -c '%s %b %B' -- "$2" || die "Cannot read back ${D[$i.file]}: $RUN_ERR" check-failed
+  read -r -a sizes <<<"$RUN_OUT"
+  D[$i.size]=${sizes[0]} D[$i.allocated]=$((sizes[1] * sizes[2]))
+}
+
+# check_image: leaked clusters (code 3) waste room but hurt nothing.
+check_image() {
+  run "$TIME_LIMIT" qemu-img check -q -f qcow2 -- "$2" || ((RUN_CODE == 3)) || {
+    D[$1.check]=errors
+    die "qemu-img check found errors in ${D[$1.file]}: $RUN_ERR $RUN_OUT" check-failed
+  }
+  D[$1.check]=ok
+}
+
+# count_clusters: what the file itself holds, without its parents: the second witness of the accounting.
+count_clusters() {
+  local i=$1 line length data=0 zero=0 known=''
+  json_string "$2"
+  run "$TIME_LIMIT" qemu-img map --output=json "json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\",\"filename\":$REPLY}}" || {
+    warn "cannot map ${D[$i.file]}: $RUN_ERR"
+    return 0
+  }
+  while IFS= read -r line; do
+    [[ $line == *'"length": '* ]] || continue
+    length=${line#*'"length": '} && length=${length%%,*}
+    case $line in
+      *'"data": true'*) data=$((data + length)) ;;
+      *'"present": true'*) zero=$((zero + length)) && known=yes ;;
+      *'"present": false'*) known=yes ;;
+    esac
+  done <<<"$RUN_OUT"
+  D[$i.data]=$data
+  # QEMU before 6.1 does not tell a zero cluster from an absent one.
+  [[ ! $known ]] || D[$i.zero]=$zero
+}
+
+# ---- delete and stats --------------------------------------------------------------------------------
+
+operation_delete() {
+  need OPT_PATH -p
+  # <instance>/<time>: never a machine's whole directory, nor everything.
+  [[ $OPT_PATH == */* ]] || bad_option "Not the path of a backup: $OPT_PATH"
+  work_open
+  mount_repository
+  stays_inside "$OPT_PATH"
+  run "$TIME_LIMIT" rm -rfv --one-file-system -- "$MNT/$OPT_PATH" || die "Failed to delete $OPT_PATH: $RUN_ERR" delete-failed
+  local removed=$RUN_OUT
+  run "$TIME_LIMIT" sync -f -- "$MNT" || die "The NAS did not take the deletion: $RUN_ERR" sync-failed
+  commit
+  unwind good
+  [[ ! $removed ]] || printf '%s\n' "$removed"
+  DONE=yes
+  exit 0
+}
+
+operation_stats() {
+  work_open
+  mount_repository
+  nas stat -f -c '%S %b %f' -- "$MNT" || die "Cannot ask for the space on the NAS: $RUN_ERR" target-hung
+  local size blocks free
+  read -r size blocks free <<<"$RUN_OUT"
+  commit
+  unwind good
+  printf '%s\n%s %s\n' "$MNT" $((size * blocks / 1024)) $((size * (blocks - free) / 1024))
+  DONE=yes
+  exit 0
+}
+
+# ---- one operation on a machine at a time, and none of a lease that has passed on -----------------
+
+# vm_lock NAME: holds the machine's lock (descriptor 9) until this process ends.
+vm_lock() { vm_try_lock "$1" 2 || die "Another operation works on $1" vm-busy; }
+
+# vm_try_lock NAME SECONDS: false when somebody else holds it for that long.
+vm_try_lock() {
+  mkdir -p -- "$STATE_DIR/locks"
+  exec 9>>"$STATE_DIR/locks/$1"
+  flock -w "$2" 9 || { exec 9>&- && return 1; }
+}
+
+# fence_check NAME EPOCH: under the machine's lock: keeps the highest epoch seen, refuses a lower one. A caller without
+# leases (CloudStack) has no epoch.
+fence_check() {
+  [[ $2 ]] || return 0
+  fence_compare "$1" "$2"
+  ((FENCE_SEEN < 10#$2)) || return 0
+  # On disk before it counts: an empty file after a power cut would forget it.
+  printf '%s\n' "$((10#$2))" >"$STATE_DIR/fence/.$1.new"
+  sync -- "$STATE_DIR/fence/.$1.new"
+  mv -f -- "$STATE_DIR/fence/.$1.new" "$STATE_DIR/fence/$1"
+}
+
+# fence_compare NAME EPOCH: dies with fence-stale when a higher epoch has been here; FENCE_SEEN is the highest so far.
+fence_compare() {
+  mkdir -p -- "$STATE_DIR/fence"
+  FENCE_SEEN=-1
+  if [[ -e $STATE_DIR/fence/$1 ]]; then
+    read -r FENCE_SEEN <"$STATE_DIR/fence/$1" || :
+    [[ $FENCE_SEEN =~ ^[0-9]{1,15}$ ]] || die "The fence of $1 is damaged: $STATE_DIR/fence/$1" fence-damaged
+  fi
+  ((10#$2 >= FENCE_SEEN)) || die "Epoch $((10#$2)) is over for $1: $FENCE_SEEN has been here" fence-stale
+}
+FENCE_SEEN=-1
+
+# ---- jobs: operations that outlive the connection that started them ------------------------------
+#
+# A job is a directory. Who holds its lock (descriptor 8) is the job: the runner (71-job-run) and the operation it runs.
+# The kernel drops a lock with its process, so the lock cannot lie about life. `started` is written once, under the lock and
+# before anything runs: it makes a second start harmless. sudo passes no descriptors on, so nobody can pretend to be in a job.
+
+readonly JOB_PATTERN='^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'
+readonly JOB_CHUNK=65536 # bytes of stdout, and of stderr, in one answer
+JOB_DIR=''               # of the job this process belongs to or was asked about
+JOB_TMP=''               # where an operation in a job makes its temporary mount points, so that they are known as the job's
+
+job_open() {
+  need OPT_JOB --job
+  [[ $OPT_JOB =~ $JOB_PATTERN ]] || bad_option "Not a valid job id: $OPT_JOB"
+  JOB_DIR=$STATE_DIR/jobs/$OPT_JOB
+}
+
+job_is_mine() { [[ /dev/fd/8 -ef $JOB_DIR/lock ]]; }
+
+# job_join: main calls it before every operation: one that runs in a job learns where its progress, secrets and mounts go.
+job_join() {
+  [[ $OPT_JOB && $OPT_OPERATION != @(start|status|abort) ]] || return 0
+  job_open
+  job_is_mine || bad_option '--job belongs to start, status and abort'
+  PROGRESS_FILE=$JOB_DIR/progress
+  [[ ! -e $JOB_DIR/secrets ]] || OPT_SECRETS_FILE=$JOB_DIR/secrets
+  [[ ! -e $JOB_DIR/tmp ]] || JOB_TMP=$(<"$JOB_DIR/tmp")
+}
+
+# start: the same for the first call, which makes the job, and for every repetition, which only learns its state.
+operation_start() {
+  job_open
+  if job_is_mine; then job_run; fi
+  need OPT_FENCE --fence
+  local secrets='' created=false
+  if [[ ! -e $JOB_DIR/started ]]; then
+    job_arguments
+    [[ ! $JOB_VM ]] || fence_compare "$JOB_VM" "$OPT_FENCE"
+    job_read_secrets && secrets=$REPLY
+    if job_claim; then
+      created=true
+      job_launch "$secrets"
+    fi
+  fi
+  job_look
+  json_object b created "$created"
+  job_answer "${REPLY:1:-1}"
+}
+
+# job_claim: true, holding the lock, when this call is the one that may start the job.
+job_claim() {
+  local until=$((SECONDS + 5))
+  mkdir -p -- "$JOB_DIR"
+  exec 8>>"$JOB_DIR/lock"
+  # Held without `started`: another start is about to begin, or a status is looking; both take milliseconds.
+  until flock -n 8; do
+    [[ ! -e $JOB_DIR/started ]] || break
+    ((SECONDS < until)) || die "Job $OPT_JOB is held by a call that does not start it" job-busy
+    nap 0.02
+  done
+  [[ -e $JOB_DIR/started ]] || return 0
+  exec 8>&-
+  return 1
+}
+
+# job_launch SECRETS: writes the job down and starts its runner, which inherits the lock: no instant without a holder.
+job_launch() {
+  json_strings "${OPT_REST[@]}"
+  printf '%s\n' "$REPLY" >"$JOB_DIR/argv.json"
+  printf '%s\n' "$(</proc/sys/kernel/random/boot_id)" >"$JOB_DIR/boot_id"
+  rm -f -- "$JOB_DIR/secrets"
+  [[ ! $1 ]] || printf '%s' "$1" >"$JOB_DIR/secrets"
+  job_write started
+  # A session of its own and no descriptor of the caller's: the connection can end, and sshd need not wait.
+  setsid --fork "$BASH" "$SCRIPT_FILE" start --job "$OPT_JOB" --fence "$OPT_FENCE" -- "${OPT_REST[@]}" \
+    </dev/null >>"$JOB_DIR/stdout" 2>>"$JOB_DIR/stderr" || { rm -rf -- "$JOB_DIR"; die "Cannot start a process for job $OPT_JOB" job-start; }
+  exec 8>&-
+}
+
+# job_arguments: what the job's own arguments say: JOB_STOCK, JOB_WHAT (the operation), JOB_VM, JOB_PATH, JOB_QUIESCE.
+job_arguments() {
+  local -a rest=("${OPT_REST[@]}")
+  local argument value=''
+  JOB_STOCK='' JOB_WHAT='' JOB_VM='' JOB_PATH='' JOB_QUIESCE=''
+  [[ ${rest[0]-} != stock ]] || { JOB_STOCK=yes && rest=("${rest[@]:1}"); }
+  for argument in "${rest[@]}"; do [[ $argument =~ $SAFE_TEXT ]] || bad_option 'The arguments of a job must not hold control characters'; done
+  while ((${#rest[@]})); do
+    argument=${rest[0]} value=${rest[1]-}
+    rest=("${rest[@]:1}")
+    [[ $argument != --facts ]] || continue
+    [[ $argument == -* ]] || { JOB_WHAT=$argument && continue; }
+    case $argument in
+      -o | --operation) JOB_WHAT=$value ;;
+      -v | --vm) JOB_VM=$value ;;
+      -p | --path) JOB_PATH=$value ;;
+      -q | --quiesce) JOB_QUIESCE=$value ;;
+      --job | --fence) bad_option "Option $argument belongs before the --" ;;
+      -m | --mount)
+        [[ ! $value =~ (^|,)(pass|password|pass2|password2|secret)= ]] || bad_option 'A secret in the mount options: secrets belong on stdin'
+        ;;
+    esac
+    rest=("${rest[@]:1}")
+  done
+  [[ $JOB_WHAT && $JOB_WHAT != @(start|status|abort) ]] || bad_option 'Operation start needs an operation after --'
+  [[ ! $JOB_VM || $JOB_VM =~ $VM_PATTERN ]] || bad_option "Not a valid name of the virtual machine: $JOB_VM"
+  [[ ! $JOB_STOCK || $STOCK_SCRIPT ]] || bad_option 'host.conf names no stock_script'
+}
+JOB_STOCK='' JOB_WHAT='' JOB_VM='' JOB_PATH='' JOB_QUIESCE=''
+
+# job_read_secrets: REPLY is what stdin holds, checked; false when nothing. The caller must close stdin.
+job_read_secrets() {
+  REPLY=
+  [[ ! -t 0 ]] || return 1
+  local code=0 key
+  local -A found=()
+  IFS= read -r -d '' -n "$JOB_CHUNK" -t 10 REPLY || code=$?
+  ((code <= 128)) || die 'Nobody closed stdin: after the secrets, or without any, it must end' secrets-timeout
+  [[ $REPLY == *[!"$WHITE"]* ]] || return 1
+  # The text itself is kept, and never quoted in an error.
+  local text=$REPLY
+  { ((code == 1)) && json_read found "$text" && [[ ${found['/@']+yes} ]]; } || bad_option 'The secrets on stdin are not one JSON object'
+  while IFS= read -r key; do
+    [[ $key == @(|mountOptions|credentials) ]] || bad_option 'The secrets may hold mountOptions and credentials'
+  done <<<"${found['/@']:1}"
+  REPLY=$text
+}
+
+# job_look: JOB_STATE and JOB_EXIT.
+job_look() {
+  JOB_STATE=absent JOB_EXIT=
+  if job_finished; then return 0; fi
+  if job_alive; then
+    JOB_STATE=running
+  elif ! job_finished && [[ -e $JOB_DIR/started ]]; then # asked again: it may have ended between the two looks
+    JOB_STATE=unknown
+    # Its runner cannot remove them any more.
+    rm -f -- "$JOB_DIR/secrets"
+  fi
+}
+JOB_STATE='' JOB_EXIT=''
+
+job_finished() {
+  job_text exit || return 1
+  JOB_STATE=done JOB_EXIT=$REPLY
+}
+
+# job_alive: somebody holds the lock, and it is a lock of today's kernel.
+job_alive() {
+  local fd code=0
+  [[ -e $JOB_DIR/lock ]] || return 1
+  exec {fd}<"$JOB_DIR/lock"
+  flock -s -n "$fd" || code=1
+  exec {fd}<&-
+  ((code)) && { ! job_text boot_id || [[ $REPLY == "$(</proc/sys/kernel/random/boot_id)" ]]; }
+}
+
+# job_write FILE [TEXT]: replaced in one step; without a text it is the time now.
+job_write() {
+  local text=${2-}
+  [[ ${2+given} ]] || { rfc3339_now && text=$REPLY; }
+  printf '%s\n' "$text" >"$JOB_DIR/.$1.$BASHPID"
+  mv -f -- "$JOB_DIR/.$1.$BASHPID" "$JOB_DIR/$1"
+}
+
+# job_text FILE: REPLY is its first line; false when there is none.
+job_text() {
+  REPLY=
+  [[ -e $JOB_DIR/$1 ]] && { read -r REPLY <"$JOB_DIR/$1" || :; } 2>/dev/null && [[ $REPLY ]]
+}
+
+rfc3339_now() {
+  local micros=${EPOCHREALTIME/[.,]/}
+  printf -v REPLY '%(%Y-%m-%dT%H:%M:%S)T.%sZ' "${micros::-6}" "${micros: -6:3}"
+}
+
+# job_answer [MEMBERS]: prints the job as one line of JSON, MEMBERS being more of its members, and ends this call.
+job_answer() {
+  local started='' ended='' progress='' aborted=false code=${2:-0}
+  local -A parsed=()
+  job_text started && started=$REPLY
+  job_text ended && ended=$REPLY
+  job_text progress && json_read parsed "$REPLY" && job_text progress && progress=$REPLY
+  [[ ! -e $JOB_DIR/aborted ]] || aborted=true
+  json_object n v 1 s job "$OPT_JOB" s state "$JOB_STATE" n exit "$JOB_EXIT" s started "$started" s ended "$ended" \
+    b aborted "$aborted" r progress "$progress"
+  unwind good
+  printf '%s%s}\n' "${REPLY%\}}" "${1:+,$1}"
+  DONE=yes
+  exit "$code"
+}
+
+# status: with --from OUT[:ERR], the offsets the last answer gave as stdoutNext and stderrNext.
+operation_status() {
+  local out err
+  job_open
+  [[ $OPT_FROM =~ ^([0-9]{1,15})?(:([0-9]{1,15}))?$ ]] || bad_option "Not a valid offset: $OPT_FROM"
+  out=$((10#${BASH_REMATCH[1]:-0})) err=$((10#${BASH_REMATCH[3]:-0}))
+  # First the state, then the output: what an ended job has printed is complete.
+  job_look
+  local members='"encoding":"base64"'
+  job_output stdout "$out" && members+=,$REPLY
+  job_output stderr "$err" && members+=,$REPLY
+  job_answer "$members"
+}
+
+# job_output FILE FROM: REPLY is "FILE":"base64","FILENext":n,"FILESize":n.
+job_output() {
+  local size=0 data='' next=$2
+  if [[ -s $JOB_DIR/$1 ]]; then
+    size=$(stat -c %s -- "$JOB_DIR/$1")
+    ((next <= size)) || next=$size
+    if ((next < size)); then
+      data=$(dd if="$JOB_DIR/$1" bs="$JOB_CHUNK" iflag=skip_bytes skip="$next" count=1 status=none | base64 -w 0)
+      next=$((next + (size - next < JOB_CHUNK ? size - next : JOB_CHUNK)))
+    fi
+  fi
+  json_object S "$1" "$data" n "$1Next" "$next" n "$1Size" "$size"
+  REPLY=${REPLY:1:-1}
+}
+
+# ---- the runner of a job --------------------------------------------------------------------------
+#
+# It runs detached, waits for the operation, and writes down how it ended. It does nothing else that could fail.
+
+JOB_CHILD='' JOB_CODE='' JOB_SIGNALLED=''
+
+# job_run: never returns.
+job_run() {
+  trap job_end EXIT
+  trap job_stop TERM
+  trap '' INT HUP PIPE
+  job_write pid "$$"
+  job_arguments
+  job_prepare
+  if [[ $JOB_STOCK ]]; then job_stock; else job_own; fi
+  [[ ! $JOB_SIGNALLED ]] || job_stop
+  job_wait
+  exit 0
+}
+
+# job_prepare: what abort must know of the time before: was the guest running, and where the mounts of this job will be.
+job_prepare() {
+  JOB_TMP=$(mktemp -d /tmp/chainkeeper.XXXXXX) && chmod 0711 "$JOB_TMP" # QEMU's user goes through it
+  job_write tmp "$JOB_TMP"
+  [[ $JOB_VM ]] || return 0
+  work_open
+  run 5 "${VIRSH[@]}" domstate "$JOB_VM" && job_write vm_before "$RUN_OUT"
+  unwind good
+}
+
+job_own() {
+  "$BASH" "$SCRIPT_FILE" --job "$OPT_JOB" --fence "$OPT_FENCE" "${OPT_REST[@]}" </dev/null &
+  JOB_CHILD=$!
+}
+
+# A stock script knows neither locks nor fences: the runner holds them for it. It makes its mount points in TMPDIR.
+job_stock() {
+  trusted_file "$STOCK_SCRIPT" || die "The stock script $STOCK_SCRIPT must belong to root and be writable by root alone" host-conf
+  [[ ! $JOB_VM ]] || { vm_lock "$JOB_VM" && fence_check "$JOB_VM" "$OPT_FENCE"; }
+  local -a arguments=("${OPT_REST[@]:1}")
+  local i
+  # It takes mount options from its command line alone, and then they are seen there: nothing to be done from outside.
+  if [[ -e $JOB_DIR/secrets ]]; then
+    local -A secrets=()
+    json_read secrets "$(<"$JOB_DIR/secrets")"
+    if json_get secrets mountOptions; then
+      for i in "${!arguments[@]}"; do [[ ${arguments[i]} != @(-m|--mount) ]] || arguments[i + 1]=$REPLY; done
+    fi
+  fi
+  TMPDIR=$JOB_TMP "$STOCK_SCRIPT" "${arguments[@]}" </dev/null 9>&- &
+  JOB_CHILD=$!
+}
+
+# job_wait: a signal ends `wait` early; the child's own end is what counts.
+job_wait() {
+  local code
+  while :; do
+    JOB_SIGNALLED= code=0
+    wait "$JOB_CHILD" || code=$?
+    ((code == 127)) && [[ $JOB_CODE ]] || JOB_CODE=$code
+    [[ $JOB_SIGNALLED ]] || break
+  done
+}
+
+# job_stop: ours ends in good order when its shell alone is told; a stock script has no trap, so everything in it must be told.
+job_stop() {
+  JOB_SIGNALLED=yes
+  [[ $JOB_CHILD ]] || return 0
+  if [[ $JOB_STOCK ]]; then
+    trap : TERM
+    kill -TERM 0
+  else
+    kill -TERM "$JOB_CHILD" 2>/dev/null || :
+  fi
+}
+
+# job_end: the one way out. An operation killed by a signal that abort did not send has not finished its work or its cleaning:
+# without `exit` the job is unknown, and that is the truth.
+job_end() {
+  local code=${JOB_CODE:-1}
+  trap - ERR
+  trap : TERM
+  set +e
+  [[ $JOB_CODE ]] || printf '%s: %s\n' "${ERROR_CODE:-internal}" "${ERROR_TEXT:-the runner failed}" >&2
+  rm -f -- "$JOB_DIR/secrets"
+  job_sweep_mounts
+  unwind good
+  job_write ended
+  if ((code < 128)) || [[ -e $JOB_DIR/aborted ]]; then
+    job_write exit "$code"
+  else
+    printf 'The operation was killed by signal %s: its outcome is not known\n' "$((code - 128))" >&2
+  fi
+  DONE=yes
+  exec 9>&- 8>&-
+  job_prune
+  exit 0
+}
+
+# job_sweep_mounts: no mount of a job outlives it. Ours has none left; a stock script leaves its own after a stopped VM.
+job_sweep_mounts() {
+  [[ $JOB_TMP == /tmp/chainkeeper.* && -d $JOB_TMP ]] || return 0
+  local point
+  local -a fields
+  [[ $WORK && -d $WORK ]] || work_open
+  while read -r -a fields; do
+    point=${fields[4]}
+    [[ $point == "$JOB_TMP"/* ]] || continue
+    run 5 umount -- "$point" || run 2 umount -l -- "$point" || { left "mount $point (${RUN_ERR//$'\n'/; })" && continue; }
+    rmdir -- "$point" || :
+  done < <(</proc/self/mountinfo tac)
+  mounted_below "$JOB_TMP" || rm -rf --one-file-system -- "$JOB_TMP"
+}
+
+mounted_below() {
+  local -a fields
+  while read -r -a fields; do
+    [[ ${fields[4]} != "$1"/* ]] || return 0
+  done </proc/self/mountinfo
+  return 1
+}
+
+# job_prune: once a day, directories of jobs that ended more than 30 days ago. The books have long had what they said.
+job_prune() {
+  local today dir
+  printf -v today '%(%Y-%m-%d)T' -1
+  [[ ! -e $STATE_DIR/pruned || $(<"$STATE_DIR/pruned") != "$today" ]] || return 0
+  touch -d '30 days ago' "$STATE_DIR/prune-before"
+  for dir in "$STATE_DIR"/jobs/*/; do
+    [[ -e $dir && $dir/lock -ot $STATE_DIR/prune-before && (! -e $dir/started || $dir/started -ot $STATE_DIR/prune-before) ]] || continue
+    [[ ! -e $dir/ended || $dir/ended -ot $STATE_DIR/prune-before ]] || continue
+    flock -n "$dir/lock" rm -rf -- "$dir"
+  done
+  printf '%s\n' "$today" >"$STATE_DIR/pruned"
+}
+
+# ---- abort: end a job and leave the guest as it was, within ten seconds --------------------------
+#
+# The operation is asked first and cleans up by itself. Whatever it could not do any more is done here: libvirt's job, the
+# guest's filesystems, a guest our job has paused, mounts.
+
+ABORT_HOW=none       # term, kill or none
+ABORT_LIBVIRT=none   # none, aborted, hung, foreign, unreachable
+ABORT_RESUMED=false ABORT_THAWED=false
+
+operation_abort() {
+  job_open
+  work_open
+  VIRSH_SECONDS=2 # nothing here may wait long for a libvirt that hangs
+  job_look
+  if [[ $JOB_STATE == running ]]; then job_halt; fi
+  if [[ $JOB_STATE == unknown || -e $JOB_DIR/aborted ]]; then job_aftercare; fi
+  job_look
+  local code=0
+  [[ $JOB_STATE != running ]] || left "job $OPT_JOB, which does not end"
+  ((${#LEFT[@]} == 0)) || code=$EXIT_CLEANUP_FAILED
+  json_strings "${LEFT[@]}"
+  json_object s how "$ABORT_HOW" s libvirtJob "$ABORT_LIBVIRT" b resumed "$ABORT_RESUMED" b thawed "$ABORT_THAWED" r left "$REPLY"
+  job_answer "\"abort\":$REPLY" "$code"
+}
+
+# job_halt: TERM to the runner, which knows whom to tell; KILL to its whole group when that has no effect.
+job_halt() {
+  local pid
+  job_write aborted
+  job_pid || return 0
+  pid=$REPLY ABORT_HOW=term
+  # The runner may have been killed while its operation lives on: the group's number is not given away as long as it does.
+  if [[ /proc/$pid/fd/8 -ef $JOB_DIR/lock ]]; then kill -TERM "$pid" 2>/dev/null || :; else kill -TERM -- "-$pid" 2>/dev/null || :; fi
+  job_ends_within 6000 && return 0
+  ABORT_HOW=kill
+  kill -KILL -- "-$pid" 2>/dev/null || :
+  job_ends_within 500 || return 0
+  job_finished || { job_write ended && job_write exit 137; }
+  rm -f -- "$JOB_DIR/secrets"
+}
+
+# job_pid: REPLY is the runner's pid; a job that is just being started gets the moment it needs to write it.
+job_pid() {
+  local i
+  for ((i = 0; i < 50; i++)); do
+    job_text pid && [[ $REPLY =~ ^[1-9][0-9]*$ ]] && return 0
+    job_alive || return 1
+    nap 0.02
+  done
+  return 1
+}
+
+job_ends_within() {
+  local until
+  now_ms && until=$((REPLY + $1))
+  while job_alive; do
+    now_ms
+    ((REPLY < until)) || return 1
+    nap 0.05
+  done
+}
+
+# job_aftercare: what is left of a job whose operation has ended, well or not. Everything here may be done twice.
+job_aftercare() {
+  local -A parsed=()
+  local i
+  OPT_REST=()
+  json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 0
+  local count=$REPLY
+  for ((i = 0; i < count; i++)); do json_get parsed "$i" || :; OPT_REST+=("$REPLY"); done
+  job_arguments
+  [[ ! $JOB_VM ]] || job_free_guest
+  ! job_text tmp || { JOB_TMP=$REPLY && job_sweep_mounts; }
+}
+
+# job_free_guest: whoever holds the machine's lock now is another operation, and what libvirt does is its job.
+job_free_guest() {
+  OPT_VM=$JOB_VM
+  vm_try_lock "$OPT_VM" 1 || { ABORT_LIBVIRT=foreign && return; }
+  if ! virsh_q domjobinfo "$OPT_VM"; then
+    [[ $(gone_or unreachable) == guest-gone ]] || { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
+    return
+  fi
+  [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
+  [[ $JOB_QUIESCE != true ]] || { virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true; }
+  job_resume_guest
+}
+
+# job_end_libvirt: libvirt's answer to domjobabort is not the end of the job: with a target that hangs it never comes.
+job_end_libvirt() {
+  local until
+  # `backup-dumpxml` shows where the job writes: below this job's mounts or path, else it is somebody else's.
+  virsh_q backup-dumpxml "$OPT_VM" || RUN_OUT=
+  job_text tmp || :
+  [[ $RUN_OUT == *"'${REPLY:-/none}/"* || $JOB_PATH && $RUN_OUT == *"/$JOB_PATH/"* ]] || { ABORT_LIBVIRT=foreign && return 1; }
+  virsh_q domjobabort "$OPT_VM" || :
+  now_ms && until=$((REPLY + 2000))
+  while virsh_q domjobinfo "$OPT_VM" && [[ $RUN_OUT != *'Job type:'*None* ]]; do
+    now_ms
+    ((REPLY < until)) || { ABORT_LIBVIRT=hung && left "libvirt's backup job of $OPT_VM: its target does not answer" && return 1; }
+    nap 0.05
+  done
+  ABORT_LIBVIRT=aborted
+}
+
+# job_resume_guest: only a guest that ran before the job and that an I/O error has paused; the job is gone by now.
+job_resume_guest() {
+  virsh_q domstate "$OPT_VM" --reason && [[ $RUN_OUT == 'paused (I/O error)'* ]] || return 0
+  job_text vm_before && [[ $REPLY == running ]] || { left "$OPT_VM paused by an I/O error" && return; }
+  virsh_q resume "$OPT_VM" || :
+  nap 1 # the error may come back at once
+  virsh_q domstate "$OPT_VM" --reason || :
+  if [[ $RUN_OUT == running* ]]; then ABORT_RESUMED=true; else left "$OPT_VM $RUN_OUT"; fi
 }
 
 # ---- dispatch -------------------------------------------------------------------------------------

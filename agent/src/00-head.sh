@@ -4,6 +4,10 @@
 #
 # Assembled from agent/src/*.sh by agent/build.sh: change the parts, not the assembled file.
 # On the host it needs bash, virsh, qemu-img, util-linux and coreutils, nothing else.
+#
+# Globals are set in one part and used in another, by name (SC2034); "A && B || C" is only used where B cannot fail (SC2015);
+# reason codes hold hyphens (SC2100) and words that are also commands (SC2209).
+# shellcheck disable=SC2034,SC2015,SC2100,SC2209
 set -Eeuo pipefail
 shopt -s inherit_errexit extglob
 

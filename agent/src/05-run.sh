@@ -3,9 +3,9 @@
 # Every external command goes through run: it has a deadline, TERM is answered while it runs, and
 # a child stuck in a dead mount is left behind instead of being waited for.
 
-WORK=          # private scratch directory of this call (made by work_open)
-RUN_PID= RUN_FD= RUN_OUT= RUN_ERR= RUN_CODE=
-RUN_MUST_FINISH= # set while a child runs that must not be killed half way (see backup_begin)
+WORK=''        # private scratch directory of this call (made by work_open)
+RUN_PID='' RUN_FD='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
+RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (begin_job)
 
 now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
 
@@ -40,13 +40,13 @@ run_start() {
     wait $!
     echo $?
   )
-  RUN_CODE= RUN_PID=
+  RUN_CODE='' RUN_PID=''
   read -r -u "$RUN_FD" RUN_PID || :
 }
 
 # run_wait SECONDS: true when the child has ended (then RUN_CODE, RUN_OUT, RUN_ERR are set).
 run_wait() {
-  local code=
+  local code=''
   if ! read -r -t "$1" -u "$RUN_FD" code; then
     # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
     (($? > 128)) && return 1
@@ -73,5 +73,5 @@ run_kill() {
 
 run_close() {
   exec {RUN_FD}<&-
-  RUN_FD= RUN_PID=
+  RUN_FD='' RUN_PID=''
 }

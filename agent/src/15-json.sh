@@ -77,7 +77,7 @@ json_read() {
 
 # json_take_string TEXT: TEXT begins with a string: REPLY is its value, JSON_REST what follows it.
 json_take_string() {
-  local rest=${1:1} head value=
+  local rest=${1:1} head value=''
   while :; do
     head=${rest%%[\"\\]*} rest=${rest:${#head}}
     value+=$head
@@ -97,7 +97,7 @@ json_take_string() {
 json_get() {
   local -n _from=$1
   REPLY=${_from["/$2"]-z}
-  [[ $REPLY != z* ]] || { REPLY= && return 1; }
+  [[ $REPLY != z* ]] || { REPLY='' && return 1; }
   REPLY=${REPLY:1}
 }
 

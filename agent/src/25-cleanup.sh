@@ -3,7 +3,7 @@
 # What a step changes is put on a stack with the command that takes it back. Every exit, planned or
 # not, goes through on_exit, which runs the stack newest first; commit keeps what is good.
 
-DONE=          # set once the result is printed: nothing is left to do at the exit
+DONE=''        # set once the result is printed: nothing is left to do at the exit
 ERROR_CODE='' ERROR_TEXT=''
 STACK=()       # "undo COMMAND" (only when failed) or "always COMMAND"
 LEFT=()        # what could not be taken back, for people
@@ -61,7 +61,8 @@ on_exit() {
   set +e
   [[ ! $DONE ]] || exit "$code"
   ERROR_TEXT=${ERROR_TEXT:-"Ended without a result (code $code)"} ERROR_CODE=${ERROR_CODE:-internal}
-  [[ $RUN_MUST_FINISH ]] || run_kill
+  if [[ $RUN_MUST_FINISH ]] && ! run_wait 5; then left "a command that does not end: process $RUN_PID"; fi
+  run_kill
   unwind failed
   printf '%s\n' "$ERROR_TEXT" >&2
   print_failure
@@ -80,7 +81,7 @@ arm_traps() {
 
 # work_open: a private scratch directory for this call.
 work_open() {
-  mkdir -p -m 0700 -- "$STATE_DIR" || die "Cannot make the state directory $STATE_DIR" state-dir
+  mkdir -p -- "$STATE_DIR" || die "Cannot make the state directory $STATE_DIR" state-dir
   WORK=$(mktemp -d -- "$STATE_DIR/work.XXXXXX") || die "Cannot write to the state directory $STATE_DIR" state-dir
   always_push rm -rf -- "$WORK"
 }

@@ -29,7 +29,7 @@ mount_repository() {
 mount_options() {
   local options=$OPT_MOUNT_OPTIONS item key name='' secret='' domain=''
   local -a plain=()
-  declare -gA SECRETS=()
+  local -A SECRETS=()
   if [[ $OPT_SECRETS_FILE ]]; then
     json_read SECRETS "$(<"$OPT_SECRETS_FILE")" || bad_option 'The secrets are not valid JSON'
     json_get SECRETS mountOptions && options=$REPLY
@@ -97,6 +97,12 @@ unmount_repository() {
   done
   rmdir -- "$MNT" || left "mount point $MNT"
   timing_stop unmount
+}
+
+# stays_inside PATH: a symbolic link on the NAS must not lead out of it.
+stays_inside() {
+  nas realpath -m -- "$MNT/$1" || die "Cannot look at $1 on the NAS: $RUN_ERR" nas-not-writable
+  [[ $RUN_OUT == "$MNT/$1" ]] || die "$1 leads to another place than it says" path-escapes
 }
 
 # look_at_space: SPACE_TOTAL and SPACE_FREE in bytes, as QEMU's user sees them; false when unknown.

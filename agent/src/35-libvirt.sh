@@ -20,7 +20,7 @@ declare -A QMP=()
 HOST_LIBVIRT='' HOST_QEMU=''
 look_at_host() {
   local line
-  virsh_q version --daemon || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  virsh_q version --daemon || return
   while IFS= read -r line; do
     case $line in
       'Running hypervisor: QEMU '*) HOST_QEMU=${line##* } ;;
@@ -47,13 +47,14 @@ version_at_least() {
   return 0
 }
 
-# look_at_state: VM_STATE (running, paused, "shut off", absent, or another word of libvirt) and VM_REASON.
-VM_STATE='' VM_REASON='' VM_UUID='' VM_PERSISTENT=''
+# look_at_state: VM_STATE (running, paused, "shut off", absent, or another word of libvirt) and VM_REASON. The look_at_…
+# functions never die: a way out may need them, too. False, with the cause in RUN_ERR, when there is no answer.
+VM_STATE='' VM_REASON='' VM_UUID=''
 look_at_state() {
   VM_STATE=absent VM_REASON=''
   if ! virsh_q domstate "$OPT_VM" --reason; then
-    [[ $RUN_ERR == *"failed to get domain"* || $RUN_ERR == *"Domain not found"* ]] && return
-    die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+    is_gone "$RUN_ERR"
+    return
   fi
   VM_STATE=${RUN_OUT%% (*}
   [[ $RUN_OUT != *\(*\)* ]] || { VM_REASON=${RUN_OUT#*\(} && VM_REASON=${VM_REASON%\)*}; }
@@ -65,7 +66,7 @@ vm_is_live() { [[ $VM_STATE != @(absent|shut off) ]]; }
 # job_active: some job works on the machine right now, whoever started it; JOB_OPERATION says which.
 JOB_OPERATION=''
 job_active() {
-  virsh_q domjobinfo "$OPT_VM" || die "Cannot ask for jobs of $OPT_VM: $RUN_ERR" "$(gone_or libvirt-unreachable)"
+  virsh_q domjobinfo "$OPT_VM" || die_unless_gone "Cannot ask for jobs of $OPT_VM"
   JOB_OPERATION=''
   local line
   while IFS= read -r line; do
@@ -74,5 +75,11 @@ job_active() {
   [[ $RUN_OUT != *'Job type:'*None* ]]
 }
 
-# gone_or CODE: prints guest-gone when libvirt no longer knows the machine, else CODE.
-gone_or() { [[ $RUN_ERR == *'Domain not found'* || $RUN_ERR == *'failed to get domain'* || $RUN_ERR == *'domain is not running'* ]] && echo guest-gone || echo "$1"; }
+# is_gone TEXT: libvirt says that there is no such machine, or that it no longer runs.
+is_gone() { [[ $1 == *'failed to get domain'* || $1 == *'Domain not found'* || $1 == *'domain is not running'* ]]; }
+
+# die_unless_gone TEXT [CODE]: dies with what libvirt said in RUN_ERR; the code is guest-gone when the machine is gone.
+die_unless_gone() {
+  ! is_gone "$RUN_ERR" || die "$1: $RUN_ERR" guest-gone
+  die "$1: $RUN_ERR" "${2:-libvirt-unreachable}"
+}

@@ -1,0 +1,241 @@
+# ---- the disks of a machine -----------------------------------------------------------------------
+#
+# D["$i.field"] holds what is known of disk i (0 … DISKS-1), B["$i.$bitmap.field"] of its bitmaps.
+
+DISKS=0
+declare -A D=() B=()
+readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse written bitmaps
+  mode parent file backing size allocated filecluster data zero dirty check'
+
+disk_new() {
+  local field
+  for field in $DISK_FIELDS; do D[$DISKS.$field]=''; done
+  DISKS=$((DISKS + 1))
+}
+
+# xml_attribute LINE NAME: REPLY is the value of an attribute in libvirt's own formatting; false when absent.
+xml_attribute() {
+  REPLY=''
+  [[ $1 == *" $2='"* ]] || return
+  REPLY=${1#*" $2='"}
+  REPLY=${REPLY%%\'*}
+  REPLY=${REPLY//&lt;/<} REPLY=${REPLY//&gt;/>} REPLY=${REPLY//&quot;/\"} REPLY=${REPLY//&apos;/\'} REPLY=${REPLY//&amp;/&}
+}
+
+# xml_escape TEXT: REPLY may stand in an attribute or in text.
+xml_escape() {
+  REPLY=${1//&/&amp;}
+  REPLY=${REPLY//</&lt;} REPLY=${REPLY//>/&gt;} REPLY=${REPLY//\'/&apos;} REPLY=${REPLY//\"/&quot;}
+}
+
+# read_domain_xml XML: every disk that holds data. CD-ROM and floppy drives do not belong to a machine's data.
+# libvirt indents each level by two blanks, which tells a disk's own elements from those of its backing chain.
+read_domain_xml() {
+  local line i=-1 name=''
+  DISKS=0 D=() B=()
+  while IFS= read -r line; do
+    case $line in
+      '  <name>'*) name=${line#*>} && name=${name%%<*} ;;
+      '  <uuid>'*) VM_UUID=${line#*>} && VM_UUID=${VM_UUID%%<*} ;;
+      '    <disk '*)
+        xml_attribute "$line" device || :
+        [[ $REPLY != @(cdrom|floppy) ]] || continue
+        i=$DISKS && disk_new
+        D[$i.device]=$REPLY
+        xml_attribute "$line" type && D[$i.type]=$REPLY
+        [[ ${D[$i.type]} == @(file|block) ]] || D[$i.type]=network
+        ;;
+      '    </disk>') i=-1 ;;
+      "      <"*)
+        ((i >= 0)) || continue
+        case $line in
+          *'<driver '*)
+            xml_attribute "$line" type && D[$i.format]=$REPLY
+            xml_attribute "$line" error_policy && D[$i.policy]=$REPLY
+            ;;
+          *'<source '*)
+            { xml_attribute "$line" file || xml_attribute "$line" dev || xml_attribute "$line" name; } && D[$i.path]=$REPLY
+            xml_attribute "$line" index && D[$i.node]=libvirt-$REPLY-format
+            ;;
+          *'<target '*) xml_attribute "$line" dev && D[$i.target]=$REPLY ;;
+        esac
+        ;;
+    esac
+  done <<<"$1"
+  xml_escape "$OPT_VM"
+  # virsh takes ids and uuids for names.
+  [[ $name == "$REPLY" ]] || { RUN_ERR="there is no virtual machine named $OPT_VM" && return 1; }
+}
+
+# look_at_live_disks: the domain as libvirt sees it now, and each active layer as QEMU sees it.
+look_at_live_disks() {
+  local i
+  virsh_q dumpxml "$OPT_VM" || return
+  read_domain_xml "$RUN_OUT" || return
+  look_at_nodes || return
+  look_at_written
+  for ((i = 0; i < DISKS; i++)); do look_at_inode "$i"; done
+}
+
+look_at_inode() {
+  [[ ${D[$1.type]} != file ]] || { run "$NAS_SECONDS" stat -L -c %i -- "${D[$1.path]}" && D[$1.inode]=$RUN_OUT; } || :
+}
+
+# look_at_nodes: format, sizes and bitmaps of each disk's active layer.
+look_at_nodes() {
+  local i n count
+  qmp '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' || return
+  json_get QMP 'return#' && count=$REPLY
+  for ((n = 0; n < count; n++)); do
+    json_get QMP "return.$n.node-name"
+    for ((i = 0; i < DISKS; i++)); do
+      [[ $REPLY != "${D[$i.node]}" ]] || { look_at_node "$i" "return.$n" && break; }
+    done
+  done
+}
+
+look_at_node() {
+  local i=$1 at=$2 n count=0 name field
+  json_get QMP "$at.drv" && D[$i.format]=$REPLY
+  json_get QMP "$at.image.virtual-size" && D[$i.virtual]=$REPLY
+  json_get QMP "$at.image.cluster-size" && D[$i.cluster]=$REPLY
+  json_get QMP "$at.image.actual-size" && D[$i.actual]=$REPLY
+  json_get QMP "$at.image.format-specific.data.compat" && D[$i.compat]=$REPLY
+  D[$i.bitmaps]=''
+  json_get QMP "$at.dirty-bitmaps#" && count=$REPLY
+  for ((n = 0; n < count; n++)); do
+    # Nameless bitmaps belong to running jobs.
+    json_get QMP "$at.dirty-bitmaps.$n.name" && [[ $REPLY == +([[:graph:]]) ]] || continue
+    name=$REPLY
+    D[$i.bitmaps]+="$name "
+    for field in recording persistent busy granularity count; do
+      json_get QMP "$at.dirty-bitmaps.$n.$field" || :
+      B[$i.$name.$field]=$REPLY
+    done
+    json_get QMP "$at.dirty-bitmaps.$n.inconsistent" || REPLY=false
+    B[$i.$name.inconsistent]=$REPLY B[$i.$name.flags]=''
+  done
+}
+
+# look_at_written: bytes that the guest wrote since QEMU started, a witness independent of any bitmap.
+look_at_written() {
+  local line i block=''
+  virsh_q domstats "$OPT_VM" --block --raw || return 0
+  while IFS= read -r line; do
+    case $line in
+      *.name=*) block=${line#*=} ;;
+      *.wr.bytes=*)
+        for ((i = 0; i < DISKS; i++)); do
+          [[ ${D[$i.target]} != "$block" ]] || D[$i.written]=${line#*=}
+        done
+        ;;
+    esac
+  done <<<"$RUN_OUT"
+}
+
+# look_at_stopped_disks [-U]: from -d, else from --disks, else from the definition of a persistent machine.
+look_at_stopped_disks() {
+  local i path
+  split_list "$OPT_DISK_PATHS"
+  if ((${#LIST[@]})); then
+    DISKS=0 D=() B=()
+    for path in "${LIST[@]}"; do
+      i=$DISKS && disk_new
+      D[$i.path]=$path D[$i.target]=disk$i
+    done
+  elif [[ $OPT_DISKS ]]; then
+    DISKS=0 D=() B=()
+    for ((i = 0; i < ASKED_DISKS; i++)); do
+      disk_new
+      D[$i.path]=${ASKED[$i.path]} D[$i.target]=${ASKED[$i.target]}
+    done
+  elif [[ $VM_STATE == 'shut off' ]]; then
+    virsh_q dumpxml "$OPT_VM" --inactive || return
+    read_domain_xml "$RUN_OUT" || return
+  fi
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ! ${ASKED[$i.format]-} ]] || D[$i.format]=${ASKED[$i.format]}
+    look_at_image "$i" "${1-}"
+    look_at_inode "$i"
+  done
+}
+
+# look_at_image I [-U]: a stopped disk as its file tells it; D[i.inuse] holds the reason why it cannot be read.
+look_at_image() {
+  local i=$1 path=${D[$1.path]} n count=0 name
+  local -A info
+  if [[ $path != /* ]]; then
+    D[$i.type]=network
+  elif ! run "$NAS_SECONDS" test -e "$path"; then
+    D[$i.inuse]="$path: no such file" && return
+  elif run "$NAS_SECONDS" test -b "$path"; then
+    D[$i.type]=block
+  else
+    D[$i.type]=file
+  fi
+  # Only a file may be probed: what lies on a raw device was written by the guest, which could fake a format there.
+  [[ ${D[$i.type]} == file || ${D[$i.format]} ]] || D[$i.format]=raw
+  if ! run "$VIRSH_SECONDS" qemu-img info ${2:+"$2"} ${D[$i.format]:+-f "${D[$i.format]}"} --output=json "$path"; then
+    D[$i.inuse]=$RUN_ERR && return
+  fi
+  json_read info "$RUN_OUT" || { D[$i.inuse]='qemu-img info answered something that is not JSON' && return; }
+  json_get info format && D[$i.format]=$REPLY
+  json_get info virtual-size && D[$i.virtual]=$REPLY
+  json_get info cluster-size && D[$i.cluster]=$REPLY
+  json_get info actual-size && D[$i.actual]=$REPLY
+  json_get info format-specific.data.compat && D[$i.compat]=$REPLY
+  D[$i.bitmaps]=''
+  json_get info 'format-specific.data.bitmaps#' && count=$REPLY
+  for ((n = 0; n < count; n++)); do
+    json_get info "format-specific.data.bitmaps.$n.name" && [[ $REPLY == +([[:graph:]]) ]] || continue
+    name=$REPLY
+    D[$i.bitmaps]+="$name "
+    json_get info "format-specific.data.bitmaps.$n.granularity" || :
+    B[$i.$name.granularity]=$REPLY B[$i.$name.persistent]=true B[$i.$name.busy]=false B[$i.$name.count]=''
+    B[$i.$name.flags]=' '
+    B[$i.$name.flags]+=$(bitmap_flags "$n")' '
+    # "in-use" in a stopped image: QEMU died before it could save the bitmap. "auto": it records from the next start on.
+    B[$i.$name.inconsistent]=false B[$i.$name.recording]=false
+    [[ ${B[$i.$name.flags]} != *' in-use '* ]] || B[$i.$name.inconsistent]=true
+    [[ ${B[$i.$name.flags]} != *' auto '* || ${B[$i.$name.inconsistent]} == true ]] || B[$i.$name.recording]=true
+  done
+}
+
+bitmap_flags() {
+  local f count=0
+  json_get info "format-specific.data.bitmaps.$1.flags#" && count=$REPLY
+  for ((f = 0; f < count; f++)); do
+    json_get info "format-specific.data.bitmaps.$1.flags.$f" && printf '%s ' "$REPLY"
+  done
+}
+
+# has_bitmap I NAME: it is in the active layer, in whatever state.
+has_bitmap() { [[ " ${D[$1.bitmaps]}" == *" $2 "* ]]; }
+
+# bitmap_health I NAME: REPLY is ok, or the reason why no incremental can start from it.
+bitmap_health() {
+  if ! has_bitmap "$1" "$2"; then REPLY=bitmap-missing
+  elif [[ ${B[$1.$2.inconsistent]} == true ]]; then REPLY=bitmap-inconsistent
+  elif [[ ${B[$1.$2.recording]} != true || ${B[$1.$2.persistent]} != true ]]; then REPLY=bitmap-not-recording
+  else REPLY=ok; fi
+}
+
+# storage_verdict: empty when every disk can hold bitmaps, else the reason code.
+storage_verdict() {
+  local i
+  REPLY=''
+  for ((i = 0; i < DISKS; i++)); do
+    if [[ ${D[$i.type]} != file || ${D[$i.device]:-disk} != disk ]]; then REPLY=storage-unsupported && return
+    elif [[ ${D[$i.format]} != qcow2 || ${D[$i.compat]} == 0.10 ]]; then REPLY=image-unsupported; fi
+  done
+}
+
+# volume_name PATH: REPLY is what a disk's backup file is called after, as in CloudStack's layout.
+volume_name() {
+  local path=${1%%:*}
+  [[ $1 != rbd:* ]] || { path=${1#rbd:} && path=${path%%:*}; }
+  case $path in
+    /dev/drbd/by-res/*) path=${path#/dev/drbd/by-res/} && path=${path%%/*} && path=${path#cs-} ;;
+  esac
+  REPLY=${path##*/}
+}

@@ -1,0 +1,121 @@
+# ---- full or incremental: what the host itself finds decides ---------------------------------------
+#
+# The caller asks; an incremental is taken only over bitmaps and parent files that are healthy on every disk, else an
+# honest full of all disks with its reason. PLAN_MODE and PLAN_REASON are the answer; D[i.mode] tells it for each disk.
+
+PLAN_MODE='' PLAN_REASON='' RECREATE_METHOD=''
+
+check_request() {
+  local mode=${OPT_MODE:-legacy-full}
+  case $mode in
+    legacy-full) ;;
+    full) [[ $OPT_BITMAP_NEW ]] || die 'full mode requires --bitmap-new' bad-option ;;
+    incremental)
+      [[ $OPT_BITMAP_NEW && $OPT_BITMAP_PARENT && $OPT_PARENT_PATHS$OPT_PARENT_PATH$OPT_DISKS ]] ||
+        die 'incremental mode requires --bitmap-parent, --bitmap-new, and --parent-path or --parent-paths' bad-option
+      [[ $OPT_BITMAP_NEW != "$OPT_BITMAP_PARENT" ]] || die 'The new bitmap must not have the name of its parent' bad-option
+      ;;
+    *) die "Unknown mode: $OPT_MODE" bad-option ;;
+  esac
+  PLAN_MODE=$mode
+}
+
+# plan_full REASON: a full of all disks instead of what was asked.
+plan_full() {
+  local i
+  PLAN_MODE=full PLAN_REASON=$1
+  for ((i = 0; i < DISKS; i++)); do D[$i.mode]=full D[$i.parent]=''; done
+}
+
+# plan: the decision, from what was looked at before.
+plan() {
+  local i
+  match_asked_disks
+  storage_verdict
+  if [[ $PLAN_MODE == legacy-full || $REPLY ]]; then
+    plan_full ''
+    [[ ${OPT_MODE:-legacy-full} == legacy-full ]] || PLAN_REASON=$REPLY
+    PLAN_MODE=legacy-full
+  elif [[ $PLAN_MODE == full ]]; then
+    plan_full ''
+  elif ! vm_is_live; then
+    plan_full vm-stopped
+  else
+    plan_incremental
+  fi
+  for ((i = 0; i < DISKS; i++)); do
+    [[ $PLAN_MODE == legacy-full ]] || ! has_bitmap "$i" "$OPT_BITMAP_NEW" || die "Disk ${D[$i.target]} has a bitmap $OPT_BITMAP_NEW already" bitmap-exists
+  done
+}
+
+plan_incremental() {
+  local i
+  [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return; }
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.mode]} ]] || D[$i.mode]=incremental
+    [[ ${D[$i.mode]} == incremental ]] || continue
+    bitmap_health "$i" "$OPT_BITMAP_PARENT"
+    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return; }
+    parent_verdict "$i"
+    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return; }
+  done
+  for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != incremental ]] || break; done
+  ((i < DISKS)) || bad_option '--disks asks for no incremental disk: that is a full'
+  PLAN_REASON=regular
+  has_checkpoint "$OPT_BITMAP_PARENT" && return
+  if redefine_checkpoint "$OPT_BITMAP_PARENT"; then
+    PLAN_REASON=redefined RECREATE_METHOD=redefined
+  else
+    warn "libvirt does not take $OPT_BITMAP_PARENT as it is: $RUN_ERR"
+    plan_full bitmap-unconfirmed
+  fi
+}
+
+# assign_parents: CloudStack names parent files by position (--parent-paths), or only the first disk's (--parent-path):
+# the others are looked for beside it under their volume's name. False, with the reason in REPLY, when they do not fit.
+assign_parents() {
+  local i
+  if [[ $OPT_PARENT_PATHS ]]; then
+    split_list "$OPT_PARENT_PATHS"
+    ((${#LIST[@]} == DISKS)) || { REPLY=disk-set-changed && return 1; }
+    for ((i = 0; i < DISKS; i++)); do D[$i.parent]=${LIST[i]}; done
+  else
+    D[0.parent]=$OPT_PARENT_PATH
+    for ((i = 1; i < DISKS; i++)); do
+      backup_file_name "$i"
+      D[$i.parent]=${OPT_PARENT_PATH%/*}/$REPLY
+    done
+  fi
+}
+
+# parent_verdict I: REPLY is ok when the parent's file and everything under it is there and fits the disk.
+parent_verdict() {
+  local i=$1
+  local -A chain
+  if ! nas qemu-img info -U --backing-chain --output=json "$MNT/${D[$1.parent]}"; then
+    warn "Parent backup file does not exist on NAS: ${D[$1.parent]}: $RUN_ERR"
+    REPLY=parent-file-missing && return
+  fi
+  json_read chain "$RUN_OUT" || { REPLY=parent-file-missing && return; }
+  json_get chain 0.format
+  [[ $REPLY == qcow2 ]] || { REPLY=parent-file-missing && return; }
+  json_get chain 0.virtual-size
+  # A disk that is smaller than its parent was shrunk; its old tail would come back when it grows again.
+  if ((REPLY > D[$i.virtual])); then REPLY=disk-shrunk; else REPLY=ok; fi
+}
+
+# backup_file_name I: REPLY is the name of disk I's file; root is the first disk, as in CloudStack's layout.
+backup_file_name() {
+  local name
+  volume_name "${D[$1.path]}"
+  name=${REPLY//[!A-Za-z0-9_.+@-]/_}
+  if (($1 == 0)); then REPLY=root.$name.qcow2; else REPLY=datadisk.$name.qcow2; fi
+}
+
+# relative_path FROM TO: REPLY leads from directory FROM to file TO, both relative to the mount.
+relative_path() {
+  local from=$1/ to=$2
+  while [[ $to == */* && ${from%%/*} == "${to%%/*}" ]]; do from=${from#*/} to=${to#*/}; done
+  while [[ $from ]]; do from=${from#*/} to=../$to; done
+  REPLY=$to
+}

@@ -1,0 +1,99 @@
+# ---- backup ------------------------------------------------------------------------------------------
+
+DEST=''        # directory of this backup, under the mount
+JOB_BLOCK='' JOB_RESULT='' JOB_ERROR='' JOB_PROCESSED='' JOB_TOTAL='' JOB_MS=''
+SEEN_STATE=''   # the machine's state before anything was done
+DONE_MODE=none DONE_BITMAP='' TRANSFER='' BACKUP_SIZE=''
+NAS_HUNG=''    # set when the NAS holds on to something: touching it again would only hang, too
+
+operation_backup() {
+  need OPT_VM -v
+  need OPT_PATH -p
+  parse_asked_disks
+  check_request
+  work_open
+  vm_lock "$OPT_VM"
+  [[ ! $OPT_FENCE ]] || fence_check "$OPT_VM" "$OPT_FENCE"
+  look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  check_versions
+  look_at_state || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  SEEN_STATE=$VM_STATE
+  vm_is_live || [[ $OPT_DISK_PATHS$OPT_DISKS || $VM_STATE == 'shut off' ]] ||
+    die "There is no virtual machine $OPT_VM, and no -d to tell its disks" vm-not-found
+  mount_repository
+  timing_start inspect
+  if vm_is_live; then backup_live; else backup_stopped; fi
+  finish_backup
+}
+
+# open_destination: the directory must be new: whatever lies there already is somebody else's.
+open_destination() {
+  local parent=${OPT_PATH%/*}
+  DEST=$MNT/$OPT_PATH
+  # Others on this host may pass through to a file they know, as QEMU's user must, but not look around.
+  if [[ $parent != "$OPT_PATH" ]] && ! nas test -d "$MNT/$parent"; then
+    nas mkdir -p -m 0711 -- "$MNT/$parent" || die "Cannot create $parent on the NAS: $RUN_ERR" nas-not-writable
+    undo_push remove_empty "$MNT/$parent"
+  fi
+  stays_inside "$OPT_PATH"
+  if ! nas mkdir -m 0711 -- "$DEST"; then
+    ! nas test -e "$DEST" || die "$OPT_PATH is on the NAS already" target-exists
+    die "Cannot create $OPT_PATH on the NAS: $RUN_ERR" nas-not-writable
+  fi
+  undo_push remove_destination
+}
+
+remove_destination() {
+  if [[ $NAS_HUNG ]] || ! run 30 rm -rf --one-file-system -- "$DEST"; then left "directory $OPT_PATH on the NAS"; fi
+}
+
+# remove_empty DIRECTORY: only when nobody has put anything there meanwhile.
+remove_empty() { [[ $NAS_HUNG ]] || run 10 rmdir -- "$1" || :; }
+
+# name_files: where each disk's backup goes, and where it leans on.
+name_files() {
+  local i names=' ' name
+  for ((i = 0; i < DISKS; i++)); do
+    backup_file_name "$i" && name=$REPLY
+    # Volumes of different pools may have the same name.
+    [[ $names != *" $name "* ]] || name=${name%.qcow2}.${D[$i.target]}.qcow2
+    names+="$name "
+    D[$i.file]=$name
+    [[ ${D[$i.mode]} != incremental ]] || { relative_path "$OPT_PATH" "${D[$i.parent]}" && D[$i.backing]=$REPLY; }
+  done
+}
+
+# check_space: what the run will write at most must fit with the reserve, or it does not begin.
+check_space() {
+  local i wanted=0
+  look_at_space || die "Cannot ask for the space on the NAS: $RUN_ERR" target-hung
+  for ((i = 0; i < DISKS; i++)); do
+    if [[ ${D[$i.mode]} == incremental ]]; then wanted=$((wanted + D[$i.dirty]))
+    elif [[ ${D[$i.type]} == file ]]; then wanted=$((wanted + D[$i.actual])); fi
+  done
+  ((SPACE_FREE >= wanted + RESERVE_BYTES)) ||
+    die "The NAS has $SPACE_FREE bytes free; the backup may take $wanted and $RESERVE_BYTES are kept in reserve" target-full
+}
+
+# finish_backup: the data is good: keep it, leave the NAS, tell.
+finish_backup() {
+  local total
+  run "$TIME_LIMIT" du -sb -- "$DEST" && BACKUP_SIZE=${RUN_OUT%%[!0-9]*}
+  [[ $BACKUP_SIZE ]] || die "Cannot tell the size of the backup: $RUN_ERR" size-unknown
+  look_at_space || :
+  DONE_MODE=$PLAN_MODE
+  commit
+  retire_parent
+  unwind good
+  timing_stop total
+  print_backup
+  DONE=yes
+  exit 0
+}
+
+# retire_parent: dropped into CloudStack (no lease, no facts about disks) nobody will call retire later. A parent's bitmap that
+# is gone too early costs a full, never data.
+retire_parent() {
+  [[ ! $OPT_FENCE$OPT_DISKS && $OPT_MODE == incremental && $DONE_BITMAP ]] || return 0
+  bitmap_drop "$OPT_BITMAP_PARENT" || warn "cannot remove the parent's bitmap $OPT_BITMAP_PARENT: $RUN_ERR"
+}

@@ -1,0 +1,182 @@
+# ---- backup of a running or paused machine -----------------------------------------------------------
+
+BEGIN_STATE='' BEGUN='' FROZEN='' FROZEN_FROM='' FROZEN_MS='' THAWED='' RESUMED='' PAUSED_FROM='' PAUSED_MS=''
+QEMU_STARTED=''
+
+backup_live() {
+  TRANSFER=push
+  look_at_live_disks || die_unless_gone "Cannot look at $OPT_VM"
+  look_at_qemu_start
+  ((DISKS)) || die "$OPT_VM has no disks" no-disks
+  look_at_checkpoints || die_unless_gone "Cannot list the checkpoints of $OPT_VM"
+  ! has_checkpoint "$OPT_BITMAP_NEW" || die "$OPT_VM has a checkpoint $OPT_BITMAP_NEW already" bitmap-exists
+  ! job_active || die "$OPT_VM is busy with another job: ${JOB_OPERATION:-unknown}" job-busy
+  see_mount
+  plan
+  timing_stop inspect
+  drop_inconsistent
+  remember_parent_bitmaps
+  check_space
+  open_destination
+  name_files
+  save_definition
+  timing_start job
+  run_job
+  timing_stop job
+  rebase_files
+  verify_files
+  confirm_disks
+  [[ $PLAN_MODE == legacy-full ]] || confirm_bitmap
+}
+
+# see_mount: QEMU lives in a mount namespace of its own and may not see a mount that is newer than itself.
+see_mount() {
+  [[ ! $QEMU_PID ]] || mounted "$MNT" "/proc/$QEMU_PID/mountinfo" ||
+    die "QEMU of $OPT_VM does not see $MNT: mounts of this host do not propagate; 'mount --make-rshared /' before the machine starts" mount-not-visible
+}
+
+# remember_parent_bitmaps: what the parent's bitmap says just before the job, the first witness of the accounting.
+remember_parent_bitmaps() {
+  local i name=$OPT_BITMAP_PARENT
+  look_at_nodes || die_unless_gone 'QEMU does not tell about its disks'
+  [[ $name ]] || return 0
+  for ((i = 0; i < DISKS; i++)); do
+    ! has_bitmap "$i" "$name" || D[$i.dirty]=${B[$i.$name.count]}
+  done
+}
+
+# save_definition: the machine's definition lies beside its data, under CloudStack's file names.
+save_definition() {
+  local file what
+  mkdir "$WORK/definition"
+  for file in domain-config.xml:dumpxml dominfo.xml:dominfo domiflist.xml:domiflist domblklist.xml:domblklist; do
+    what=${file#*:} file=${file%:*}
+    virsh_q "$what" "$OPT_VM" || die_unless_gone "Cannot read the definition of $OPT_VM"
+    printf '%s\n' "$RUN_OUT" >"$WORK/definition/$file"
+  done
+  nas cp -- "$WORK"/definition/* "$DEST/" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+}
+
+backup_xml() {
+  local i path out="<domainbackup mode='push'><disks>"
+  for ((i = 0; i < DISKS; i++)); do
+    xml_escape "$DEST/${D[$i.file]}" && path=$REPLY
+    out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]}'"
+    [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT'"
+    out+="><target file='$path'/><driver type='qcow2'/></disk>"
+  done
+  REPLY="$out</disks></domainbackup>"
+}
+
+# run_job: freeze, begin, thaw, watch, result. What is on the stack meanwhile takes back each step.
+run_job() {
+  BEGIN_STATE=$VM_STATE
+  [[ $PLAN_MODE == legacy-full ]] || undo_push drop_new_bitmap
+  undo_push end_job
+  freeze
+  if ! begin_job && [[ $PLAN_MODE == incremental && $RUN_ERR == *'missing or broken bitmap'* ]]; then
+    # libvirt looks at more than the active layer; it has refused before anything was changed.
+    warn "libvirt refuses the incremental: $RUN_ERR"
+    RECREATE_METHOD=''
+    plan_full bitmap-unconfirmed
+    name_files
+    check_space
+    begin_job || :
+  fi
+  local code=$RUN_CODE error=$RUN_ERR
+  thaw || die "Failed to thaw the filesystem for vm $OPT_VM: $RUN_ERR" thaw-failed
+  if ((code)); then
+    JOB_RESULT=failed JOB_ERROR=$error
+    [[ $error != *'cannot acquire state change lock'* ]] || die "$OPT_VM is busy with another job: $error" job-busy
+    RUN_ERR=$error
+    die_unless_gone "Backup of $OPT_VM does not begin" job-failed
+  fi
+  confirm_job
+  watch_job
+  judge_job
+}
+
+# begin_job: a call that is cut off half way would start the job later, unseen: it always runs to its end.
+begin_job() {
+  local -a checkpoint=()
+  backup_xml
+  printf '%s\n' "$REPLY" >"$WORK/backup.xml"
+  if [[ $PLAN_MODE != legacy-full ]]; then
+    checkpoint_xml "$OPT_BITMAP_NEW"
+    printf '%s\n' "$REPLY" >"$WORK/checkpoint.xml"
+    checkpoint=("$WORK/checkpoint.xml")
+  fi
+  RUN_MUST_FINISH=yes
+  run 90 "${VIRSH[@]}" backup-begin "$OPT_VM" "$WORK/backup.xml" "${checkpoint[@]}" || :
+  RUN_MUST_FINISH=''
+  ((RUN_CODE == 0)) && BEGUN=yes
+}
+
+# confirm_job: the job as libvirt took it holds every disk as asked. A disk plugged in meanwhile would be missing.
+confirm_job() {
+  local i line name
+  local -A taken=()
+  virsh_q backup-dumpxml "$OPT_VM" || return 0 # it has ended already; confirm_disks looks at the end
+  while IFS= read -r line; do
+    [[ $line == *'<disk '* ]] && xml_attribute "$line" name || continue
+    name=$REPLY
+    taken[$name]=no
+    [[ $line == *" backup='no'"* ]] || { xml_attribute "$line" backupmode || : && taken[$name]=$REPLY; }
+    [[ ${taken[$name]} != incremental || $line == *" incremental='$OPT_BITMAP_PARENT'"* ]] || taken[$name]=other
+  done <<<"$RUN_OUT"
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${taken[${D[$i.target]}]-} == "${D[$i.mode]}" ]] || die "libvirt did not take disk ${D[$i.target]} as asked" disks-mismatch
+  done
+}
+
+# confirm_disks: the machine still has the same disks: the backup holds all of them.
+confirm_disks() {
+  local before='' after='' i
+  for ((i = 0; i < DISKS; i++)); do before+="${D[$i.target]} ${D[$i.path]}"$'\n'; done
+  virsh_q domblklist "$OPT_VM" --details || die_unless_gone "Cannot list the disks of $OPT_VM"
+  local type device target path
+  while read -r type device target path; do
+    [[ $device == @(|cdrom|floppy) ]] || after+="$target $path"$'\n'
+  done <<<"$RUN_OUT"
+  [[ $before == "$after" ]] || die "The disks of $OPT_VM changed during the backup" disks-mismatch
+}
+
+freeze() {
+  [[ $OPT_QUIESCE == true ]] || return 0
+  undo_push thaw
+  now_ms && FROZEN_FROM=$REPLY FROZEN=yes
+  virsh_q domfsfreeze "$OPT_VM" || die "Cannot freeze the filesystems of $OPT_VM: $RUN_ERR" agent-missing
+}
+
+# thaw: as often as it takes; a guest that stays frozen is worse than a backup that is lost. An end without it is reported.
+thaw() {
+  [[ $FROZEN ]] || return 0
+  local attempt
+  FROZEN=''
+  for attempt in 1 2 3; do
+    if run 10 "${VIRSH[@]}" domfsthaw "$OPT_VM"; then
+      now_ms && FROZEN_MS=$((REPLY - FROZEN_FROM)) THAWED=true
+      return
+    fi
+  done
+  THAWED=false
+  left "frozen filesystems in $OPT_VM, after $attempt attempts: $RUN_ERR"
+  return 1
+}
+
+# drop_new_bitmap: a checkpoint that no backup goes with must never become a parent.
+drop_new_bitmap() {
+  [[ ! $NAS_HUNG ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return; }
+  bitmap_drop "$OPT_BITMAP_NEW" || left "bitmap $OPT_BITMAP_NEW of $OPT_VM: $RUN_ERR"
+}
+
+# confirm_bitmap: its name is told only when it is on every disk and records.
+confirm_bitmap() {
+  local i
+  look_at_nodes || die_unless_gone 'QEMU does not tell about its disks'
+  for ((i = 0; i < DISKS; i++)); do
+    bitmap_health "$i" "$OPT_BITMAP_NEW"
+    [[ $REPLY == ok ]] || die "The new bitmap $OPT_BITMAP_NEW is not good on ${D[$i.target]}: $REPLY" bitmap-unconfirmed
+  done
+  DONE_BITMAP=$OPT_BITMAP_NEW
+}

@@ -1,0 +1,183 @@
+# ---- the watch over a running job ------------------------------------------------------------------
+#
+# A push job copies old data before each guest write, so a NAS that is full or stuck fails or stalls the guest itself.
+# One open virsh answers in half a millisecond, so job and guest are looked at every fifth of a second at next to no cost.
+
+SHELL_IN='' SHELL_OUT='' SHELL_PID='' SHELL_TURN=0 SHELL_BROKEN=''
+
+shell_open() {
+  [[ -p $WORK/ask ]] || mkfifo -- "$WORK/ask"
+  exec {SHELL_IN}<>"$WORK/ask"
+  exec {SHELL_OUT}< <(
+    # Without a writing end of its own it ends with this script, however that ends.
+    exec <"$WORK/ask" {SHELL_IN}>&- 8>&- 9>&- 2>&1
+    exec "${VIRSH[@]}"
+  )
+  SHELL_PID=$!
+}
+
+shell_close() {
+  [[ $SHELL_IN ]] || return 0
+  exec {SHELL_IN}>&- {SHELL_OUT}<&-
+  SHELL_IN=''
+}
+
+# shell_ask COMMAND: RUN_OUT is all that virsh says; false when it does not answer within ten seconds.
+shell_ask() {
+  local line end
+  if [[ $SHELL_BROKEN ]]; then
+    # shellcheck disable=SC2086 # the words of a command; machine names hold no blanks
+    run 10 "${VIRSH[@]}" $1 || { ((RUN_CODE == 124)) && return 1; }
+    RUN_OUT+=$'\n'$RUN_ERR
+    return 0
+  fi
+  [[ $SHELL_IN ]] || shell_open
+  end="end-of-answer-$((++SHELL_TURN))"
+  RUN_OUT=''
+  printf '%s\necho %s\n' "$1" "$end" >&"$SHELL_IN"
+  while IFS= read -r -t 10 -u "$SHELL_OUT" line; do
+    # virsh repeats what it is asked; the repeated echo is the first line that ends so.
+    [[ $line != *"$end" ]] || return 0
+    RUN_OUT+=$line$'\n'
+  done
+  kill -KILL "$SHELL_PID" 2>/dev/null || :
+  shell_close
+  SHELL_BROKEN=yes
+  RUN_ERR="virsh does not answer: $1"
+  return 1
+}
+
+# poll_job: JOB_TYPE is 0 when no job runs, gone when the machine is gone; JOB_PROCESSED, JOB_TOTAL in bytes.
+poll_job() {
+  local line
+  JOB_TYPE=''
+  shell_ask "domjobinfo $OPT_VM --rawstats" || return
+  while IFS= read -r line; do
+    case $line in
+      'Job type: '*) JOB_TYPE=${line#*: } ;;
+      'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
+      'disk_total: '*) JOB_TOTAL=${line#*: } ;;
+      'error: '*) ! is_gone "$line" || JOB_TYPE=gone ;;
+    esac
+  done <<<"$RUN_OUT"
+  [[ $JOB_TYPE ]] || { RUN_ERR="virsh answers: $RUN_OUT" && return 1; }
+}
+
+# poll_guest: VM_STATE and VM_REASON; notes when a running guest is stopped by an I/O error.
+poll_guest() {
+  local line
+  shell_ask "domstate $OPT_VM --reason" || return
+  while IFS= read -r line; do
+    [[ $line =~ ^(running|idle|paused|in\ shutdown|shut\ off|crashed|pmsuspended)\ \((.*)\)$ ]] || continue
+    VM_STATE=${BASH_REMATCH[1]} VM_REASON=${BASH_REMATCH[2]}
+  done <<<"$RUN_OUT"
+  ! io_paused || [[ $PAUSED_FROM ]] || { now_ms && PAUSED_FROM=$REPLY; }
+}
+
+io_paused() { [[ $BEGIN_STATE == running && $VM_STATE == paused && $VM_REASON == 'I/O error' ]]; }
+
+# watch_job: returns when the job has ended; dies, which ends the job, before the NAS is full or when it is stuck.
+watch_job() {
+  local pause=0.02 heard=$SECONDS failures=0
+  while :; do
+    if poll_job; then failures=0; else
+      failures=$((failures + 1))
+      ((failures < 6)) || die "libvirt does not answer any more: $RUN_ERR" libvirt-unreachable
+    fi
+    [[ $JOB_TYPE != gone ]] || { JOB_RESULT=failed && die "$OPT_VM went away during the backup" guest-gone; }
+    [[ $JOB_TYPE != 0 ]] || break
+    progress "$JOB_PROCESSED" "$JOB_TOTAL"
+    poll_guest || :
+    if look_at_space 5; then
+      heard=$SECONDS
+      ((SPACE_FREE >= RESERVE_BYTES)) || die "The NAS has only $SPACE_FREE bytes left: the backup was stopped before the guest is hurt" target-full
+    elif ((SECONDS - heard > 60)); then
+      NAS_HUNG=yes
+      die "The NAS has not answered for $((SECONDS - heard)) s: target hung" target-hung
+    fi
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
+    nap "$pause"
+    case $pause in 0.02) pause=0.05 ;; 0.05) pause=0.1 ;; *) pause=0.2 ;; esac
+  done
+}
+
+# judge_job: "no job" is not success: only a recorded "Completed" is.
+judge_job() {
+  local line
+  if ! virsh_q domjobinfo "$OPT_VM" --completed --keep-completed --anystats; then
+    JOB_RESULT=unknown
+    die_unless_gone 'Virsh backup job failed: its result cannot be read' job-unknown
+  fi
+  JOB_BLOCK=$RUN_OUT JOB_RESULT=unknown
+  while IFS= read -r line; do
+    case $line in
+      'Job type:'*Completed*) JOB_RESULT=completed ;;
+      'Job type:'*Failed*) JOB_RESULT=failed ;;
+      'Job type:'*Cancelled*) JOB_RESULT=cancelled ;;
+      'Error message:'*) JOB_ERROR=${line#*:} && JOB_ERROR=${JOB_ERROR#"${JOB_ERROR%%[! ]*}"} ;;
+      'Operation:'*) [[ $line == *Backup* ]] || { JOB_RESULT=unknown && break; } ;;
+    esac
+  done <<<"$RUN_OUT"
+  virsh_q domjobinfo "$OPT_VM" --completed --keep-completed --anystats --rawstats || :
+  while IFS= read -r line; do
+    case $line in
+      'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
+      'disk_total: '*) JOB_TOTAL=${line#*: } ;;
+      'time_elapsed: '*) JOB_MS=${line#*: } ;;
+    esac
+  done <<<"$RUN_OUT"
+  case $JOB_RESULT in
+    completed) progress "$JOB_PROCESSED" "$JOB_TOTAL" ;;
+    failed)
+      [[ $JOB_ERROR != *'No space left'* ]] || die "Virsh backup job failed: the NAS is full: $JOB_ERROR" target-full
+      die "Virsh backup job failed: ${JOB_ERROR:-no reason given}" job-failed
+      ;;
+    cancelled) die 'Virsh backup job failed: it was cancelled by somebody else' job-cancelled ;;
+    *) die 'Virsh backup job failed: its result is not known' job-unknown ;;
+  esac
+  BEGUN=''
+}
+
+# end_job: the job of this run, whether it runs, was just asked for, or has failed; then the guest is woken if the job stopped it.
+end_job() {
+  local until
+  # A signal may have come between libvirt's start of the job and its answer.
+  [[ $BEGUN ]] || our_job || return 0
+  [[ $ERROR_CODE != guest-gone ]] || return 0
+  until=$((SECONDS + 7))
+  while poll_job && [[ $JOB_TYPE != @(0|gone) ]]; do
+    [[ ${aborted-} ]] || { local aborted=yes && virsh_q domjobabort "$OPT_VM" || :; }
+    if ((SECONDS >= until)); then
+      NAS_HUNG=yes
+      left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
+      return
+    fi
+    nap 0.05
+  done
+  [[ ${aborted-} && ! $JOB_RESULT ]] && JOB_RESULT=cancelled
+  [[ $JOB_TYPE == gone ]] || wake_guest
+  shell_close
+}
+
+# our_job: what runs now writes into this run's directory.
+our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"$DEST/"* ]]; }
+
+# wake_guest: resumes a guest that ran before, and that an I/O error stopped during our job, now that the job is gone.
+# The guest may stop a moment after the job has failed, and the first writes after the resume may fail again.
+wake_guest() {
+  local until=$((${EPOCHREALTIME/./} + 1000000))
+  while poll_guest && ! io_paused; do
+    [[ $JOB_RESULT == failed || $ERROR_CODE == target-full ]] && ((${EPOCHREALTIME/./} < until)) || return 0
+    nap 0.1
+  done
+  virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return; }
+  now_ms && PAUSED_MS=$((REPLY - PAUSED_FROM))
+  nap 1
+  poll_guest || :
+  if io_paused; then
+    left "$OPT_VM paused by an I/O error, again after a resume" && RESUMED=false
+  else
+    RESUMED=true
+  fi
+}

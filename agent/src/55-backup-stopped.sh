@@ -1,0 +1,60 @@
+# ---- backup of a stopped machine -------------------------------------------------------------------
+
+backup_stopped() {
+  local i
+  TRANSFER=offline
+  look_at_stopped_disks || die_unless_gone "Cannot look at the disks of $OPT_VM"
+  ((DISKS)) || die "$OPT_VM has no disks" no-disks
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.inuse]} != *lock* ]] || die "Disk ${D[$i.path]} is in use: is $OPT_VM running somewhere? ${D[$i.inuse]}" image-in-use
+    [[ ! ${D[$i.inuse]} ]] || die "Cannot read disk ${D[$i.path]}: ${D[$i.inuse]}" disk-unreadable
+  done
+  plan
+  timing_stop inspect
+  drop_inconsistent
+  check_space
+  open_destination
+  name_files
+  [[ $PLAN_MODE == legacy-full ]] || seed_bitmaps
+  timing_start job
+  for ((i = 0; i < DISKS; i++)); do convert_disk "$i"; done
+  timing_stop job
+  verify_files
+  [[ $PLAN_MODE == legacy-full ]] || DONE_BITMAP=$OPT_BITMAP_NEW
+}
+
+# seed_bitmaps: before the first byte is read. A bitmap that came after the copy would miss what a start in between wrote.
+seed_bitmaps() {
+  local i
+  undo_push drop_new_bitmap
+  for ((i = 0; i < DISKS; i++)); do
+    run "$VIRSH_SECONDS" qemu-img bitmap --add -f qcow2 -- "${D[$i.path]}" "$OPT_BITMAP_NEW" ||
+      die "Failed to pre-seed bitmap $OPT_BITMAP_NEW on ${D[$i.path]}: $RUN_ERR" seed-failed
+    look_at_image "$i"
+    bitmap_health "$i" "$OPT_BITMAP_NEW"
+    [[ $REPLY == ok ]] || die "Failed to pre-seed bitmap $OPT_BITMAP_NEW on ${D[$i.path]}: $REPLY ${D[$i.inuse]}" seed-failed
+  done
+}
+
+# convert_disk I: QEMU's image lock keeps the machine from starting meanwhile.
+convert_disk() {
+  local i=$1 before=0 total=0 n percent
+  for ((n = 0; n < DISKS; n++)); do
+    total=$((total + D[$n.virtual]))
+    ((n >= i)) || before=$((before + D[$n.virtual]))
+  done
+  run_start qemu-img convert -p -f "${D[$i.format]}" -O qcow2 -- "${D[$i.path]}" "$DEST/${D[$i.file]}"
+  until run_wait 0.5; do
+    IFS= read -r -d '' percent <"$WORK/out" || :
+    percent=${percent##*'('} && percent=${percent%%[!0-9]*}
+    progress $((before + D[$i.virtual] * ${percent:-0} / 100)) "$total"
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
+  done
+  ((RUN_CODE == 0)) || {
+    [[ $RUN_ERR != *lock* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" image-in-use
+    [[ $RUN_ERR != *'No space left'* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" target-full
+    die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" convert-failed
+  }
+  progress $((before + D[$i.virtual])) "$total"
+}
