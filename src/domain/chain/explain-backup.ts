@@ -1,0 +1,108 @@
+import type { DiskFacts, Facts } from '../agent/facts';
+import { ASSURANCE_SENTENCES, type Assurance } from './assurance';
+import type { BackupPlan } from './backup-plan';
+import { sentenceOf, type Reason } from './reasons';
+import type { Recreation } from './settlement';
+
+/** What the books hold of one backup for its explanation. */
+export interface ExplainInput {
+  readonly type: 'FULL' | 'INCREMENTAL';
+  /** Null when it was not recorded by us. */
+  readonly reason: Reason | null;
+  /** Bytes. */
+  readonly size: number | null;
+  /** What was planned before the host had its say. */
+  readonly plan: BackupPlan | null;
+  readonly recreation: Recreation | null;
+  readonly facts: Facts | null;
+  readonly assurance: Assurance | null;
+  /** What keeps the assurance from being better. */
+  readonly findings: readonly string[];
+}
+
+/** The three questions about a backup, answered in sentences. */
+export interface Explanation {
+  /** Why full or incremental. */
+  readonly why: string[];
+  /** Why this size, as far as known. */
+  readonly size: string[];
+  /** How we know. */
+  readonly evidence: string[];
+}
+
+const RECREATIONS: Readonly<Record<Recreation['method'], string>> = {
+  redefined:
+    'It had survived in the image and was registered with libvirt again: it tracked every write, and the delta is exact.',
+  rescued: 'It was lost; the delta was found by comparing the disk with the chain, so it is larger than usual and exact.',
+  unknown:
+    'The script did not say how. An empty bitmap under the old name leaves a hole, so this delta is not trusted and its chain is closed.',
+};
+
+/** Says why a backup was full or incremental, why it was this large, and how that is known; and what is not known. */
+export function explainBackup(input: ExplainInput): Explanation {
+  return { why: explainWhy(input), size: explainSize(input), evidence: explainEvidence(input) };
+}
+
+function explainWhy({ type, reason, plan, recreation }: ExplainInput): string[] {
+  const told =
+    recreation === null ? [] : [`Before it the bitmap ${recreation.bitmap} was recreated. ${RECREATIONS[recreation.method]}`];
+  if (reason === null) return ['The reason is not recorded: this backup was not decided here.', ...told];
+  const why = [`${type === 'FULL' ? 'Full' : 'Incremental'} (${reason}): ${sentenceOf(reason)}`];
+  if (plan?.kind === 'incremental' && type === 'FULL') {
+    return [
+      ...why,
+      'An incremental was planned; the host script found that it could not be true and took a full in its place.',
+      ...told,
+    ];
+  }
+  const details =
+    plan?.evidence.map(({ target, detail }) => (target === null ? sentence(detail) : `${target}: ${detail}.`)) ?? [];
+  return [...why, ...details, ...told];
+}
+
+function explainSize({ type, size, facts }: ExplainInput): string[] {
+  const total = size === null ? 'The size is not recorded.' : `It takes ${size} bytes on the NAS.`;
+  if (facts === null) return [total, 'The host script reported no facts, so nobody measured what it is made of.'];
+  const job = facts.job?.processed ?? null;
+  return [
+    total,
+    type === 'FULL'
+      ? 'A full holds all that the disks hold.'
+      : 'An incremental holds what its bitmap called dirty, in whole clusters.',
+    ...facts.disks.map((disk) => `${disk.target}: ${diskSize(disk)}.`),
+    ...(job === null ? [] : [`The backup job moved ${job} bytes.`]),
+  ];
+}
+
+function diskSize({ fileSize, ownData, ownZero, dirtyBefore, writtenBytes }: DiskFacts): string {
+  const parts = [
+    fileSize === null ? 'the file was not measured' : `the file has ${fileSize} bytes`,
+    ownData === null || ownZero === null ? null : `it holds ${ownData} bytes of data and ${ownZero} of zeroes`,
+    dirtyBefore === null ? null : `the bitmap called ${dirtyBefore} bytes dirty just before`,
+    writtenBytes === null ? null : `the guest had written ${writtenBytes} bytes since QEMU started`,
+  ];
+  return parts.filter((part) => part !== null).join('; ');
+}
+
+function explainEvidence({ facts, assurance, findings }: ExplainInput): string[] {
+  const worth = assurance ?? 'unproven';
+  const verdict = [`Assurance ${worth}: ${ASSURANCE_SENTENCES[worth]}`, ...findings.map((finding) => sentence(finding))];
+  if (facts === null) return [...verdict, 'There are no measured facts of this run.'];
+  const { host, script, vm, job } = facts;
+  return [
+    ...verdict,
+    `Reported by script ${script ?? 'of unknown version'} on host ${host.name ?? 'unknown'} (libvirt ${host.libvirt ?? 'unknown'}, QEMU ${host.qemu ?? 'unknown'}).`,
+    vm.qemuStarted === null
+      ? `The VM was ${vm.state ?? 'in an unknown state'}.`
+      : `The VM was ${vm.state ?? 'in an unknown state'}; its QEMU had started at ${vm.qemuStarted}.`,
+    ...(job === null ? [] : [`libvirt's job: ${job.result}${job.error === null ? '' : ` (${job.error})`}.`]),
+    ...facts.disks.map(
+      ({ target, path, inode, file, backing, check }) =>
+        `${target}: ${path ?? 'unknown path'} (inode ${inode ?? 'unknown'}) lies in ${file ?? 'no file'}, which stands on ${backing ?? 'nothing'}; qemu-img check: ${check ?? 'not done'}.`,
+    ),
+  ];
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
