@@ -1,4 +1,4 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
 import { UserError } from '../domain/errors';
@@ -27,12 +27,6 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-/** The paging part of list answers in OpenAPI. */
-export class PageInfo {
-  @ApiProperty({ nullable: true, type: String, description: 'Send it as `cursor` for the next page; null on the last.' })
-  nextCursor!: string | null;
-}
-
 /** A cursor is the row id it ended at, opaque so that nobody builds on it. */
 export const toCursor = (id: number): string => Buffer.from(`id:${id}`).toString('base64url');
 
@@ -46,3 +40,15 @@ export function fromCursor(cursor: string | undefined): number | undefined {
     });
   return Number(id);
 }
+
+/** The query as a part of a list. @throws UserError `request.cursor` */
+export const toPart = ({ limit, cursor }: PageQuery): { limit: number; after: number | undefined } => ({
+  limit: limit ?? 50,
+  after: fromCursor(cursor),
+});
+
+/** A part of a list as a page for people. */
+export const toPage = <R, T>(listed: { readonly items: readonly R[]; readonly next: number | null }, present: (row: R) => T): Page<T> => ({
+  items: listed.items.map(present),
+  nextCursor: listed.next === null ? null : toCursor(listed.next),
+});

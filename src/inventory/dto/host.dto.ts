@@ -139,8 +139,16 @@ export class InstalledScriptDto {
   version!: string;
   /** Its SHA-256. */
   sha256!: string;
-  /** False: this very script was there already. */
+  /** SHA-256 of what lay there before; null: nothing. */
+  before!: string | null;
+  /** The file was, or in a dry run would be, replaced. */
   changed!: boolean;
+  /** Nothing was changed, only looked at. */
+  dryRun!: boolean;
+  /** The host's user may run the script as root. */
+  permitted!: boolean;
   /** The line for /etc/sudoers.d that lets the host's user run this one file as root. */
   sudoersLine!: string;
+  /** What is left to do by hand, as commands for a root shell on the host; empty when all is in place. */
+  byHand!: string[];
 }

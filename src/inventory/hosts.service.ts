@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { DEFAULT_SCRIPT_PATH } from '../hosts/host-access';
+import type { HostClient } from '../hosts/host-client';
+import { HOST_CLIENT } from '../hosts/host-client.token';
+import { Config } from '../platform/config/load-config';
+import { found } from '../platform/found';
+import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
+import type { CreateHostDto, HostDto, InstalledScriptDto, InstallHostDto, UpdateHostDto } from './dto/host.dto';
+import { hostAccess } from './host-access';
+
+@Injectable()
+export class HostsService {
+  constructor(
+    private readonly hosts: Hosts,
+    @Inject(HOST_CLIENT) private readonly client: HostClient,
+    @Inject(Config) private readonly config: Config,
+  ) {}
+
+  async create({ name, address, port, user, privateKeyFile, fingerprint, scriptPath, dialect }: CreateHostDto): Promise<HostDto> {
+    const host = await this.hosts.create(
+      { name, uuid: randomUUID() },
+      {
+        address: address ?? name,
+        port: port ?? 22,
+        sshUser: user ?? 'chainkeeper',
+        privateKeyFile: privateKeyFile ?? null,
+        agentSocket: null,
+        knownHostsFile: null,
+        fingerprint: fingerprint ?? null,
+        scriptPath: scriptPath ?? DEFAULT_SCRIPT_PATH,
+        dialect: dialect ?? 'seed',
+      },
+    );
+    return present(host);
+  }
+
+  async list(query: PageQuery): Promise<Page<HostDto>> {
+    return toPage(await this.hosts.page(toPart(query)), present);
+  }
+
+  async show(id: string): Promise<HostDto> {
+    return present(found(await this.hosts.find(id), 'host', id));
+  }
+
+  async update(id: string, { resourceState, user, ...rest }: UpdateHostDto): Promise<HostDto> {
+    const row = found(await this.hosts.find(id), 'host', id);
+    const access = Object.fromEntries(Object.entries({ ...rest, sshUser: user }).filter(([, value]) => value !== undefined));
+    await this.hosts.change(row.id, resourceState === undefined ? {} : { resourceState }, access);
+    return this.show(row.uuid ?? id);
+  }
+
+  async remove(id: string): Promise<void> {
+    const { id: row } = found(await this.hosts.find(id), 'host', id);
+    await this.hosts.remove(row);
+  }
+
+  /** Puts the host script there; what lies there afterwards is written down with version and checksum. */
+  async install(id: string, { as }: InstallHostDto, dryRun: boolean): Promise<InstalledScriptDto> {
+    const row = found(await this.hosts.find(id), 'host', id);
+    const done = await this.client.install(hostAccess(row, this.config.ssh), { dryRun, ...(as === undefined ? {} : { as }) });
+    if (!dryRun) await this.hosts.recordInstall(row.id, done.version, done.sha256);
+    return { ...done, byHand: [...done.byHand] };
+  }
+}
+
+const present = ({ uuid, name, resourceState, access }: ReachableHost): HostDto => ({
+  id: uuid ?? '',
+  name,
+  address: access.address,
+  port: access.port,
+  user: access.sshUser,
+  privateKeyFile: access.privateKeyFile,
+  fingerprint: access.fingerprint,
+  scriptPath: access.scriptPath,
+  dialect: access.dialect,
+  resourceState,
+  scriptVersion: access.scriptVersion,
+  scriptSha256: access.scriptSha256,
+  installedAt: access.installedAt?.toISOString() ?? null,
+});

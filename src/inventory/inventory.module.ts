@@ -1,0 +1,16 @@
+import { Module } from '@nestjs/common';
+import { HostsController } from './hosts.controller';
+import { HostsService } from './hosts.service';
+import { OfferingsController } from './offerings.controller';
+import { OfferingsService } from './offerings.service';
+import { RepositoriesController } from './repositories.controller';
+import { RepositoriesService } from './repositories.service';
+import { VmsController } from './vms.controller';
+import { VmsService } from './vms.service';
+
+/** What is taken care of, and what with: hosts, repositories, offerings, VMs. */
+@Module({
+  controllers: [HostsController, RepositoriesController, OfferingsController, VmsController],
+  providers: [HostsService, RepositoriesService, OfferingsService, VmsService],
+})
+export class InventoryModule {}

@@ -1,0 +1,36 @@
+import type { DetailRow } from '../domain/chain/chain-keys';
+
+/** CloudStack's names of the settings; there they hold per zone, here per offering. */
+export const OFFERING_SETTINGS = {
+  fullEvery: 'nas.backup.full.every',
+  incrementalEnabled: 'nas.backup.incremental.enabled',
+} as const;
+
+/** What an offering allows. */
+export interface OfferingPolicy {
+  /** Links in a chain, the full included, before the next full. CloudStack's default: 10. */
+  readonly fullEvery: number;
+  /** CloudStack's default is false; ours is true, because an incremental is only taken where it is true. */
+  readonly incrementalEnabled: boolean;
+}
+
+export const DEFAULT_POLICY: OfferingPolicy = { fullEvery: 10, incrementalEnabled: true };
+
+/** Reads the settings; what is missing or malformed has its default. */
+export function readPolicy(details: readonly DetailRow[]): OfferingPolicy {
+  const valueOf = (name: string): string => details.findLast((row) => row.name === name)?.value ?? '';
+  const every = valueOf(OFFERING_SETTINGS.fullEvery);
+  const enabled = valueOf(OFFERING_SETTINGS.incrementalEnabled);
+  return {
+    fullEvery: /^[1-9]\d{0,5}$/.test(every) ? Number(every) : DEFAULT_POLICY.fullEvery,
+    incrementalEnabled: enabled === 'true' || enabled === 'false' ? enabled === 'true' : DEFAULT_POLICY.incrementalEnabled,
+  };
+}
+
+/** The rows to write for the settings that are given. */
+export function toSettings({ fullEvery, incrementalEnabled }: Partial<OfferingPolicy>): DetailRow[] {
+  return [
+    ...(fullEvery === undefined ? [] : [{ name: OFFERING_SETTINGS.fullEvery, value: String(fullEvery) }]),
+    ...(incrementalEnabled === undefined ? [] : [{ name: OFFERING_SETTINGS.incrementalEnabled, value: String(incrementalEnabled) }]),
+  ];
+}

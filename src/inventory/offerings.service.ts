@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { BackupRepositories } from '../database/repositories/backup-repositories';
+import { Offerings, type OfferingWithDetails } from '../database/repositories/offerings';
+import { found } from '../platform/found';
+import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
+import type { CreateOfferingDto, OfferingDto, UpdateOfferingDto } from './dto/offering.dto';
+import { readPolicy, toSettings } from './offering-policy';
+
+@Injectable()
+export class OfferingsService {
+  constructor(
+    private readonly offerings: Offerings,
+    private readonly repositories: BackupRepositories,
+  ) {}
+
+  async create({ name, repository, description, ...policy }: CreateOfferingDto): Promise<OfferingDto> {
+    const { uuid: externalId } = found(await this.repositories.find(repository), 'repository', repository);
+    const offering = { uuid: randomUUID(), name, description: description ?? '', externalId };
+    return present(await this.offerings.create(offering, toSettings(policy)));
+  }
+
+  async list(query: PageQuery): Promise<Page<OfferingDto>> {
+    return toPage(await this.offerings.page(toPart(query)), present);
+  }
+
+  async show(id: string): Promise<OfferingDto> {
+    return present(found(await this.offerings.find(id), 'offering', id));
+  }
+
+  async update(id: string, { name, description, ...policy }: UpdateOfferingDto): Promise<OfferingDto> {
+    const row = found(await this.offerings.find(id), 'offering', id);
+    const change = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
+    await this.offerings.change(row.id, change, toSettings(policy));
+    return this.show(row.uuid);
+  }
+
+  async remove(id: string): Promise<void> {
+    const { id: row } = found(await this.offerings.find(id), 'offering', id);
+    await this.offerings.remove(row);
+  }
+}
+
+const present = ({ uuid, name, description, externalId, details }: OfferingWithDetails): OfferingDto => ({
+  id: uuid,
+  name,
+  description: description ?? '',
+  repositoryId: externalId ?? '',
+  ...readPolicy(details),
+});

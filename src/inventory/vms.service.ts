@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import type { VmRow } from '../database/entities/vm-row';
+import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { Offerings } from '../database/repositories/offerings';
+import { Vms } from '../database/repositories/vms';
+import { type SeenDisk, type VmDisk, Volumes } from '../database/repositories/volumes';
+import { checkDiskSource, checkName } from '../domain/agent/names';
+import { readActiveCheckpoint } from '../domain/chain/chain-keys';
+import { UserError } from '../domain/errors';
+import type { HostClient } from '../hosts/host-client';
+import { HOST_CLIENT } from '../hosts/host-client.token';
+import { Config } from '../platform/config/load-config';
+import { found } from '../platform/found';
+import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
+import type { CreateVmDto, UpdateVmDto, VmDto } from './dto/vm.dto';
+import { hostAccess } from './host-access';
+
+@Injectable()
+export class VmsService {
+  constructor(
+    private readonly vms: Vms,
+    private readonly volumes: Volumes,
+    private readonly hosts: Hosts,
+    private readonly offerings: Offerings,
+    @Inject(HOST_CLIENT) private readonly client: HostClient,
+    @Inject(Config) private readonly config: Config,
+  ) {}
+
+  async create({ name, displayName, host: hostName, disks }: CreateVmDto): Promise<VmDto> {
+    checkName('vm', name);
+    const host = found(await this.hosts.find(hostName), 'host', hostName);
+    const seen = disks
+      ? disks.map(({ target, path }) => ({ uuid: randomUUID(), target: checkName('target', target), path: checkDiskSource(path), size: null }))
+      : await this.#look(host, name);
+    const row = await this.vms.create({
+      uuid: randomUUID(),
+      name: displayName ?? name,
+      instanceName: name,
+      hostId: host.id,
+      state: disks ? 'Stopped' : 'Running',
+    });
+    await this.volumes.replace(row.id, seen);
+    return this.#present(row);
+  }
+
+  async list(query: PageQuery): Promise<Page<VmDto>> {
+    const listed = await this.vms.page(toPart(query));
+    const items = await Promise.all(listed.items.map((row) => this.#present(row)));
+    return toPage({ items, next: listed.next }, (vm) => vm);
+  }
+
+  async show(id: string): Promise<VmDto> {
+    return this.#present(found(await this.vms.find(id), 'vm', id));
+  }
+
+  async update(id: string, { host, displayName }: UpdateVmDto): Promise<VmDto> {
+    const row = found(await this.vms.find(id), 'vm', id);
+    const hostId = host === undefined ? undefined : found(await this.hosts.find(host), 'host', host).id;
+    await this.vms.change(row.id, {
+      ...(displayName === undefined ? {} : { name: displayName }),
+      ...(hostId === undefined ? {} : { hostId, lastHostId: row.hostId }),
+    });
+    return this.show(row.uuid ?? id);
+  }
+
+  /** Takes the VM out of our care. Its backups stay in the books and on the NAS. */
+  async remove(id: string): Promise<void> {
+    const row = found(await this.vms.find(id), 'vm', id);
+    await this.vms.remove(row.id);
+  }
+
+  /** Either way the active checkpoint is cleared: the next backup starts a new chain, as CloudStack has it. */
+  async assign(id: string, offering: string): Promise<VmDto> {
+    const row = found(await this.vms.find(id), 'vm', id);
+    const { id: offeringId } = found(await this.offerings.find(offering), 'offering', offering);
+    await this.vms.assignOffering(row.id, offeringId);
+    return this.show(row.uuid ?? id);
+  }
+
+  async unassign(id: string): Promise<VmDto> {
+    const row = found(await this.vms.find(id), 'vm', id);
+    await this.vms.assignOffering(row.id, null);
+    return this.show(row.uuid ?? id);
+  }
+
+  /** The disks of a VM that its host knows. A transient domain that is stopped is not known to anybody. */
+  async #look(host: ReachableHost, vm: string): Promise<SeenDisk[]> {
+    const { disks } = await this.client.inspect(hostAccess(host, this.config.ssh), { vm });
+    if (disks.length > 0)
+      return disks.map(({ target, path, virtualSize }) => ({ uuid: randomUUID(), target, path: path ?? '', size: virtualSize }));
+    throw new UserError('vm.absent', 'not-found', `Host ${host.name} knows no disks of a VM ${vm}.`, {
+      next: 'Start it, or name its disks: a stopped transient domain is not known to libvirt.',
+    });
+  }
+
+  async #present(row: VmRow): Promise<VmDto> {
+    const [disks, details, host, offering] = await Promise.all([
+      this.volumes.ofVm(row.id),
+      this.vms.details(row.id),
+      row.hostId === null ? null : this.hosts.findById(row.hostId),
+      row.backupOfferingId === null ? null : this.offerings.findById(row.backupOfferingId),
+    ]);
+    return {
+      id: row.uuid ?? '',
+      name: row.instanceName,
+      displayName: row.name,
+      hostId: host?.uuid ?? null,
+      offeringId: offering?.uuid ?? null,
+      activeCheckpoint: readActiveCheckpoint(details).active,
+      disks: disks.map(({ deviceId, target, path, size }: VmDisk) => ({ deviceId, target, path, size })),
+    };
+  }
+}

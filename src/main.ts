@@ -1,0 +1,81 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import type { INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import helmet from 'helmet';
+import { Logger } from 'nestjs-pino';
+import { AppModule, type Adapters } from './app.module';
+import { Worker } from './engine/worker';
+import { type Config, loadConfig } from './platform/config/load-config';
+import { createLog } from './platform/log';
+import { openApi, serveOpenApi } from './platform/openapi';
+import { ProblemFilter } from './platform/problem.filter';
+import { requestValidation } from './platform/validation';
+
+/** A running service. */
+export interface Service {
+  /** Where it listens. */
+  readonly url: string;
+  readonly app: INestApplication;
+  /** Stops taking calls, lets go of the runs that go on (they live on their hosts), closes the books. */
+  close(): Promise<void>;
+}
+
+async function createApp(config: Config, adapters: Partial<Adapters>): Promise<NestExpressApplication> {
+  const module = await AppModule.forRoot(config, adapters);
+  const app = await NestFactory.create<NestExpressApplication>(module, { bufferLogs: true, forceCloseConnections: true });
+  app.useLogger(app.get(Logger));
+  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready'] });
+  app.useGlobalPipes(requestValidation());
+  app.useGlobalFilters(app.get(ProblemFilter));
+  // Swagger's page brings inline styles; nothing else is served as HTML.
+  app.use(helmet({ contentSecurityPolicy: { directives: { 'style-src': ["'self'", "'unsafe-inline'"] } } }));
+  app.useBodyParser('json', { limit: '256kb' });
+  return app;
+}
+
+/**
+ * Starts the service: API and engine.
+ * @param adapters replaces what leaves the process, for tests and the fake host.
+ */
+export async function startService(config: Config, adapters: Partial<Adapters> = {}): Promise<Service> {
+  const app = await createApp(config, adapters);
+  try {
+    serveOpenApi(app);
+    await app.listen(config.http.port, config.http.address);
+    app.get(Worker).start();
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  const { address, port } = app.getHttpServer().address() as AddressInfo;
+  const host = address.includes(':') ? `[${address}]` : address;
+  return { url: `http://${host}:${port}`, app, close: () => app.close() };
+}
+
+/** Runs the service until SIGINT or SIGTERM. */
+export async function serve(config: Config): Promise<void> {
+  process.env['TZ'] = 'UTC';
+  const log = createLog(config.log);
+  const service = await startService(config, { log });
+  log.info({ url: service.url, owner: config.engine.owner, books: config.books.kind }, 'the service listens');
+  const signal = await new Promise<string>((stop) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop(name));
+  });
+  log.info({ signal }, 'stopping; runs that go on are adopted by whoever looks next');
+  await service.close();
+}
+
+/** The OpenAPI description, made without a server or a file. */
+export async function describeApi(): Promise<OpenAPIObject> {
+  const config = loadConfig({ CHAINKEEPER_DB_PATH: ':memory:', CHAINKEEPER_LOG_LEVEL: 'silent' });
+  const app = await createApp(config, {});
+  try {
+    await app.init();
+    return openApi(app);
+  } finally {
+    await app.close();
+  }
+}
