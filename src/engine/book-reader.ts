@@ -1,0 +1,133 @@
+import { Injectable } from '@nestjs/common';
+import type { LinkRow } from '../database/entities/link-row';
+import { Backups, type BookedBackup as BackupWithDetails } from '../database/repositories/backups';
+import { Evidence, type MeasuredEvidence } from '../database/repositories/evidence';
+import { Links } from '../database/repositories/links';
+import { Offerings } from '../database/repositories/offerings';
+import { Runs } from '../database/repositories/runs';
+import { Vms } from '../database/repositories/vms';
+import type { InspectFacts } from '../domain/agent/facts';
+import type { Assurance } from '../domain/chain/assurance';
+import type { BackupPlan } from '../domain/chain/backup-plan';
+import { type BackupStatus, type BookedBackup, type BookedDisk, type Books } from '../domain/chain/booked-backup';
+import { readActiveCheckpoint } from '../domain/chain/chain-keys';
+
+/** How far back runs are looked through for the last name they used. Names only ever go up, so the newest plan has it. */
+const RUNS_BACK = 50;
+
+/** A booked backup with the row, link and evidence it was read from. */
+export interface BackupInBooks {
+  readonly row: BackupWithDetails;
+  readonly link: LinkRow | undefined;
+  /** What its run said; undefined when nothing was kept. */
+  readonly evidence: MeasuredEvidence | undefined;
+  readonly booked: BookedBackup;
+}
+
+/** Reads the books into the words of the domain. */
+@Injectable()
+export class BookReader {
+  constructor(
+    private readonly backups: Backups,
+    private readonly links: Links,
+    private readonly evidence: Evidence,
+    private readonly runs: Runs,
+    private readonly vms: Vms,
+    private readonly offerings: Offerings,
+  ) {}
+
+  /** All that a decision about a VM needs to know. */
+  async books(vmId: number): Promise<Books> {
+    const backups = await this.ofVm(vmId);
+    const { active } = readActiveCheckpoint(await this.vms.details(vmId));
+    return {
+      backups: backups.map(({ booked }) => booked),
+      activeCheckpointId: active,
+      lastUsedEpoch: await this.#lastUsedEpoch(vmId),
+      restoredAt: null,
+      resizes: [],
+      inspections: await this.#inspectionsSince(vmId, backups),
+    };
+  }
+
+  /** The backups of a VM, newest first. */
+  async ofVm(vmId: number): Promise<BackupInBooks[]> {
+    return this.attach(await this.backups.listByVm(vmId));
+  }
+
+  /** Reads what is known of these backups, in their order. */
+  async attach(rows: readonly BackupWithDetails[]): Promise<BackupInBooks[]> {
+    const ids = rows.map(({ id }) => id);
+    const [links, evidence] = await Promise.all([this.links.ofBackups(ids), this.evidence.ofBackups(ids)]);
+    const repositories = await this.#repositoriesOf(rows);
+    return rows.map((row) => {
+      const link = links.find(({ backupId }) => backupId === row.id);
+      const measured = evidence.findLast(({ backupId }) => backupId === row.id);
+      return { row, link, evidence: measured, booked: toBooked(row, repositories.get(row.backupOfferingId) ?? null, link, measured) };
+    });
+  }
+
+  async #repositoriesOf(rows: readonly BackupWithDetails[]): Promise<Map<number, string | null>> {
+    const ids = [...new Set(rows.map(({ backupOfferingId }) => backupOfferingId))];
+    return new Map(await Promise.all(ids.map(async (id) => [id, (await this.offerings.findById(id))?.externalId ?? null] as const)));
+  }
+
+  async #lastUsedEpoch(vmId: number): Promise<number | null> {
+    const { items } = await this.runs.page({ limit: RUNS_BACK }, { vmId });
+    const epochs = items.flatMap(({ plan }) => epochOf(plan as BackupPlan | null) ?? []);
+    return epochs.length === 0 ? null : Math.max(...epochs);
+  }
+
+  /** Every inspection after the newest backup was taken: the witnesses of its bitmap's lineage. */
+  async #inspectionsSince(vmId: number, backups: readonly BackupInBooks[]): Promise<Pick<InspectFacts, 'disks'>[]> {
+    const newest = backups.find(({ booked }) => booked.status === 'BackedUp')?.evidence;
+    if (newest === undefined) return [];
+    const since = (await this.evidence.ofVm(vmId, newest.id)).filter(({ kind }) => kind === 'inspect');
+    const texts = await Promise.all(since.map(({ id }) => this.evidence.verbatim(id)));
+    return texts.flatMap((text) => (text === null ? [] : [JSON.parse(text) as InspectFacts]));
+  }
+}
+
+function epochOf(plan: BackupPlan | null): number | null {
+  const epoch = /^backup-(\d+)$/.exec(plan?.bitmapNew ?? '')?.[1];
+  if (epoch !== undefined) return Number(epoch);
+  const path = /\/(\d{4})\.(\d\d)\.(\d\d)\.(\d\d)\.(\d\d)\.(\d\d)$/.exec(plan?.backupPath ?? '');
+  if (path === null) return null;
+  const [year = 0, month = 1, day, hour, minute, second] = path.slice(1).map(Number);
+  return Date.UTC(year, month - 1, day, hour, minute, second) / 1000;
+}
+
+function toBooked(
+  row: BackupWithDetails,
+  repositoryId: string | null,
+  link: LinkRow | undefined,
+  evidence: MeasuredEvidence | undefined,
+): BookedBackup {
+  return {
+    uuid: row.uuid,
+    status: (row.status ?? 'Error') as BackupStatus,
+    type: row.type === 'INCREMENTAL' ? 'INCREMENTAL' : 'FULL',
+    externalId: row.externalId,
+    date: row.date === null ? null : Math.floor(row.date.getTime() / 1000),
+    size: row.size,
+    repositoryId,
+    details: row.details,
+    disks: disksOf(link, evidence),
+    assurance: (link?.assurance ?? null) as Assurance | null,
+    // Our script checks every file before it unmounts; of other runs nobody has looked.
+    files: evidence?.disks.every(({ checkResult }) => checkResult === 'ok') ? 'present' : 'unknown',
+  };
+}
+
+/** The plan knows the order of the disks, the run what became of them. */
+function disksOf(link: LinkRow | undefined, evidence: MeasuredEvidence | undefined): BookedDisk[] {
+  const planned = (link?.planned as BackupPlan | null)?.disks ?? [];
+  return (evidence?.disks ?? []).map((disk, index) => ({
+    target: disk.target,
+    deviceId: planned.find(({ target }) => target === disk.target)?.deviceId ?? index,
+    path: disk.path,
+    inode: disk.inode,
+    virtualSize: disk.virtualSize,
+    file: disk.file,
+  }));
+}

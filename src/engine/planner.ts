@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import type { BackupRepositoryRow } from '../database/entities/backup-repository-row';
+import type { VmRow } from '../database/entities/vm-row';
+import { BackupRepositories } from '../database/repositories/backup-repositories';
+import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { Offerings } from '../database/repositories/offerings';
+import { Volumes } from '../database/repositories/volumes';
+import type { InspectFacts } from '../domain/agent/facts';
+import type { BackupPlan, BackupRequest, Refusal } from '../domain/chain/backup-plan';
+import { decideBackup } from '../domain/chain/decide-backup';
+import { OperationalError, UserError } from '../domain/errors';
+import type { HostClient, Mount } from '../hosts/host-client';
+import { HOST_CLIENT } from '../hosts/host-client.token';
+import { hostAccess } from '../inventory/host-access';
+import { readPolicy } from '../inventory/offering-policy';
+import { Config } from '../platform/config/load-config';
+import { BookReader } from './book-reader';
+
+/** What a run works with, found out before it decides anything. */
+export interface Surroundings {
+  readonly host: ReachableHost;
+  readonly repository: BackupRepositoryRow;
+  readonly offeringId: number;
+  readonly mount: Mount;
+  /** In the order of the VM. */
+  readonly diskPaths: readonly string[];
+}
+
+/** A decision and the facts that it was made on. */
+export interface Decided {
+  readonly decision: BackupPlan | Refusal;
+  readonly facts: InspectFacts;
+  readonly activeCheckpoint: string | null;
+}
+
+/** From a VM to a plan: who and where by the books, what is by the host, what to do by `decideBackup`. */
+@Injectable()
+export class Planner {
+  constructor(
+    private readonly reader: BookReader,
+    private readonly hosts: Hosts,
+    private readonly offerings: Offerings,
+    private readonly repositories: BackupRepositories,
+    private readonly volumes: Volumes,
+    @Inject(HOST_CLIENT) private readonly client: HostClient,
+    @Inject(Config) private readonly config: Config,
+  ) {}
+
+  /**
+   * Who and where, by the books.
+   * @throws UserError `vm.no-offering`, `vm.no-host`, `host.maintenance`, `repository.not-found`
+   */
+  async surroundings(vm: VmRow): Promise<Surroundings> {
+    const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
+    if (offering === null)
+      throw new UserError('vm.no-offering', 'refused', `VM ${vm.instanceName} has no offering, so nobody said where its backups go.`, {
+        next: `Give it one: chainkeeper vm assign ${vm.instanceName} OFFERING`,
+      });
+    const repository = await this.repositories.find(offering.externalId ?? '');
+    if (repository === null)
+      throw new UserError('repository.not-found', 'refused', `The repository of offering ${offering.name} is gone.`);
+    const host = vm.hostId === null ? null : await this.hosts.findById(vm.hostId);
+    if (host === null || host.removed !== null)
+      throw new UserError('vm.no-host', 'refused', `The books do not say which host VM ${vm.instanceName} is on.`, {
+        next: 'Tell them: PATCH /vms/{id} with its host.',
+      });
+    return {
+      host,
+      repository,
+      offeringId: offering.id,
+      mount: { type: repository.type, address: repository.address, options: repository.mountOpts === '' ? null : repository.mountOpts },
+      diskPaths: (await this.volumes.ofVm(vm.id)).map(({ path }) => path),
+    };
+  }
+
+  /** Asks the host, reads the books and decides. Changes nothing. */
+  async decide(vm: VmRow, { host, repository, offeringId, mount, diskPaths }: Surroundings, request: BackupRequest): Promise<Decided> {
+    if (host.resourceState === 'Maintenance')
+      throw new UserError('host.maintenance', 'refused', `Host ${host.name} is in maintenance: no new run starts there.`, {
+        next: 'Move the VM, or end the maintenance.',
+      });
+    const access = hostAccess(host, this.config.ssh);
+    const facts = await this.client.inspect(access, { vm: vm.instanceName, diskPaths, repository: mount });
+    const books = await this.reader.books(vm.id);
+    const { fullEvery, incrementalEnabled } = readPolicy((await this.offerings.findById(offeringId))?.details ?? []);
+    const decision = decideBackup({
+      request,
+      policy: { fullEvery, incrementalEnabled, fullDueAt: null, onLostBitmap: 'full', acceptUnprovenParent: false },
+      books,
+      facts,
+      repositoryId: repository.uuid,
+      hostRepairs: true,
+      now: Math.floor(Date.now() / 1000),
+      newChainId: randomUUID(),
+    });
+    return { decision, facts, activeCheckpoint: books.activeCheckpointId };
+  }
+}
+
+/** A refusal as an error for people. */
+export function refusalError({ code, errorKind, message, next }: Refusal): UserError | OperationalError {
+  return new UserError(code, errorKind, message, { next });
+}

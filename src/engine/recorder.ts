@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
+import type { VmRow } from '../database/entities/vm-row';
+import { Backups } from '../database/repositories/backups';
+import { Evidence } from '../database/repositories/evidence';
+import { type Lease, Leases } from '../database/repositories/leases';
+import { Links } from '../database/repositories/links';
+import { OWN_SCOPE } from '../database/repositories/own-scope';
+import { type RunEnd, Runs } from '../database/repositories/runs';
+import { Vms } from '../database/repositories/vms';
+import { UnitOfWork } from '../database/unit-of-work';
+import type { Facts } from '../domain/agent/facts';
+import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
+import type { ActiveCheckpointChange, BackedUp, FailedBackup } from '../domain/chain/settlement';
+import { OperationalError } from '../domain/errors';
+
+/** A run that has ended on its host, with all that is to be written down about it. */
+export interface EndedRun {
+  readonly run: RunRow;
+  readonly vm: VmRow;
+  readonly lease: Lease;
+  readonly offeringId: number;
+  readonly plan: BackupPlan;
+  readonly facts: Facts | null;
+  readonly output: { readonly stdout: string; readonly stderr: string; readonly exitCode: number | null };
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Writes the outcome of a run into the books, everything in one transaction: a reader finds the backup with its chain
+ * keys, reason, evidence and the VM's active checkpoint, or finds nothing of it.
+ */
+@Injectable()
+export class Recorder {
+  constructor(
+    private readonly work: UnitOfWork,
+    private readonly backups: Backups,
+    private readonly links: Links,
+    private readonly evidence: Evidence,
+    private readonly runs: Runs,
+    private readonly leases: Leases,
+    private readonly vms: Vms,
+  ) {}
+
+  /** Books a backup. @returns its uuid. @throws OperationalError `lease.lost`: nothing was written. */
+  backedUp(ended: EndedRun, settled: BackedUp): Promise<string> {
+    const { run, vm, lease, offeringId, plan, output } = ended;
+    return this.work.run(async () => {
+      await this.leases.hold(lease);
+      const uuid = randomUUID();
+      const backup = await this.backups.insert(
+        {
+          ...OWN_SCOPE,
+          uuid,
+          name: `${vm.name}-${settled.externalId.split('/').at(-1)}`,
+          description: null,
+          vmId: vm.id,
+          externalId: settled.externalId,
+          type: settled.type,
+          date: new Date(),
+          size: settled.size,
+          protectedSize: settled.protectedSize,
+          status: settled.status,
+          backupOfferingId: offeringId,
+          backupScheduleId: null,
+          backedVolumes: backedVolumes(settled),
+        },
+        settled.details,
+      );
+      await this.links.insert({
+        backupId: backup.id,
+        backupUuid: uuid,
+        runId: run.id,
+        reason: settled.reason,
+        recreateMethod: settled.recreation?.method ?? null,
+        planned: plan,
+        assurance: settled.assurance,
+        assuranceWhy: settled.findings.length === 0 ? null : settled.findings.join('; '),
+      });
+      await this.#keepEvidence(ended, backup.id, settled.reason, settled.assurance);
+      await this.#setCheckpoint(vm.id, settled.activeCheckpoint);
+      await this.#end(lease, {
+        state: 'succeeded',
+        backupId: backup.id,
+        reason: settled.reason,
+        ...output,
+        warnings: [...ended.warnings, ...settled.findings],
+      });
+      return uuid;
+    });
+  }
+
+  /** Books a failure, and with it the full that is to be tried at once instead, if there is one. */
+  failed(ended: EndedRun, settled: FailedBackup): Promise<void> {
+    const { run, vm, lease, offeringId, plan, output } = ended;
+    return this.work.run(async () => {
+      await this.leases.hold(lease);
+      let backupId: number | null = null;
+      if (settled.status === 'Error') {
+        // Something was left behind on the NAS; the row says where, so that it is found and removed.
+        const row = await this.backups.insert(
+          {
+            ...OWN_SCOPE,
+            uuid: randomUUID(),
+            name: `${vm.name}-${plan.backupPath.split('/').at(-1)}`,
+            description: settled.sentence.slice(0, 1024),
+            vmId: vm.id,
+            externalId: plan.backupPath,
+            type: plan.kind === 'incremental' ? 'INCREMENTAL' : 'FULL',
+            date: new Date(),
+            size: 0,
+            protectedSize: 0,
+            status: 'Error',
+            backupOfferingId: offeringId,
+            backupScheduleId: null,
+            backedVolumes: null,
+          },
+          [],
+        );
+        backupId = row.id;
+      }
+      await this.#keepEvidence(ended, backupId, null, null);
+      await this.#setCheckpoint(vm.id, settled.activeCheckpoint);
+      await this.#end(lease, {
+        state: settled.code === 'job-cancelled' ? 'cancelled' : 'failed',
+        backupId: null,
+        errorCode: settled.code,
+        errorMessage: settled.sentence,
+        ...output,
+        warnings: [...ended.warnings, ...settled.findings],
+      });
+      if (settled.retry !== null && !(run.requested as { retryOf?: string }).retryOf) await this.#retry(run, settled.retry);
+    });
+  }
+
+  async #retry(run: RunRow, retry: BackupRequest): Promise<void> {
+    await this.runs.create({
+      id: randomUUID(),
+      vmId: run.vmId,
+      kind: 'backup',
+      triggeredBy: run.triggeredBy,
+      idempotencyKey: null,
+      requested: { ...retry, retryOf: run.id },
+    });
+  }
+
+  async #keepEvidence({ run, vm, facts }: EndedRun, backupId: number | null, reason: string | null, assurance: string | null): Promise<void> {
+    if (facts === null) return;
+    await this.evidence.keepRun({ vmId: vm.id, runId: run.id, backupId, facts, verbatim: JSON.stringify(facts), reason, assurance });
+  }
+
+  async #setCheckpoint(vmId: number, change: ActiveCheckpointChange): Promise<void> {
+    if (change.change === 'unchanged') return;
+    await this.vms.setActiveCheckpoint(vmId, change.change === 'set' ? change.to : null);
+  }
+
+  async #end({ runId, epoch }: Lease, end: RunEnd): Promise<void> {
+    if (await this.runs.end({ id: runId, epoch }, end)) return;
+    throw new OperationalError('lease.lost', 'busy', `Run ${runId} was ended by somebody else; nothing was recorded.`);
+  }
+}
+
+/** CloudStack's JSON of the volumes in a backup. */
+function backedVolumes({ disks }: BackedUp): string {
+  return JSON.stringify(
+    disks.map(({ deviceId, path, virtualSize }) => ({
+      uuid: path?.split('/').at(-1) ?? null,
+      type: deviceId === 0 ? 'ROOT' : 'DATADISK',
+      size: virtualSize,
+      path: path?.split('/').at(-1) ?? null,
+      deviceId,
+    })),
+  );
+}
