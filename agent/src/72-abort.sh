@@ -1,0 +1,114 @@
+# ---- abort: end a job and leave the guest as it was, within ten seconds --------------------------
+#
+# The operation is asked first and cleans up by itself. Whatever it could not do any more is done here: libvirt's job, the
+# guest's filesystems, a guest our job has paused, mounts.
+
+ABORT_HOW=none       # term, kill or none
+ABORT_LIBVIRT=none   # none, aborted, hung, foreign, unreachable
+ABORT_RESUMED=false ABORT_THAWED=false
+
+operation_abort() {
+  job_open
+  work_open
+  VIRSH_SECONDS=2 # nothing here may wait long for a libvirt that hangs
+  job_look
+  if [[ $JOB_STATE == running ]]; then job_halt; fi
+  if [[ $JOB_STATE == unknown || -e $JOB_DIR/aborted ]]; then job_aftercare; fi
+  job_look
+  local code=0
+  [[ $JOB_STATE != running ]] || left "job $OPT_JOB, which does not end"
+  ((${#LEFT[@]} == 0)) || code=$EXIT_CLEANUP_FAILED
+  json_strings "${LEFT[@]}"
+  json_object s how "$ABORT_HOW" s libvirtJob "$ABORT_LIBVIRT" b resumed "$ABORT_RESUMED" b thawed "$ABORT_THAWED" r left "$REPLY"
+  job_answer "\"abort\":$REPLY" "$code"
+}
+
+# job_halt: TERM to the runner, which knows whom to tell; KILL to its whole group when that has no effect.
+job_halt() {
+  local pid
+  job_write aborted
+  job_pid || return 0
+  pid=$REPLY ABORT_HOW=term
+  # The runner may have been killed while its operation lives on: the group's number is not given away as long as it does.
+  if [[ /proc/$pid/fd/8 -ef $JOB_DIR/lock ]]; then kill -TERM "$pid" 2>/dev/null || :; else kill -TERM -- "-$pid" 2>/dev/null || :; fi
+  job_ends_within 6000 && return 0
+  ABORT_HOW=kill
+  kill -KILL -- "-$pid" 2>/dev/null || :
+  job_ends_within 500 || return 0
+  job_finished || { job_write ended && job_write exit 137; }
+  rm -f -- "$JOB_DIR/secrets"
+}
+
+# job_pid: REPLY is the runner's pid; a job that is just being started gets the moment it needs to write it.
+job_pid() {
+  local i
+  for ((i = 0; i < 50; i++)); do
+    job_text pid && [[ $REPLY =~ ^[1-9][0-9]*$ ]] && return 0
+    job_alive || return 1
+    nap 0.02
+  done
+  return 1
+}
+
+job_ends_within() {
+  local until
+  now_ms && until=$((REPLY + $1))
+  while job_alive; do
+    now_ms
+    ((REPLY < until)) || return 1
+    nap 0.05
+  done
+}
+
+# job_aftercare: what is left of a job whose operation has ended, well or not. Everything here may be done twice.
+job_aftercare() {
+  local -A parsed=()
+  local i
+  OPT_REST=()
+  json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 0
+  local count=$REPLY
+  for ((i = 0; i < count; i++)); do json_get parsed "$i" || :; OPT_REST+=("$REPLY"); done
+  job_arguments
+  [[ ! $JOB_VM ]] || job_free_guest
+  ! job_text tmp || { JOB_TMP=$REPLY && job_sweep_mounts; }
+}
+
+# job_free_guest: whoever holds the machine's lock now is another operation, and what libvirt does is its job.
+job_free_guest() {
+  OPT_VM=$JOB_VM
+  vm_try_lock "$OPT_VM" 1 || { ABORT_LIBVIRT=foreign && return; }
+  if ! virsh_q domjobinfo "$OPT_VM"; then
+    is_gone "$RUN_ERR" || { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
+    return
+  fi
+  [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
+  [[ $JOB_QUIESCE != true ]] || { virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true; }
+  job_resume_guest
+}
+
+# job_end_libvirt: libvirt's answer to domjobabort is not the end of the job: with a target that hangs it never comes.
+job_end_libvirt() {
+  local until
+  # `backup-dumpxml` shows where the job writes: below this job's mounts or path, else it is somebody else's.
+  virsh_q backup-dumpxml "$OPT_VM" || RUN_OUT=
+  job_text tmp || :
+  [[ $RUN_OUT == *"'${REPLY:-/none}/"* || $JOB_PATH && $RUN_OUT == *"/$JOB_PATH/"* ]] || { ABORT_LIBVIRT=foreign && return 1; }
+  virsh_q domjobabort "$OPT_VM" || :
+  now_ms && until=$((REPLY + 2000))
+  while virsh_q domjobinfo "$OPT_VM" && [[ $RUN_OUT != *'Job type:'*None* ]]; do
+    now_ms
+    ((REPLY < until)) || { ABORT_LIBVIRT=hung && left "libvirt's backup job of $OPT_VM: its target does not answer" && return 1; }
+    nap 0.05
+  done
+  ABORT_LIBVIRT=aborted
+}
+
+# job_resume_guest: only a guest that ran before the job and that an I/O error has paused; the job is gone by now.
+job_resume_guest() {
+  virsh_q domstate "$OPT_VM" --reason && [[ $RUN_OUT == 'paused (I/O error)'* ]] || return 0
+  job_text vm_before && [[ $REPLY == running ]] || { left "$OPT_VM paused by an I/O error" && return; }
+  virsh_q resume "$OPT_VM" || :
+  nap 1 # the error may come back at once
+  virsh_q domstate "$OPT_VM" --reason || :
+  if [[ $RUN_OUT == running* ]]; then ABORT_RESUMED=true; else left "$OPT_VM $RUN_OUT"; fi
+}
