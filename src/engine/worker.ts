@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import type { Lease } from '../database/repositories/leases';
 import { Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
@@ -14,7 +14,7 @@ import { Runner } from './runner';
  * is the runner's; here is only who may do it.
  */
 @Injectable()
-export class Worker {
+export class Worker implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
   readonly #active = new Map<string, Promise<void>>();
   #loop: Promise<void> | undefined;
@@ -35,7 +35,7 @@ export class Worker {
    * Stops claiming and lets go of the runs that go on: they live on their hosts, and whoever looks next adopts them.
    * A backup may take hours; a shutdown may not.
    */
-  async stop(): Promise<void> {
+  async beforeApplicationShutdown(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
     await Promise.allSettled(this.#active.values());

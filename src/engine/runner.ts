@@ -1,0 +1,241 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
+import type { VmRow } from '../database/entities/vm-row';
+import { Evidence } from '../database/repositories/evidence';
+import type { Lease } from '../database/repositories/leases';
+import { Runs } from '../database/repositories/runs';
+import { Vms } from '../database/repositories/vms';
+import { buildBackup } from '../domain/agent/build-argv';
+import { parseOutput } from '../domain/agent/parse-output';
+import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
+import { settleBackup } from '../domain/chain/settle-backup';
+import type { Settlement } from '../domain/chain/settlement';
+import { ChainkeeperError, InvariantError, OperationalError } from '../domain/errors';
+import type { HostAccess } from '../hosts/host-access';
+import type { HostClient } from '../hosts/host-client';
+import { HOST_CLIENT } from '../hosts/host-client.token';
+import { hostAccess } from '../inventory/host-access';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
+import { type FollowedJob, followJob } from './follow-job';
+import { Planner, refusalError, type Surroundings } from './planner';
+import { type EndedRun, Recorder } from './recorder';
+
+/** One run under its lease. */
+interface Drive {
+  readonly run: RunRow;
+  readonly vm: VmRow;
+  readonly lease: Lease;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
+/** Errors that say for certain that nothing was executed on the host. */
+const NOT_EXECUTED = /^(host\.(unreachable|busy|key-|auth-failed|key-file|sudo-refused|script-missing)|name\.|repository\.)/;
+
+/**
+ * Drives one run from its claim to its end: inspect, decide, dispatch, parse, settle, record, retire. Every step is
+ * written down before the next, so that whoever adopts the run goes on where it stands.
+ */
+@Injectable()
+export class Runner {
+  constructor(
+    private readonly planner: Planner,
+    private readonly recorder: Recorder,
+    private readonly runs: Runs,
+    private readonly vms: Vms,
+    private readonly evidence: Evidence,
+    @Inject(HOST_CLIENT) private readonly client: HostClient,
+    @Inject(Config) private readonly config: Config,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  /** @throws when the run cannot go on under this lease; it stays in the books and is looked at again. */
+  async drive(runId: string, lease: Lease, signal: AbortSignal): Promise<void> {
+    const run = await this.runs.find(runId);
+    const vm = run && (await this.vms.findById(run.vmId));
+    if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
+    const drive: Drive = { run, vm, lease, signal, log: this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch }) };
+    const prepared = await this.#prepare(drive).catch((error: unknown) => this.#giveUp(drive, error));
+    if (prepared === null) return;
+    const { plan, around } = prepared;
+    const access = hostAccess(around.host, this.config.ssh);
+    const log = drive.log.child({ host: access.name, chainId: plan.chainId });
+    if (!(await this.#dispatch({ ...drive, log }, plan, around, access))) return;
+    const job = await this.#follow({ ...drive, log }, access);
+    await this.#finish({ ...drive, log }, plan, around, access, job);
+  }
+
+  /** Inspect and decide, or find what was decided: a plan that was written down is never decided again. */
+  async #prepare({ run, vm, lease, log }: Drive): Promise<{ plan: BackupPlan; around: Surroundings }> {
+    const around = await this.planner.surroundings(vm);
+    if (run.plan !== null) {
+      log.info({ plannedKind: (run.plan as BackupPlan).kind }, 'run adopted: its plan stands');
+      return { plan: run.plan as BackupPlan, around };
+    }
+    const request: BackupRequest = { quiesce: false, ...(run.requested as Partial<BackupRequest> & { mode: 'auto' | 'full' }) };
+    const { decision, facts, activeCheckpoint } = await this.planner.decide(vm, around, request);
+    await this.evidence.keepInspect({ vmId: vm.id, runId: run.id, bitmap: activeCheckpoint, facts, verbatim: JSON.stringify(facts) });
+    if (decision.kind === 'refused') throw refusalError(decision);
+    const noted = await this.runs.note(claimOf(lease), {
+      hostId: around.host.id,
+      plan: decision,
+      jobId: run.id,
+      reason: decision.reason,
+    });
+    if (!noted) throw leaseLost(run.id);
+    log.info({ kind: decision.kind, reason: decision.reason, chainId: decision.chainId, position: decision.position }, 'decided');
+    return { plan: decision, around };
+  }
+
+  /** Starts the job or finds it again. False: it certainly did not start, and the run has ended. */
+  async #dispatch(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess): Promise<boolean> {
+    const { run, lease, log } = drive;
+    const command = buildBackup(
+      { kind: 'ours', dialect: access.dialect === 'final' ? 'final' : 'seed' },
+      {
+        vm: plan.vm,
+        repository: { type: around.mount.type, address: around.mount.address, mountOptions: around.mount.options },
+        path: plan.backupPath,
+        quiesce: plan.quiesce,
+        diskPaths: plan.vmState === 'shut off' ? plan.disks.map(({ path }) => path ?? '') : [],
+        mode: plan.kind,
+        bitmapNew: plan.bitmapNew,
+        bitmapParent: plan.parent?.bitmap ?? null,
+        disks: plan.disks.map(({ target, mode, parentFile, path }) => ({ target, mode, parentFile, ...(path === null ? {} : { path }) })),
+        fence: lease.epoch,
+      },
+    );
+    try {
+      await this.client.start(access, {
+        jobId: run.id,
+        fence: lease.epoch,
+        argv: command.argv,
+        ...(command.secrets === null ? {} : { secrets: command.secrets }),
+      });
+      log.info('dispatched');
+      return true;
+    } catch (error) {
+      // An adopted run may have been started by its former owner; only a first start can be certain that it was not.
+      const first = run.plan === null;
+      if (first && error instanceof ChainkeeperError && NOT_EXECUTED.test(error.code)) {
+        await this.#giveUp(drive, error);
+        return false;
+      }
+      if (isFenced(error)) throw leaseLost(run.id);
+      if (!(error instanceof OperationalError) || error.code === 'host.script-failed') {
+        await this.#giveUp(drive, error);
+        return false;
+      }
+      log.warn({ err: error }, 'nobody saw whether the job started; the host is asked');
+      await this.runs.markUnknown(claimOf(lease), error.code, error.message);
+      return true;
+    }
+  }
+
+  #follow({ run, lease, log, signal }: Drive, access: HostAccess): Promise<FollowedJob> {
+    const claim = claimOf(lease);
+    const deadline = Date.now() + this.config.engine.runHours * 3_600_000;
+    let aborted = false;
+    return followJob(
+      this.client,
+      access,
+      run.id,
+      {
+        onStatus: async ({ progress, state }) => {
+          if (state === 'running' && progress !== null)
+            await this.runs.note(claim, { progress: { done: progress.processed ?? 0, total: progress.total, step: null } });
+          if (Date.now() < deadline || aborted) return;
+          aborted = true;
+          log.warn({ hours: this.config.engine.runHours }, 'the run takes longer than it may; it is aborted');
+          await this.client.abort(access, run.id);
+        },
+        onSilence: async (error) => {
+          log.warn({ err: error }, 'the host does not answer; it is asked again');
+          await this.runs.markUnknown(claim, error.code, error.message);
+        },
+      },
+      signal,
+    );
+  }
+
+  /** Parse, settle, record, retire. */
+  async #finish(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess, job: FollowedJob): Promise<void> {
+    const { run, vm, lease, log } = drive;
+    const parsed = parseOutput({
+      dialect: access.dialect,
+      vmState: plan.vmState === 'shut off' ? 'stopped' : 'running',
+      stdout: job.stdout,
+      stderr: job.stderr,
+      exitCode: job.exit,
+      disks: plan.disks.length,
+    });
+    const ended: EndedRun = {
+      run,
+      vm,
+      lease,
+      offeringId: around.offeringId,
+      plan,
+      facts: parsed.facts,
+      output: { stdout: job.stdout, stderr: job.stderr, exitCode: job.exit },
+      warnings: parsed.warnings,
+    };
+    let settled: Settlement = settleBackup(plan, parsed, parsed.facts);
+    if (settled.outcome === 'unknown') {
+      // The script is gone without a word: whatever it left is put back, and the incremental is taken again from the parent.
+      await this.client.abort(access, run.id);
+      settled = {
+        ...settled,
+        outcome: 'failed',
+        status: 'Error',
+        code: 'outcome-lost',
+        sentence: 'The host script ended without leaving an exit code; what it had begun was discarded.',
+        retry: null,
+        retire: plan.bitmapNew === null ? [] : [plan.bitmapNew],
+      };
+    }
+    if (settled.outcome === 'failed') {
+      await this.recorder.failed(ended, settled);
+      log.warn({ code: settled.code, detail: settled.sentence, retry: settled.retry }, 'the run failed');
+    } else {
+      const backupId = await this.recorder.backedUp(ended, settled);
+      log.info({ backupId, type: settled.type, reason: settled.reason, size: settled.size, assurance: settled.assurance }, 'backed up');
+      if (settled.recreation !== null)
+        log.info(
+          { backupId, bitmap: settled.recreation.bitmap, method: settled.recreation.method },
+          'the parent bitmap was recreated before this incremental; lay it beside VM restarts when its size surprises',
+        );
+    }
+    await this.#retire(drive, plan, access, settled.retire);
+  }
+
+  /** A bitmap that stays costs a little; the next plan names it again. So a failure here is a warning. */
+  async #retire({ lease, log }: Drive, plan: BackupPlan, access: HostAccess, bitmaps: readonly string[]): Promise<void> {
+    const diskPaths = plan.disks.flatMap(({ path }) => path ?? []);
+    for (const bitmap of bitmaps)
+      await this.client
+        .retire(access, { vm: plan.vm, bitmap, fence: lease.epoch, diskPaths })
+        .catch((error: unknown) => log.warn({ err: error, bitmap }, 'a bitmap that nobody needs could not be retired; the next run tries again'));
+  }
+
+  /** Ends a run that did not start on its host. An error that is not ours is thrown on. */
+  async #giveUp({ lease, log }: Drive, error: unknown): Promise<null> {
+    if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost') throw error;
+    log.warn({ err: error }, 'the run could not start');
+    const facts = error.facts as { stdout?: string; stderr?: string };
+    await this.runs.end(claimOf(lease), {
+      state: 'failed',
+      errorCode: error.code,
+      errorMessage: error.next === undefined ? error.message : `${error.message} ${error.next}`,
+      ...(facts.stderr === undefined ? {} : { stderr: facts.stderr }),
+    });
+    return null;
+  }
+}
+
+const claimOf = ({ runId, epoch }: Lease): { id: string; epoch: number } => ({ id: runId, epoch });
+
+const isFenced = (error: unknown): boolean => error instanceof ChainkeeperError && error.facts['script'] === 'fence-stale';
+
+const leaseLost = (runId: string): OperationalError =>
+  new OperationalError('lease.lost', 'busy', `Run ${runId} is another orchestrator's now; nothing more is done here.`);
