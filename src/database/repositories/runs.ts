@@ -71,23 +71,15 @@ export class Runs {
     );
   }
 
-  /** What waits to be run, oldest first. */
+  /** What waits and could be taken now: runs on VMs that nobody works on, oldest first. */
   queued(limit: number): Promise<RunRow[]> {
-    return this.work.read((manager) => manager.find(RunRow, { where: { state: 'queued' }, order: { seq: 'ASC' }, take: limit }));
+    return this.#unheld({ state: 'queued' }, 'lease.vmId = run.vmId', limit);
   }
 
   /** Runs that go on by the books, but whose owner's lease has run out or is another's: to be taken over. Oldest first. */
   abandoned(limit: number): Promise<RunRow[]> {
-    return this.work.read((manager) =>
-      manager
-        .createQueryBuilder(RunRow, 'run')
-        .leftJoin(VmLeaseRow, 'lease', 'lease.vmId = run.vmId AND lease.runId = run.id AND lease.epoch = run.epoch')
-        .where({ state: In(['running', 'unknown']) })
-        .andWhere(`(lease.leaseUntil IS NULL OR lease.leaseUntil <= ${now(manager)})`)
-        .orderBy('run.seq', 'ASC')
-        .limit(limit)
-        .getMany(),
-    );
+    const theirs = 'lease.vmId = run.vmId AND lease.runId = run.id AND lease.epoch = run.epoch';
+    return this.#unheld({ state: In(['running', 'unknown']) }, theirs, limit);
   }
 
   /** Takes a queued run; false: somebody else did, or it was cancelled. */
@@ -129,6 +121,19 @@ export class Runs {
   /** Ends a run that nobody has taken yet. False: somebody has. */
   endQueued(id: string, end: RunEnd): Promise<boolean> {
     return this.#set({ id, state: 'queued' }, (manager) => ({ ...end, ended: () => now(manager) }));
+  }
+
+  #unheld(where: FindOptionsWhere<RunRow>, lease: string, limit: number): Promise<RunRow[]> {
+    return this.work.read((manager) =>
+      manager
+        .createQueryBuilder(RunRow, 'run')
+        .leftJoin(VmLeaseRow, 'lease', lease)
+        .where(where)
+        .andWhere(`(lease.leaseUntil IS NULL OR lease.leaseUntil <= ${now(manager)})`)
+        .orderBy('run.seq', 'ASC')
+        .limit(limit)
+        .getMany(),
+    );
   }
 
   #set(

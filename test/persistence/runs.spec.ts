@@ -1,0 +1,170 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Leases } from '../../src/database/repositories/leases';
+import { Runs, type ClaimedRun } from '../../src/database/repositories/runs';
+import { aRun } from '../support/books';
+import { describeDatabases, type Books } from '../support/databases';
+
+describeDatabases('a run', (databases) => {
+  let books: Books;
+  let runs: Runs;
+  let vmId = 200;
+  beforeAll(async () => {
+    books = await databases.open();
+    runs = new Runs(books.work);
+  });
+  beforeEach(() => {
+    vmId += 1;
+  });
+
+  const claimed = async (epoch = 1): Promise<ClaimedRun> => {
+    const { run } = await runs.create(aRun(vmId));
+    expect(await runs.claim({ id: run.id, epoch }, 'a')).toBe(true);
+    return { id: run.id, epoch };
+  };
+
+  it('is written down before it runs, in the time of the database', async () => {
+    const asked = aRun(vmId);
+    const { run, created } = await runs.create(asked);
+    expect(created).toBe(true);
+    expect(run).toMatchObject({ ...asked, state: 'queued', epoch: 0, started: null, ended: null, plan: null, warnings: null });
+    expect(Math.abs(run.created.getTime() - Date.now())).toBeLessThan(5000);
+    expect(await runs.find(run.id)).toEqual(run);
+  });
+
+  it('is the same one for the same idempotency key, however often and however close together', async () => {
+    const idempotencyKey = `key-${vmId}`;
+    const other = new Runs((await databases.reopen(books.config)).work);
+    const answers = await Promise.all([runs, other, runs, other].map((from) => from.create(aRun(vmId, { idempotencyKey }))));
+    expect(new Set(answers.map(({ run }) => run.id)).size).toBe(1);
+    expect(answers.filter(({ created }) => created).length).toBe(1);
+  });
+
+  it('is refused for a key that asked for something else', async () => {
+    const idempotencyKey = `key-${vmId}`;
+    await runs.create(aRun(vmId, { idempotencyKey }));
+    const other = { idempotencyKey, requested: { mode: 'full', quiesce: false } };
+    await expect(runs.create(aRun(vmId, other))).rejects.toMatchObject({ code: 'run.key-reused', kind: 'conflict' });
+    await expect(runs.create(aRun(vmId + 1000, { idempotencyKey }))).rejects.toMatchObject({ code: 'run.key-reused' });
+    // Keys are compared byte by byte.
+    expect((await runs.create(aRun(vmId, { idempotencyKey: idempotencyKey.toUpperCase() }))).created).toBe(true);
+  });
+
+  it('is claimed by one of two', async () => {
+    const { run } = await runs.create(aRun(vmId));
+    const other = new Runs((await databases.reopen(books.config)).work);
+    const both = await Promise.all([runs.claim({ id: run.id, epoch: 1 }, 'a'), other.claim({ id: run.id, epoch: 2 }, 'b')]);
+    expect(both.filter(Boolean).length).toBe(1);
+    expect((await runs.find(run.id))?.owner).toBe(both[0] ? 'a' : 'b');
+  });
+
+  it('is changed by nobody whose epoch has passed', async () => {
+    const late = await claimed(1);
+    const next = { id: late.id, epoch: 2 };
+    expect(await runs.adopt(next, 'b')).toBe(true);
+    expect(await runs.note(late, { jobId: 'late' })).toBe(false);
+    expect(await runs.markUnknown(late, 'host.gone', 'gone')).toBe(false);
+    expect(await runs.end(late, { state: 'failed' })).toBe(false);
+    expect(await runs.adopt(late, 'a')).toBe(false);
+    expect(await runs.adopt(next, 'c')).toBe(false);
+    expect(await runs.find(late.id)).toMatchObject({ state: 'running', owner: 'b', epoch: 2, jobId: null });
+    expect(await runs.note(next, { jobId: 'ours', plan: { kind: 'full' }, progress: { done: 1, total: 2 } })).toBe(true);
+    expect(await runs.end(next, { state: 'succeeded', exitCode: 0 })).toBe(true);
+    expect(await runs.end(next, { state: 'failed' })).toBe(false);
+    expect(await runs.adopt({ id: late.id, epoch: 3 }, 'c')).toBe(false);
+    expect(await runs.find(late.id)).toMatchObject({ state: 'succeeded', exitCode: 0, jobId: 'ours', plan: { kind: 'full' } });
+  });
+
+  it('keeps what the script printed, out of the lists', async () => {
+    const run = await claimed();
+    const stderr = `first words${'x'.repeat(3_000_000)}last words`;
+    await runs.end(run, {
+      state: 'failed',
+      errorCode: 'host.mount-failed',
+      errorMessage: 'no 🐘',
+      exitCode: 32,
+      stdout: '',
+      stderr,
+      warnings: ['w'],
+    });
+    const log = await runs.log(run.id);
+    expect(log?.stdout).toBe('');
+    expect(log?.stderr).toMatch(/^first words/);
+    expect(log?.stderr).toMatch(/last words$/);
+    expect(log?.stderr).toMatch(/\n\.\.\. 1951445 characters left out \.\.\.\n/);
+    const row = await runs.find(run.id);
+    expect(row).toMatchObject({ exitCode: 32, errorMessage: 'no 🐘', warnings: ['w'] });
+    expect(row?.ended?.getTime()).toBeGreaterThanOrEqual(row?.started?.getTime() ?? Infinity);
+    expect(row).not.toHaveProperty('stderr');
+    expect(await runs.log('none')).toBeNull();
+  });
+
+  it('loses its error when it succeeds after all', async () => {
+    const run = await claimed();
+    await runs.markUnknown(run, 'host.unreachable', 'The host does not answer.');
+    expect(await runs.find(run.id)).toMatchObject({ state: 'unknown', errorCode: 'host.unreachable', ended: null });
+    await runs.end(run, { state: 'succeeded' });
+    expect(await runs.find(run.id)).toMatchObject({ state: 'succeeded', errorCode: null, errorMessage: null });
+  });
+
+  it('is cancelled only while it waits', async () => {
+    const { run } = await runs.create(aRun(vmId));
+    expect(await runs.endQueued(run.id, { state: 'cancelled' })).toBe(true);
+    expect(await runs.claim({ id: run.id, epoch: 1 }, 'a')).toBe(false);
+    const going = await claimed();
+    expect(await runs.endQueued(going.id, { state: 'cancelled' })).toBe(false);
+  });
+});
+
+describeDatabases('the list of runs', (databases) => {
+  let runs: Runs;
+  let leases: Leases;
+  beforeEach(async () => {
+    const { work } = await databases.open();
+    runs = new Runs(work);
+    leases = new Leases(work);
+  });
+  const make = async (vmId: number): Promise<string> => (await runs.create(aRun(vmId))).run.id;
+  const ids = (rows: readonly { readonly id: string }[]): string[] => rows.map(({ id }) => id);
+
+  it('comes in parts without gaps or repeats, while new ones arrive', async () => {
+    const made = [];
+    for (let i = 0; i < 5; i += 1) made.unshift(await make(1 + (i % 2)));
+    const first = await runs.page({ limit: 2 });
+    await make(1);
+    const second = await runs.page({ limit: 2, after: first.next ?? 0 });
+    const third = await runs.page({ limit: 2, after: second.next ?? 0 });
+    expect(ids([...first.items, ...second.items, ...third.items])).toEqual(made);
+    expect(third.next).toBeNull();
+    expect((await runs.page({ limit: 10 }, { vmId: 2 })).items.length).toBe(2);
+    expect((await runs.page({ limit: 6 }, { states: ['queued'] })).next).toBeNull();
+    expect((await runs.page({ limit: 6 }, { states: ['failed'] })).items).toEqual([]);
+  });
+
+  it('offers what waits, oldest first, but not behind a VM that is worked on', async () => {
+    const [a, , b] = [await make(1), await make(2), await make(1)];
+    await leases.acquire(2, 'somebody', 'a', 60_000);
+    expect(ids(await runs.queued(10))).toEqual([a, b]);
+    expect(ids(await runs.queued(1))).toEqual([a]);
+  });
+
+  it('tells which runs their owner has left', async () => {
+    const start = async (vmId: number, forMs: number): Promise<string> => {
+      const id = await make(vmId);
+      const answer = await leases.acquire(vmId, id, 'a', forMs);
+      if (answer.kind === 'held') await runs.claim({ id, epoch: answer.lease.epoch }, 'a');
+      return id;
+    };
+    await start(1, 60_000);
+    const dead = await start(2, 30);
+    const unknown = await start(3, 30);
+    await runs.markUnknown({ id: unknown, epoch: 1 }, 'c', 'm');
+    const over = await start(4, 30);
+    await runs.end({ id: over, epoch: 1 }, { state: 'failed' });
+    await make(5);
+    await sleep(100);
+    expect(ids(await runs.abandoned(10))).toEqual([dead, unknown]);
+    const answer = await leases.acquire(2, dead, 'b', 60_000);
+    if (answer.kind === 'held') await runs.adopt({ id: dead, epoch: answer.lease.epoch }, 'b');
+    expect(ids(await runs.abandoned(10))).toEqual([unknown]);
+  });
+});
