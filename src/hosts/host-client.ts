@@ -1,0 +1,118 @@
+import type { InspectFacts } from '../domain/agent/facts';
+import type { JobStatus } from '../domain/agent/read-job-status';
+import type { HostAccess } from './host-access';
+import type { RemoteResult } from './remote-shell';
+
+/** What may travel to a host on stdin alone. */
+export interface Secrets {
+  readonly mountOptions?: string;
+  readonly credentials?: { readonly username?: string; readonly password?: string; readonly domain?: string };
+}
+
+/** A repository as the host script mounts it. */
+export interface Mount {
+  readonly type: string;
+  readonly address: string;
+  readonly options: string | null;
+}
+
+/** What to look at. */
+export interface InspectRequest {
+  readonly vm: string;
+  /** Paths of the disks, needed where libvirt does not know a stopped VM. */
+  readonly diskPaths?: readonly string[];
+  /** Looked at for free space when given. */
+  readonly repository?: Mount;
+}
+
+/** A run to start in a job directory of its own on the host. */
+export interface StartRequest {
+  /** The run's id; a second start of the same id starts nothing and answers with the first one's state. */
+  readonly jobId: string;
+  /** The lease's epoch; a host that has seen a higher one for this VM refuses. */
+  readonly fence: number;
+  /** The operation and its options, as `build-argv` makes them. */
+  readonly argv: readonly string[];
+  readonly secrets?: Secrets;
+}
+
+/** From where on a job's output is wanted, in bytes; 0 for all. */
+export interface StatusRequest {
+  readonly jobId: string;
+  readonly stdoutFrom?: number;
+  readonly stderrFrom?: number;
+}
+
+/** A bitmap that is no longer a parent. */
+export interface RetireRequest {
+  readonly vm: string;
+  readonly bitmap: string;
+  readonly fence: number;
+  readonly diskPaths?: readonly string[];
+}
+
+/** A short operation of the host script that runs while one waits: `stats`, `delete`. */
+export interface RunRequest {
+  readonly argv: readonly string[];
+  readonly secrets?: Secrets;
+  readonly deadlineMs?: number;
+}
+
+/** What a host says of itself. */
+export interface HostProbe {
+  /** Version of the host script; null: it is not ours. */
+  readonly script: string | null;
+  readonly sha256: string | null;
+  readonly libvirt: string | null;
+  readonly qemu: string | null;
+  readonly hostName: string | null;
+  readonly bootId: string | null;
+}
+
+/** How to install. */
+export interface InstallRequest {
+  /** Login that may become root; default: the host's own user. */
+  readonly as?: string;
+  /** Look and say, change nothing. */
+  readonly dryRun?: boolean;
+}
+
+/** What `install` found and did. */
+export interface Installation {
+  readonly path: string;
+  readonly version: string;
+  readonly sha256: string;
+  /** SHA-256 of what lay there before; null: nothing. */
+  readonly before: string | null;
+  /** The file was, or in a dry run would be, replaced. */
+  readonly changed: boolean;
+  readonly dryRun: boolean;
+  /** The host's user may run the script as root. */
+  readonly permitted: boolean;
+  /** The one line that permits it; accepted by `visudo -c`. */
+  readonly sudoersLine: string;
+  /** What is left to do by hand, as commands for a root shell on the host; empty when all is in place. */
+  readonly byHand: readonly string[];
+}
+
+/**
+ * The port to a hypervisor: everything that leaves the process for one. Errors of the transport: see RemoteShell.
+ * Besides, `OperationalError` `host.outcome-unknown` (no exit code was seen), `host.sudo-refused`,
+ * `host.script-missing`, `host.bad-answer` (not what our script prints), and `host.script-failed`
+ * with the script's own code in `facts.script` and its stderr in `facts.stderr`.
+ */
+export interface HostClient {
+  probe(host: HostAccess): Promise<HostProbe>;
+  inspect(host: HostAccess, request: InspectRequest): Promise<InspectFacts>;
+  /** Starts a run, or finds it again. Safe to repeat. */
+  start(host: HostAccess, request: StartRequest): Promise<JobStatus>;
+  status(host: HostAccess, request: StatusRequest): Promise<JobStatus>;
+  /** Asks a run to end and to put everything back; answers once it has, or after 10 s. */
+  abort(host: HostAccess, jobId: string): Promise<JobStatus>;
+  /** Drops a bitmap and its checkpoint; done already is done. */
+  retire(host: HostAccess, request: RetireRequest): Promise<void>;
+  /** Runs a short operation and gives back what it printed, whatever its exit code. */
+  run(host: HostAccess, request: RunRequest): Promise<RemoteResult>;
+  install(host: HostAccess, request: InstallRequest): Promise<Installation>;
+  close(): Promise<void>;
+}
