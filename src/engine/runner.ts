@@ -95,7 +95,7 @@ export class Runner {
       { kind: 'ours', dialect: access.dialect === 'final' ? 'final' : 'seed' },
       {
         vm: plan.vm,
-        repository: { type: around.mount.type, address: around.mount.address, mountOptions: around.mount.options },
+        repository: around.mount,
         path: plan.backupPath,
         quiesce: plan.quiesce,
         diskPaths: plan.vmState === 'shut off' ? plan.disks.map(({ path }) => path ?? '') : [],

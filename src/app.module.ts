@@ -1,0 +1,81 @@
+import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { LoggerModule } from 'nestjs-pino';
+import type { DataSource } from 'typeorm';
+import { AuditModule } from './audit/audit.module';
+import { BackupsModule } from './backups/backups.module';
+import { ChainsModule } from './chains/chains.module';
+import { DATA_SOURCE, DatabaseModule } from './database/database.module';
+import { EngineModule } from './engine/engine.module';
+import type { HostClient } from './hosts/host-client';
+import { HOST_CLIENT } from './hosts/host-client.token';
+import { sshHostClient } from './hosts/ssh-host-client';
+import { InventoryModule } from './inventory/inventory.module';
+import { Config } from './platform/config/load-config';
+import { HealthController, READINESS } from './platform/health/health.controller';
+import { createLog, LOG, type Log } from './platform/log';
+import { ProblemFilter } from './platform/problem.filter';
+import { TokenGuard } from './platform/token.guard';
+import { RunsModule } from './runs/runs.module';
+
+/** What leaves the process, and can be replaced: by the fake host, by a test's log. */
+export interface Adapters {
+  readonly hostClient: HostClient;
+  readonly log: Log;
+}
+
+/** What every feature may ask for. */
+@Global()
+@Module({})
+class PlatformModule implements OnApplicationShutdown {
+  constructor(@Inject(HOST_CLIENT) private readonly client: HostClient) {}
+
+  static with(config: Config, { hostClient, log }: Adapters): DynamicModule {
+    return {
+      module: PlatformModule,
+      providers: [
+        { provide: Config, useValue: config },
+        { provide: LOG, useValue: log },
+        { provide: HOST_CLIENT, useValue: hostClient },
+      ],
+      exports: [Config, LOG, HOST_CLIENT],
+    };
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.client.close();
+  }
+}
+
+/** The composition root: the one file that wires adapters to features. */
+@Module({})
+export class AppModule {
+  static forRoot(config: Config, adapters: Partial<Adapters> = {}): DynamicModule {
+    const log = adapters.log ?? createLog(config.log);
+    const hostClient = adapters.hostClient ?? sshHostClient({ deadlineMs: config.ssh.deadlineSeconds * 1000 });
+    return {
+      module: AppModule,
+      imports: [
+        LoggerModule.forRoot({ pinoHttp: { logger: log, quietReqLogger: true, autoLogging: config.log.level === 'debug' } }),
+        PlatformModule.with(config, { hostClient, log }),
+        DatabaseModule.with(config.books),
+        EngineModule,
+        InventoryModule,
+        RunsModule,
+        BackupsModule,
+        ChainsModule,
+        AuditModule,
+      ],
+      controllers: [HealthController],
+      providers: [
+        ProblemFilter,
+        { provide: APP_GUARD, useClass: TokenGuard },
+        {
+          provide: READINESS,
+          useFactory: (books: DataSource) => [{ name: 'books', check: async () => void (await books.query('SELECT 1')) }],
+          inject: [DATA_SOURCE],
+        },
+      ],
+    };
+  }
+}

@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { VmRow } from '../database/entities/vm-row';
+import { Backups } from '../database/repositories/backups';
+import { Evidence } from '../database/repositories/evidence';
+import { Runs } from '../database/repositories/runs';
+import { Vms } from '../database/repositories/vms';
+import { type ChainLink, readChains } from '../domain/chain/read-chain';
+import { UserError } from '../domain/errors';
+import { ACTIVE_STATES } from '../domain/run/run-state';
+import { type BackupInBooks, BookReader } from '../engine/book-reader';
+import { Planner, refusalError } from '../engine/planner';
+import { found } from '../platform/found';
+import { type Page, toPage, toPart } from '../platform/page';
+import type { RunDto } from '../runs/dto/run.dto';
+import { RunPresenter } from '../runs/present-run';
+import type { BackupDto, BackupsQuery, BackupWithEvidenceDto, CreateBackupDto, ExplanationDto, PlanDto } from './dto/backup.dto';
+import { explainBooked } from './explain-booked';
+import { presentBackup, presentDisks } from './present-backup';
+
+@Injectable()
+export class BackupsService {
+  constructor(
+    private readonly backups: Backups,
+    private readonly runs: Runs,
+    private readonly vms: Vms,
+    private readonly evidence: Evidence,
+    private readonly reader: BookReader,
+    private readonly planner: Planner,
+    private readonly runPresenter: RunPresenter,
+  ) {}
+
+  /** What a run would do now, and why. Asks the host; changes nothing. */
+  async plan({ vm: id, mode, quiesce }: CreateBackupDto): Promise<PlanDto> {
+    const vm = found(await this.vms.find(id), 'vm', id);
+    const around = await this.planner.surroundings(vm);
+    const { decision } = await this.planner.decide(vm, around, { mode: mode ?? 'auto', quiesce: quiesce ?? false });
+    if (decision.kind === 'refused') throw refusalError(decision);
+    return {
+      kind: decision.kind,
+      reason: decision.reason,
+      sentence: decision.sentence,
+      bitmapNew: decision.bitmapNew,
+      path: decision.backupPath,
+      chainId: decision.chainId,
+      position: decision.position,
+      parentId: decision.parent?.uuid ?? null,
+      disks: decision.disks.map(({ target, mode: diskMode, parentFile }) => ({ target, mode: diskMode, parentFile })),
+    };
+  }
+
+  /**
+   * Writes a run down; the engine takes it from there.
+   * @throws UserError `run.active` while another run of the VM goes on
+   */
+  async create(
+    { vm: id, mode, quiesce }: CreateBackupDto,
+    { idempotencyKey, trigger }: { idempotencyKey: string | undefined; trigger: 'rest' | 'cli' },
+  ): Promise<RunDto> {
+    const vm = found(await this.vms.find(id), 'vm', id);
+    await this.planner.surroundings(vm);
+    await this.#refuseSecond(vm, idempotencyKey);
+    const { run } = await this.runs.create({
+      id: randomUUID(),
+      vmId: vm.id,
+      kind: 'backup',
+      triggeredBy: trigger,
+      idempotencyKey: idempotencyKey ?? null,
+      requested: { mode: mode ?? 'auto', quiesce: quiesce ?? false },
+    });
+    return this.runPresenter.present(run);
+  }
+
+  async list({ vm: id, ...query }: BackupsQuery): Promise<Page<BackupDto>> {
+    const vmId = id === undefined ? undefined : found(await this.vms.find(id), 'vm', id).id;
+    const listed = await this.backups.page(toPart(query), { vmId });
+    const shown = await this.#present(listed.items.map(({ vmId: owner, uuid }) => ({ vmId: owner, uuid })));
+    return toPage({ items: shown.map(({ dto }) => dto), next: listed.next }, (dto) => dto);
+  }
+
+  async show(id: string): Promise<BackupWithEvidenceDto> {
+    const { vmId, uuid } = found(await this.backups.findByUuid(id), 'backup', id);
+    const [{ dto, inBooks }] = (await this.#present([{ vmId, uuid }])) as [Shown];
+    const text = inBooks.evidence === undefined ? null : await this.evidence.verbatim(inBooks.evidence.id);
+    return {
+      ...dto,
+      runId: inBooks.link?.runId ?? null,
+      disks: presentDisks(inBooks),
+      facts: text === null ? null : (JSON.parse(text) as Record<string, unknown>),
+    };
+  }
+
+  /** Why it was full or incremental, why this large, and how we know. */
+  async explain(id: string): Promise<ExplanationDto> {
+    const { vmId, uuid } = found(await this.backups.findByUuid(id), 'backup', id);
+    const all = await this.reader.ofVm(vmId);
+    const seen = await this.evidence.ofVm(vmId);
+    return explainBooked(uuid, all, seen);
+  }
+
+  async #refuseSecond(vm: VmRow, idempotencyKey: string | undefined): Promise<void> {
+    const { items } = await this.runs.page({ limit: 1 }, { vmId: vm.id, states: ACTIVE_STATES });
+    const active = items[0];
+    if (active === undefined || (idempotencyKey !== undefined && active.idempotencyKey === idempotencyKey)) return;
+    throw new UserError('run.active', 'busy', `Run ${active.id} of VM ${vm.instanceName} is ${active.state}; one run per VM at a time.`, {
+      next: `Follow it at /api/v1/runs/${active.id}, or abort it.`,
+      facts: { runId: active.id, state: active.state },
+    });
+  }
+
+  /** Restorable and assurance hang on the whole chain, so all backups of each VM are read once. */
+  async #present(wanted: readonly { vmId: number; uuid: string }[]): Promise<Shown[]> {
+    const byVm = new Map<number, { name: { id: string; name: string }; all: Map<string, BackupInBooks>; links: Map<string, ChainLink> }>();
+    for (const vmId of new Set(wanted.map((one) => one.vmId))) {
+      const vm = await this.vms.findById(vmId);
+      const all = await this.reader.ofVm(vmId);
+      const links = readChains(all.map(({ booked }) => booked)).flatMap((chain) => chain.links);
+      byVm.set(vmId, {
+        name: { id: vm?.uuid ?? '', name: vm?.instanceName ?? '' },
+        all: new Map(all.map((one) => [one.booked.uuid, one])),
+        links: new Map(links.map((link) => [link.backup.uuid, link])),
+      });
+    }
+    return wanted.flatMap(({ vmId, uuid }) => {
+      const vm = byVm.get(vmId);
+      const inBooks = vm?.all.get(uuid);
+      return vm && inBooks ? [{ inBooks, dto: presentBackup(inBooks, vm.name, vm.links.get(uuid)) }] : [];
+    });
+  }
+}
+
+interface Shown {
+  readonly inBooks: BackupInBooks;
+  readonly dto: BackupDto;
+}

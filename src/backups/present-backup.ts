@@ -1,0 +1,51 @@
+import type { BackupInBooks } from '../engine/book-reader';
+import { readChainKeys } from '../domain/chain/chain-keys';
+import type { ChainLink } from '../domain/chain/read-chain';
+import type { BackupDiskDto, BackupDto } from './dto/backup.dto';
+
+/** A backup as the API shows it; `link` is its place in its chain, undefined when it has none. */
+export function presentBackup({ row, link: own, booked }: BackupInBooks, vm: { id: string; name: string }, link: ChainLink | undefined): BackupDto {
+  const { keys, findings } = readChainKeys(row.details, { status: booked.status, type: booked.type });
+  // Without a chain (a legacy full) a finished full stands for itself.
+  const aloneRestorable = booked.status === 'BackedUp' && booked.type === 'FULL' && booked.files !== 'missing' && booked.files !== 'damaged';
+  return {
+    id: row.uuid,
+    vmId: vm.id,
+    vm: vm.name,
+    status: row.status ?? '',
+    type: row.type,
+    externalId: row.externalId,
+    date: row.date?.toISOString() ?? null,
+    size: row.size,
+    protectedSize: row.protectedSize,
+    reason: own?.reason ?? null,
+    assurance: link?.pointAssurance ?? own?.assurance ?? (booked.status === 'BackedUp' ? 'unproven' : null),
+    restorable: link === undefined ? aloneRestorable : link.restorable && link.offered,
+    chain: {
+      chainId: keys.chainId,
+      position: keys.position,
+      parentId: keys.parentBackupId,
+      bitmap: keys.bitmapName,
+      type: keys.type,
+      bitmapRecreated: keys.bitmapRecreated,
+      recreateMethod: keys.recreateMethod,
+    },
+    findings: findings.map(({ code, key, detail }) => `${code} ${key}: ${detail}`),
+  };
+}
+
+/** The disks of a backup as its run measured them. */
+export const presentDisks = ({ evidence }: BackupInBooks): BackupDiskDto[] =>
+  (evidence?.disks ?? []).map((disk) => ({
+    target: disk.target,
+    path: disk.path,
+    file: disk.file,
+    backing: disk.backing,
+    method: disk.method,
+    virtualSize: disk.virtualSize,
+    fileSize: disk.fileSize,
+    ownData: disk.ownData,
+    ownZero: disk.ownZero,
+    dirtyBefore: disk.dirtyBefore,
+    check: disk.checkResult,
+  }));

@@ -1,0 +1,38 @@
+import { Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
+import { Backups } from '../database/repositories/backups';
+import { Vms } from '../database/repositories/vms';
+import type { BackupPlan } from '../domain/chain/backup-plan';
+import type { ProgressDto, RunDto } from './dto/run.dto';
+
+/** Rows of runs as the API shows them. */
+@Injectable()
+export class RunPresenter {
+  constructor(
+    private readonly vms: Vms,
+    private readonly backups: Backups,
+  ) {}
+
+  async present(run: RunRow): Promise<RunDto> {
+    const vm = await this.vms.findById(run.vmId);
+    const backup = run.backupId === null ? null : await this.backups.findById(run.backupId);
+    return {
+      id: run.id,
+      vmId: vm?.uuid ?? '',
+      vm: vm?.instanceName ?? '',
+      state: run.state,
+      trigger: run.triggeredBy,
+      plannedKind: (run.plan as BackupPlan | null)?.kind ?? null,
+      reason: run.reason,
+      backupId: backup?.uuid ?? null,
+      progress: run.progress as ProgressDto | null,
+      errorCode: run.errorCode,
+      errorMessage: run.errorMessage,
+      warnings: run.warnings ?? [],
+      exitCode: run.exitCode,
+      created: run.created.toISOString(),
+      started: run.started?.toISOString() ?? null,
+      ended: run.ended?.toISOString() ?? null,
+    };
+  }
+}

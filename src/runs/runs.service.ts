@@ -1,0 +1,53 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Hosts } from '../database/repositories/hosts';
+import { Runs } from '../database/repositories/runs';
+import { Vms } from '../database/repositories/vms';
+import { isEnded } from '../domain/run/run-state';
+import { UserError } from '../domain/errors';
+import type { HostClient } from '../hosts/host-client';
+import { HOST_CLIENT } from '../hosts/host-client.token';
+import { hostAccess } from '../inventory/host-access';
+import { Config } from '../platform/config/load-config';
+import { found } from '../platform/found';
+import { type Page, toPage, toPart } from '../platform/page';
+import type { RunDto, RunLogDto, RunsQuery } from './dto/run.dto';
+import { RunPresenter } from './present-run';
+
+@Injectable()
+export class RunsService {
+  constructor(
+    private readonly runs: Runs,
+    private readonly vms: Vms,
+    private readonly hosts: Hosts,
+    private readonly presenter: RunPresenter,
+    @Inject(HOST_CLIENT) private readonly client: HostClient,
+    @Inject(Config) private readonly config: Config,
+  ) {}
+
+  async list({ vm, ...page }: RunsQuery): Promise<Page<RunDto>> {
+    const vmId = vm === undefined ? undefined : found(await this.vms.find(vm), 'vm', vm).id;
+    const { items, next } = await this.runs.page(toPart(page), vmId === undefined ? {} : { vmId });
+    return toPage({ items: await Promise.all(items.map((run) => this.presenter.present(run))), next }, (run) => run);
+  }
+
+  async show(id: string): Promise<RunDto> {
+    return this.presenter.present(found(await this.runs.find(id), 'run', id));
+  }
+
+  async log(id: string): Promise<RunLogDto> {
+    return found(await this.runs.log(id), 'run', id);
+  }
+
+  /** A queued run ends at once; of one that goes on the host is asked to stop it, and the run's state tells when it has. */
+  async abort(id: string): Promise<RunDto> {
+    const run = found(await this.runs.find(id), 'run', id);
+    if (isEnded(run.state))
+      throw new UserError('run.ended', 'conflict', `Run ${id} has ended already: ${run.state}.`, { facts: { state: run.state } });
+    const cancelled =
+      run.state === 'queued' &&
+      (await this.runs.endQueued(id, { state: 'cancelled', errorCode: 'run.cancelled', errorMessage: 'Cancelled before it began.' }));
+    const host = cancelled || run.hostId === null ? null : await this.hosts.findById(run.hostId);
+    if (host !== null) await this.client.abort(hostAccess(host, this.config.ssh), id);
+    return this.show(id);
+  }
+}
