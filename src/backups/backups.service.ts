@@ -5,9 +5,14 @@ import { Backups } from '../database/repositories/backups';
 import { Evidence } from '../database/repositories/evidence';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
+import type { Facts } from '../domain/agent/facts';
+import type { BackupPlan } from '../domain/chain/backup-plan';
+import { readChainKeys } from '../domain/chain/chain-keys';
+import { explainBackup } from '../domain/chain/explain-backup';
+import type { Reason } from '../domain/chain/reasons';
 import { type ChainLink, readChains } from '../domain/chain/read-chain';
 import { UserError } from '../domain/errors';
-import { ACTIVE_STATES } from '../domain/run/run-state';
+import { hasEnded, RUN_STATES } from '../domain/run/run-state';
 import { type BackupInBooks, BookReader } from '../engine/book-reader';
 import { Planner, refusalError } from '../engine/planner';
 import { found } from '../platform/found';
@@ -15,7 +20,6 @@ import { type Page, toPage, toPart } from '../platform/page';
 import type { RunDto } from '../runs/dto/run.dto';
 import { RunPresenter } from '../runs/present-run';
 import type { BackupDto, BackupsQuery, BackupWithEvidenceDto, CreateBackupDto, ExplanationDto, PlanDto } from './dto/backup.dto';
-import { explainBooked } from './explain-booked';
 import { presentBackup, presentDisks } from './present-backup';
 
 @Injectable()
@@ -92,14 +96,25 @@ export class BackupsService {
 
   /** Why it was full or incremental, why this large, and how we know. */
   async explain(id: string): Promise<ExplanationDto> {
-    const { vmId, uuid } = found(await this.backups.findByUuid(id), 'backup', id);
-    const all = await this.reader.ofVm(vmId);
-    const seen = await this.evidence.ofVm(vmId);
-    return explainBooked(uuid, all, seen);
+    const row = found(await this.backups.findByUuid(id), 'backup', id);
+    const [{ booked, link, evidence }] = (await this.reader.attach([row])) as [BackupInBooks];
+    const text = evidence === undefined ? null : await this.evidence.verbatim(evidence.id);
+    const { keys } = readChainKeys(row.details, booked);
+    const explanation = explainBackup({
+      type: booked.type,
+      reason: (link?.reason ?? null) as Reason | null,
+      size: booked.size,
+      plan: (link?.planned ?? null) as BackupPlan | null,
+      recreation: keys.bitmapRecreated === null ? null : { bitmap: keys.bitmapRecreated, method: keys.recreateMethod ?? 'unknown' },
+      facts: text === null ? null : (JSON.parse(text) as Facts),
+      assurance: booked.assurance,
+      findings: link?.assuranceWhy ? [link.assuranceWhy] : [],
+    });
+    return { backupId: row.uuid, ...explanation };
   }
 
   async #refuseSecond(vm: VmRow, idempotencyKey: string | undefined): Promise<void> {
-    const { items } = await this.runs.page({ limit: 1 }, { vmId: vm.id, states: ACTIVE_STATES });
+    const { items } = await this.runs.page({ limit: 1 }, { vmId: vm.id, states: RUN_STATES.filter((state) => !hasEnded(state)) });
     const active = items[0];
     if (active === undefined || (idempotencyKey !== undefined && active.idempotencyKey === idempotencyKey)) return;
     throw new UserError('run.active', 'busy', `Run ${active.id} of VM ${vm.instanceName} is ${active.state}; one run per VM at a time.`, {

@@ -102,8 +102,13 @@ export class Runner {
         mode: plan.kind,
         bitmapNew: plan.bitmapNew,
         bitmapParent: plan.parent?.bitmap ?? null,
-        disks: plan.disks.map(({ target, mode, parentFile, path }) => ({ target, mode, parentFile, ...(path === null ? {} : { path }) })),
-        fence: lease.epoch,
+        disks: plan.disks.map(({ target, mode, parentFile, path, format }) => ({
+          target,
+          mode,
+          parentFile,
+          ...(path === null ? {} : { path }),
+          ...(format === 'qcow2' || format === 'raw' ? { format } : {}),
+        })),
       },
     );
     try {

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Hosts } from '../database/repositories/hosts';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
-import { isEnded } from '../domain/run/run-state';
+import { hasEnded, isRunState } from '../domain/run/run-state';
 import { UserError } from '../domain/errors';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
@@ -41,7 +41,7 @@ export class RunsService {
   /** A queued run ends at once; of one that goes on the host is asked to stop it, and the run's state tells when it has. */
   async abort(id: string): Promise<RunDto> {
     const run = found(await this.runs.find(id), 'run', id);
-    if (isEnded(run.state))
+    if (isRunState(run.state) && hasEnded(run.state))
       throw new UserError('run.ended', 'conflict', `Run ${id} has ended already: ${run.state}.`, { facts: { state: run.state } });
     const cancelled =
       run.state === 'queued' &&

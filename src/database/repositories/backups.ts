@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
-import type { DetailRow } from '../../domain/chain/chain-keys';
+import { CHAIN_KEYS, type DetailRow } from '../../domain/chain/chain-keys';
 import { nowToTheSecond } from '../database-time';
 import { BackupDetailRow } from '../entities/backup-detail-row';
 import { BackupRow } from '../entities/backup-row';
@@ -61,6 +61,14 @@ export class Backups {
   /** Newest first: by date, and where that is the same second by id. Removed ones only on request: a chain reader may want them. */
   listByVm(vmId: number, { removed = false }: { readonly removed?: boolean } = {}): Promise<BookedBackup[]> {
     return this.work.read((manager) => withDetails(manager, removed ? { vmId } : { vmId, removed: IsNull() }));
+  }
+
+  /** The VM that a chain belongs to, by its `nas.chain_id`; null: no such chain. Goes by our index on (name, value). */
+  vmOfChain(chainId: string): Promise<number | null> {
+    return this.work.read(async (manager) => {
+      const detail = await manager.findOneBy(BackupDetailRow, { name: CHAIN_KEYS.chainId, value: chainId });
+      return detail && ((await manager.findOneBy(BackupRow, { id: detail.backupId }))?.vmId ?? null);
+    });
   }
 
   /** In the order they were written down, newest first. */

@@ -17,6 +17,8 @@ export interface PlannedDisk {
   readonly deviceId: number;
   readonly path: string | null;
   readonly inode: number | null;
+  /** Of the image; the script has to be told that of a stopped VM's disk. */
+  readonly format: string | null;
   /** Bytes. */
   readonly virtualSize: number | null;
   readonly mode: 'full' | 'incremental';

@@ -171,6 +171,6 @@ function fullDisks({ facts }: DecideInput): PlannedDisk[] {
   return facts.disks.map((disk, deviceId) => ({ ...plannedDisk(disk, deviceId), mode: 'full', parentFile: null, bitmap: null }));
 }
 
-function plannedDisk({ target, path, inode, virtualSize }: InspectedDisk, deviceId: number) {
-  return { target, deviceId, path, inode, virtualSize };
+function plannedDisk({ target, path, inode, format, virtualSize }: InspectedDisk, deviceId: number) {
+  return { target, deviceId, path, inode, format, virtualSize };
 }
