@@ -36,12 +36,16 @@ export interface BitmapFacts {
   readonly granularity: number | null;
   /** Bytes marked dirty now; null where only the image file could be read. */
   readonly dirtyBytes: number | null;
+  /** The flags of the image file, where that is what was read: `auto`, `in-use`. */
+  readonly flags?: readonly string[] | null;
 }
 
 /** One disk as `inspect` saw it. */
 export interface InspectedDisk {
   /** libvirt's target name, for example `vda`. */
   readonly target: string;
+  /** libvirt's kind of device: `disk`, `lun`. */
+  readonly device?: string | null;
   readonly path: string | null;
   readonly inode: number | null;
   readonly type: 'file' | 'block' | 'network' | null;
@@ -50,6 +54,8 @@ export interface InspectedDisk {
   readonly compat: string | null;
   readonly virtualSize: number | null;
   readonly clusterSize: number | null;
+  /** Bytes that the image takes on its storage. */
+  readonly actualSize?: number | null;
   readonly errorPolicy: string | null;
   readonly bitmaps: readonly BitmapFacts[] | null;
   /** Bytes that the guest wrote since QEMU started. */
@@ -67,12 +73,16 @@ export interface InspectFacts {
   readonly vm: {
     readonly name: string;
     readonly state: VmState;
+    /** Why it is in that state, in libvirt's words. */
+    readonly reason?: string | null;
     readonly uuid: string | null;
     readonly qemuStarted: string | null;
   };
   readonly job: { readonly active: boolean; readonly operation: string | null };
   /** Names of libvirt's checkpoints of this VM, whoever made them. */
   readonly checkpoints: readonly string[];
+  /** Whether a guest agent answers; null without a channel for one. */
+  readonly agent?: boolean | null;
   readonly space: { readonly total: number; readonly free: number } | null;
   readonly disks: readonly InspectedDisk[];
   /** Preflight findings for people, each with a stable code. */

@@ -1,0 +1,203 @@
+import { InvariantError, UserError } from '../errors';
+import { type BackupMode, type Dialect } from './facts';
+import { type Credentials, partMountOptions } from './mount-options';
+import { checkDiskSource, checkName } from './names';
+
+/**
+ * The script that will read the argv. `ours` speaks seed and final, and takes secrets on stdin; a `stock` one is run by
+ * ours as a job, its path being the host's business (host.conf).
+ */
+export type HostScript =
+  { readonly kind: 'ours'; readonly dialect: 'seed' | 'final' } | { readonly kind: 'stock'; readonly dialect: Dialect };
+
+/** What goes to the host on stdin as JSON, and never on a command line. */
+export interface Secrets {
+  /** Replaces the options of `-m`. */
+  readonly mountOptions?: string;
+  readonly credentials?: Credentials;
+}
+
+/** One call of the host script: arguments without the program, not yet quoted. */
+export interface HostCommand {
+  readonly argv: readonly string[];
+  /** Absent when nothing about the call is secret. Only `start` takes secrets to an operation. */
+  readonly secrets?: Secrets;
+}
+
+/** How a repository is reached, as CloudStack's `backup_repository` has it. */
+export interface RepositoryAccess {
+  /** nfs, cifs, ceph or dir. */
+  readonly type: string;
+  readonly address: string;
+  /** Mount options, one list with commas; may hold credentials. */
+  readonly options: string | null;
+}
+
+/** What one disk's part of a backup is to be; our script alone can be told. */
+export interface DiskOrder {
+  readonly target: string;
+  readonly mode: 'full' | 'incremental';
+  /** The parent's file, relative to the root of the repository; null for a full. */
+  readonly parentFile: string | null;
+  /** The disk as it was inspected: the script refuses another one. */
+  readonly path?: string;
+  /** Needed for a stopped VM, whose disks libvirt no longer describes. */
+  readonly format?: 'qcow2' | 'raw';
+}
+
+/** A backup to take. */
+export interface BackupOrder {
+  readonly vm: string;
+  readonly repository: RepositoryAccess;
+  /** Directory on the NAS, `<vm>/<time>`. */
+  readonly path: string;
+  readonly quiesce: boolean;
+  /** Disks of a stopped VM, in order; empty for a running one, as CloudStack has it. */
+  readonly diskPaths: readonly string[];
+  readonly mode: BackupMode;
+  /** Null with `legacy-full` only. */
+  readonly bitmapNew: string | null;
+  /** Not null with `incremental` only. */
+  readonly bitmapParent: string | null;
+  readonly disks: readonly DiskOrder[];
+}
+
+/**
+ * CloudStack's argv for a backup, in the dialect of the script. To be run by {@link buildStart}, which brings the fence.
+ * @throws UserError `name.*`, `repository.secret-on-argv`; InvariantError `agent.incomplete-order`.
+ */
+export function buildBackup(script: HostScript, order: BackupOrder): HostCommand {
+  const options = ['-v', checkName('vm', order.vm), ...repositoryOptions(order.repository)];
+  options.push('-p', checkName('path', order.path), '-q', String(order.quiesce), '-d', diskList(order.diskPaths));
+  options.push(...modeOptions(script, order));
+  if (script.kind === 'ours') {
+    const disks = JSON.stringify(order.disks.map(checkDisk));
+    options.push('--dialect', script.dialect, '--facts', '--disks', disks, '--transfer', 'push');
+  }
+  return operation(script, 'backup', options, order.repository);
+}
+
+/** Removes a backup's directory from the NAS. @throws UserError as {@link buildBackup}. */
+export const buildDelete = (script: HostScript, repository: RepositoryAccess, path: string): HostCommand =>
+  operation(script, 'delete', [...repositoryOptions(repository), '-p', checkName('path', path)], repository);
+
+/** Asks for size and use of a repository. @throws UserError as {@link buildBackup}. */
+export const buildStats = (script: HostScript, repository: RepositoryAccess): HostCommand =>
+  operation(script, 'stats', repositoryOptions(repository), repository);
+
+/** Asks our script for facts about a VM, and about a repository when there is one. */
+export function buildInspect(request: {
+  readonly vm: string;
+  /** Needed for a stopped VM: libvirt has forgotten a transient one. */
+  readonly diskPaths?: readonly string[];
+  readonly repository?: RepositoryAccess;
+}): HostCommand {
+  const argv = ['inspect', '-v', checkName('vm', request.vm), ...stoppedDisks(request.diskPaths)];
+  if (request.repository === undefined) return { argv };
+  return withSecrets([...argv, ...repositoryOptions(request.repository)], request.repository);
+}
+
+/** Starts another command as a detached job of our script; its secrets go along. */
+export function buildStart(request: HostCommand & { readonly jobId: string; readonly fence: number }): HostCommand {
+  const { jobId, fence, argv, secrets } = request;
+  const start = ['start', '--job', checkName('job', jobId), '--fence', wholeNumber(fence), '--', ...argv];
+  return secrets === undefined ? { argv: start } : { argv: start, secrets };
+}
+
+/** Asks for a job's state, and for its output from these offsets (bytes) on. */
+export function buildStatus(request: {
+  readonly jobId: string;
+  readonly stdoutFrom?: number;
+  readonly stderrFrom?: number;
+}): HostCommand {
+  const { jobId, stdoutFrom = 0, stderrFrom = 0 } = request;
+  const from = `${wholeNumber(stdoutFrom)}:${wholeNumber(stderrFrom)}`;
+  return { argv: ['status', '--job', checkName('job', jobId), '--from', from] };
+}
+
+/** Asks a job to end. */
+export const buildAbort = (jobId: string): HostCommand => ({ argv: ['abort', '--job', checkName('job', jobId)] });
+
+/** Drops one of our bitmaps that is no longer a parent. */
+export function buildRetire(request: {
+  readonly vm: string;
+  readonly bitmap: string;
+  readonly fence: number;
+  /** Needed for a stopped VM. */
+  readonly diskPaths?: readonly string[];
+}): HostCommand {
+  const { vm, bitmap, fence, diskPaths } = request;
+  const argv = ['retire', '-v', checkName('vm', vm), '--bitmap', checkName('bitmap', bitmap)];
+  return { argv: [...argv, '--fence', wholeNumber(fence), ...stoppedDisks(diskPaths)] };
+}
+
+function operation(script: HostScript, name: string, options: readonly string[], repository: RepositoryAccess): HostCommand {
+  const argv = ['-o', name, ...options];
+  if (script.kind === 'ours') return withSecrets(argv, repository);
+  if (secretsOf(repository) === undefined) return { argv: ['stock', ...argv] };
+  throw new UserError(
+    'repository.secret-on-argv',
+    'refused',
+    'A stock script takes mount options on its command line only, where every user of the host could read the credentials.',
+    { next: "Use Chainkeeper's own host script for this repository." },
+  );
+}
+
+function withSecrets(argv: readonly string[], repository: RepositoryAccess): HostCommand {
+  const secrets = secretsOf(repository);
+  return secrets === undefined ? { argv } : { argv, secrets };
+}
+
+function secretsOf({ options }: RepositoryAccess): Secrets | undefined {
+  const { open, credentials, secret } = partMountOptions(options ?? '');
+  if (credentials === null && secret.length === 0) return undefined;
+  return {
+    ...(secret.length > 0 ? { mountOptions: [open, ...secret].filter((option) => option !== '').join(',') } : {}),
+    ...(credentials === null ? {} : { credentials }),
+  };
+}
+
+/** `-t -s -m`. An unset `-m` goes as an empty value: left out, it would swallow the next option. */
+function repositoryOptions({ type, address, options }: RepositoryAccess): string[] {
+  const { open } = partMountOptions(checkName('options', options ?? ''));
+  return ['-t', checkName('mount', type), '-s', checkName('address', address), '-m', open];
+}
+
+function modeOptions(script: HostScript, { mode, bitmapNew, bitmapParent, disks }: BackupOrder): string[] {
+  // Before the final dialect a legacy full is asked for by saying nothing.
+  if (mode === 'legacy-full') return script.dialect === 'final' ? ['-M', mode] : [];
+  if (script.dialect === 'legacy') {
+    throw new InvariantError('agent.incomplete-order', 'A legacy script knows neither modes nor bitmaps.');
+  }
+  const argv = ['-M', mode];
+  argv.push('--bitmap-new', checkName('bitmap', expected(bitmapNew, 'a new bitmap')));
+  if (mode === 'full') return argv;
+  argv.push('--bitmap-parent', checkName('bitmap', expected(bitmapParent, "the parent's bitmap")));
+  // Our script is told disk by disk (`--disks`).
+  if (script.kind === 'ours') return argv;
+  const parents = disks.map(({ parentFile }) => checkName('path', expected(parentFile, 'a parent file for every disk')));
+  const first = expected(parents[0] ?? null, 'a disk');
+  return [...argv, ...(script.dialect === 'seed' ? ['--parent-path', first] : ['--parent-paths', parents.join(',')])];
+}
+
+const checkDisk = ({ target, mode, parentFile, path, format }: DiskOrder): DiskOrder => ({
+  target: checkName('target', target),
+  mode,
+  parentFile: parentFile === null ? null : checkName('path', parentFile),
+  ...(path === undefined ? {} : { path: checkName('disk', path) }),
+  ...(format === undefined ? {} : { format }),
+});
+
+const diskList = (paths: readonly string[]): string => paths.map(checkDiskSource).join(',');
+
+const stoppedDisks = (paths: readonly string[] = []): string[] => (paths.length > 0 ? ['-d', diskList(paths)] : []);
+
+function wholeNumber(value: number): string {
+  if (Number.isSafeInteger(value) && value >= 0) return String(value);
+  throw new InvariantError('agent.not-a-whole-number', `${value} is neither an epoch nor an offset.`);
+}
+
+function expected<T>(value: T | null, what: string): T {
+  if (value !== null) return value;
+  throw new InvariantError('agent.incomplete-order', `An order for this kind of backup must name ${what}.`);
+}

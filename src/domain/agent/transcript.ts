@@ -1,0 +1,46 @@
+import { isName } from './names';
+
+/** Stdout of a host script, parted into what has a meaning by its form. */
+export interface Transcript {
+  /** What is left without markers and empty lines, each line without blanks around it. */
+  readonly lines: readonly string[];
+  /** The markers by name. When a script says one twice, the last one holds, as in CloudStack. */
+  readonly markers: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
+}
+
+/** A line short enough to be quoted in a message. */
+export const clip = (line: string, longest = 200): string => (line.length > longest ? `${line.slice(0, longest)}…` : line);
+
+const MARKER = /^([A-Z][A-Z_]*)=(.*)$/s;
+
+/**
+ * Takes every marker out of the text, wherever it stands: CloudStack's dialects put them before, between and behind the
+ * numbers. Lines may end in CR LF; a terminal makes them so.
+ */
+export function readTranscript(stdout: string): Transcript {
+  const lines: string[] = [];
+  const markers = new Map<string, string>();
+  const warnings: string[] = [];
+  for (const line of stdout.split('\n')) {
+    const [, name, value] = MARKER.exec(line) ?? [];
+    if (name === undefined || value === undefined) {
+      if (line.trim() !== '') lines.push(line.trim());
+      continue;
+    }
+    if (markers.has(name)) warnings.push(`duplicate-marker: ${name} stands there more than once; the last one holds`);
+    markers.set(name, value.trim());
+  }
+  return { lines, markers, warnings };
+}
+
+/** The name that a BITMAP_ marker carries. One that could be no name was cut off or is noise: null, and a warning. */
+export function readBitmapMarker(
+  { markers }: Transcript,
+  marker: 'BITMAP_CREATED' | 'BITMAP_RECREATED',
+): { readonly name: string | null; readonly warnings: readonly string[] } {
+  const value = markers.get(marker);
+  if (value === undefined) return { name: null, warnings: [] };
+  if (isName('checkpoint', value)) return { name: value, warnings: [] };
+  return { name: null, warnings: [`malformed-marker: ${marker} names no bitmap: ${JSON.stringify(clip(value))}`] };
+}
