@@ -2,23 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
 import type { RecreationRow } from '../../src/domain/audit/recreation-report';
 import type { Client } from '../../src/cli/client';
+import type { LabHost } from '../../src/hosts/fake/lab-host';
 import type { RunDto } from '../../src/runs/dto/run.dto';
-
-/** What the story does to the world outside the service: a VM that is written to, stopped, killed and compared. */
-export interface StoryLab {
-  /** Writes `length` bytes of one value, as the guest would. */
-  write(vm: string, target: string, pattern: number, offset: number, length: number): Promise<void>;
-  vmStop(vm: string): Promise<void>;
-  vmStart(vm: string): Promise<void>;
-  /** kill -9 of QEMU. */
-  vmCrash(vm: string): Promise<void>;
-  /** Keeps what the disks hold now. */
-  moment(vm: string, label: string): Promise<void>;
-  /** Is that disk at that moment, byte for byte, what the backup file with its chain holds? */
-  same(vm: string, label: string, target: string, file: string): Promise<boolean>;
-  /** Where a repository's content can be read by the comparison. */
-  nasFile(repository: string, path: string): string;
-}
 
 /** One restore point of the story. */
 export interface StoryPoint {
@@ -30,10 +15,11 @@ export interface StoryPoint {
 /** What the story runs on and whom it tells. */
 export interface StoryStage {
   readonly client: Client;
-  readonly lab: StoryLab;
+  readonly lab: LabHost;
   readonly vm: string;
   readonly targets: readonly string[];
-  readonly repository: string;
+  /** Name of the lab's NAS directory. */
+  readonly nas: string;
   readonly say: (text: string) => void;
 }
 
@@ -130,7 +116,7 @@ export async function waitForRun(client: Client, id: string, seconds = 120): Pro
 export async function isIdentical(stage: StoryStage, backup: BackupWithEvidenceDto, label: string): Promise<boolean> {
   if (backup.disks.length !== stage.targets.length) return false;
   for (const disk of backup.disks) {
-    const file = stage.lab.nasFile(stage.repository, `${backup.externalId}/${disk.file}`);
+    const file = stage.lab.nasFile(stage.nas, `${backup.externalId}/${disk.file}`);
     if (!(await stage.lab.same(stage.vm, label, disk.target, file))) return false;
   }
   return true;
