@@ -1,20 +1,11 @@
+import type { RepositoryAccess, Secrets } from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { JobStatus } from '../domain/agent/read-job-status';
 import type { HostAccess } from './host-access';
 import type { RemoteResult } from './remote-shell';
 
-/** What may travel to a host on stdin alone. */
-export interface Secrets {
-  readonly mountOptions?: string;
-  readonly credentials?: { readonly username?: string; readonly password?: string; readonly domain?: string };
-}
-
 /** A repository as the host script mounts it. */
-export interface Mount {
-  readonly type: string;
-  readonly address: string;
-  readonly options: string | null;
-}
+export type Mount = RepositoryAccess;
 
 /** What to look at. */
 export interface InspectRequest {
@@ -55,6 +46,7 @@ export interface RetireRequest {
 export interface RunRequest {
   readonly argv: readonly string[];
   readonly secrets?: Secrets;
+  /** Milliseconds to wait for its end; default: that of every short command. */
   readonly deadlineMs?: number;
 }
 

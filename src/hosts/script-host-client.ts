@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { buildAbort, buildInspect, buildRetire, buildStart, buildStatus, type HostCommand } from '../domain/agent/build-argv';
+import type { InspectFacts } from '../domain/agent/facts';
+import type { Reading } from '../domain/agent/json-shape';
+import { readInspect } from '../domain/agent/read-inspect';
+import { type JobStatus, readJobStatus } from '../domain/agent/read-job-status';
+import { OperationalError } from '../domain/errors';
+import type { HostAccess } from './host-access';
+import type {
+  HostClient,
+  HostProbe,
+  InspectRequest,
+  Installation,
+  InstallRequest,
+  RetireRequest,
+  RunRequest,
+  StartRequest,
+  StatusRequest,
+} from './host-client';
+import { installScript } from './install-script';
+import type { RemoteResult, RemoteShell } from './remote-shell';
+import { loadScript } from './script-file';
+import { scriptError } from './script-error';
+
+/** Settings of a host client. */
+export interface ScriptHostClientOptions {
+  /** Milliseconds that one short command may take. */
+  readonly deadlineMs?: number;
+  /** Takes what a host's answer held besides what we know: fields of a newer script, for example. */
+  readonly warn?: (host: HostAccess, text: string) => void;
+}
+
+/** A VM that no host has: `inspect` then tells about the host alone. */
+const NO_VM = 'chainkeeper-probe';
+/** An operation that needs secrets runs as a job; one that changes no VM has no lease, and no lease can be in its way. */
+const ABOVE_ALL_LEASES = 999_999_999_999_999;
+const START_ATTEMPTS = 3;
+
+/** The host client that speaks with the host script, over whatever shell reaches the host. */
+export class ScriptHostClient implements HostClient {
+  readonly #deadlineMs: number;
+  readonly #warn: (host: HostAccess, text: string) => void;
+
+  constructor(
+    private readonly shell: RemoteShell,
+    { deadlineMs = 60_000, warn = () => undefined }: ScriptHostClientOptions = {},
+  ) {
+    this.#deadlineMs = deadlineMs;
+    this.#warn = warn;
+  }
+
+  async probe(host: HostAccess): Promise<HostProbe> {
+    const facts = await this.inspect(host, { vm: NO_VM });
+    const sum = await this.shell.run(host, { argv: ['sha256sum', '--', host.scriptPath], deadlineMs: this.#deadlineMs });
+    return {
+      script: facts.script,
+      sha256: /^[0-9a-f]{64}/.exec(sum.stdout)?.[0] ?? null,
+      libvirt: facts.host.libvirt,
+      qemu: facts.host.qemu,
+      hostName: facts.host.name,
+      bootId: facts.host.bootId,
+    };
+  }
+
+  async inspect(host: HostAccess, request: InspectRequest): Promise<InspectFacts> {
+    const command = buildInspect(request);
+    return this.#read(host, command, await this.#operation(host, command, this.#deadlineMs), readInspect);
+  }
+
+  async start(host: HostAccess, request: StartRequest): Promise<JobStatus> {
+    const command = buildStart(request);
+    // Starting twice starts once, so a start whose end nobody saw is simply asked for again.
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#job(host, command);
+      } catch (error) {
+        const unseen = error instanceof OperationalError && ['host.outcome-unknown', 'host.timeout'].includes(error.code);
+        if (!unseen || attempt === START_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  status(host: HostAccess, request: StatusRequest): Promise<JobStatus> {
+    return this.#job(host, buildStatus(request));
+  }
+
+  abort(host: HostAccess, jobId: string): Promise<JobStatus> {
+    return this.#job(host, buildAbort(jobId));
+  }
+
+  async retire(host: HostAccess, request: RetireRequest): Promise<void> {
+    const command = buildRetire(request);
+    const result = await this.#call(host, command, this.#deadlineMs);
+    if (result.exit !== 0) throw scriptError(host, 'retire', result);
+  }
+
+  run(host: HostAccess, { deadlineMs = this.#deadlineMs, ...command }: RunRequest): Promise<RemoteResult> {
+    return this.#operation(host, command, deadlineMs);
+  }
+
+  async install(host: HostAccess, request: InstallRequest): Promise<Installation> {
+    return installScript(this.shell, host, request, await loadScript());
+  }
+
+  close(): Promise<void> {
+    return this.shell.close();
+  }
+
+  /** The script takes secrets for jobs alone, where they lie in a file of root's while they are needed. */
+  #operation(host: HostAccess, command: HostCommand, deadlineMs: number): Promise<RemoteResult> {
+    return command.secrets === undefined ? this.#call(host, command, deadlineMs) : this.#asJob(host, command, deadlineMs);
+  }
+
+  #call(host: HostAccess, { argv, secrets }: HostCommand, deadlineMs: number): Promise<RemoteResult> {
+    const sudo = host.user === 'root' ? [] : ['sudo', '-n', '--'];
+    return this.shell.run(host, {
+      argv: [...sudo, host.scriptPath, ...argv],
+      deadlineMs,
+      ...(secrets === undefined ? {} : { stdin: JSON.stringify(secrets) }),
+    });
+  }
+
+  async #job(host: HostAccess, command: HostCommand): Promise<JobStatus> {
+    return this.#read(host, command, await this.#call(host, command, this.#deadlineMs), readJobStatus);
+  }
+
+  async #asJob(host: HostAccess, command: HostCommand, deadlineMs: number): Promise<RemoteResult> {
+    const jobId = randomUUID();
+    const deadline = performance.now() + deadlineMs;
+    await this.start(host, { jobId, fence: ABOVE_ALL_LEASES, ...command });
+    const stdout: Uint8Array[] = [];
+    const stderr: Uint8Array[] = [];
+    let [stdoutFrom, stderrFrom] = [0, 0];
+    for (let pause = 20; ; pause = Math.min(pause * 1.5, 500)) {
+      const status = await this.status(host, { jobId, stdoutFrom, stderrFrom });
+      stdout.push(status.stdout);
+      stderr.push(status.stderr);
+      const more = status.stdoutNext > stdoutFrom || status.stderrNext > stderrFrom;
+      [stdoutFrom, stderrFrom] = [status.stdoutNext, status.stderrNext];
+      if (status.state !== 'running' && !more) {
+        const text = (chunks: Uint8Array[]): string => Buffer.concat(chunks).toString('utf8');
+        return { stdout: text(stdout), stderr: text(stderr), exit: status.exit, signal: null, truncated: false };
+      }
+      if (performance.now() > deadline) {
+        throw new OperationalError('host.timeout', 'unreachable', `${host.name} gave no answer within ${deadlineMs / 1000} s`, {
+          facts: { host: host.name, jobId },
+        });
+      }
+      if (!more) await sleep(pause);
+    }
+  }
+
+  /** A failure that was reported in the answer itself (an abort that could not put everything back) is an answer. */
+  #read<T>(host: HostAccess, { argv, secrets }: HostCommand, result: RemoteResult, read: (json: string) => Reading<T>): T {
+    const operation = argv[0] ?? '';
+    const reading = read(result.stdout);
+    if (result.exit !== 0 && !(operation === 'abort' && reading.ok)) throw scriptError(host, operation, result, secrets);
+    if (!reading.ok) {
+      throw new OperationalError(
+        'host.bad-answer',
+        'failed',
+        `${host.name} answered ${operation} with something that our script does not print: ${reading.path} ${reading.message}`,
+        {
+          next: `Is ${host.scriptPath} Chainkeeper's script? Run: chainkeeper host install ${host.name} --dry-run`,
+          facts: { host: host.name, stdout: result.stdout.slice(0, 1000), stderr: result.stderr.slice(0, 1000) },
+        },
+      );
+    }
+    for (const warning of reading.warnings) this.#warn(host, `${operation}: ${warning}`);
+    return reading.value;
+  }
+}
