@@ -1,25 +1,8 @@
+import { isName } from '../agent/names';
 import { InvariantError } from '../errors';
 
 /** Last second of the year 9999: beyond it the directory name would no longer have its shape. */
 const LAST_EPOCH = 253_402_300_799;
-const VM_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
-const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/;
-const BITMAP_NAME = /^backup-(0|[1-9]\d{0,11})$/;
-
-/** True when a libvirt domain name can stand in a path and a bitmap can be kept for it. */
-export function isVmName(name: string): boolean {
-  return VM_NAME.test(name);
-}
-
-/** True when `name` is a plain file name: no directory, no leading dot. */
-export function isFileName(name: string | null): name is string {
-  return name !== null && FILE_NAME.test(name);
-}
-
-/** True when `name` has the shape of our bitmaps, `backup-<epoch seconds>`. */
-export function isBitmapName(name: string): boolean {
-  return BITMAP_NAME.test(name);
-}
 
 /** The bitmap and checkpoint name that belongs to an epoch (seconds). */
 export function bitmapName(epoch: number): string {
@@ -38,7 +21,7 @@ export function backupPath(vm: string, epoch: number): string {
  * @throws InvariantError `chain.bad-epoch` when the clock is beyond what a name can carry.
  */
 export function nextEpoch(now: number, lastUsed: number | null, isTaken: (epoch: number) => boolean): number {
-  let epoch = Math.max(Math.floor(now), lastUsed === null ? 0 : lastUsed + 1);
+  let epoch = Math.max(Math.floor(now), lastUsed === null ? -Infinity : lastUsed + 1);
   if (!(epoch >= 0 && epoch <= LAST_EPOCH)) {
     throw new InvariantError('chain.bad-epoch', 'The time is outside of what a backup name can carry.', {
       facts: { now, lastUsed },
@@ -55,7 +38,7 @@ export function nextEpoch(now: number, lastUsed: number | null, isTaken: (epoch:
 export function diskFileName(deviceId: number, path: string | null): string | null {
   const base = path?.split('/').at(-1) ?? '';
   const name = `${deviceId === 0 ? 'root' : 'datadisk'}.${base}.qcow2`;
-  return base !== '' && isFileName(name) ? name : null;
+  return base !== '' && isName('file', name) ? name : null;
 }
 
 /**

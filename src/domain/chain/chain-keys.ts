@@ -1,4 +1,4 @@
-import { isBitmapName } from './backup-names';
+import { isName } from '../agent/names';
 
 /** The chain keys as CloudStack writes them into `backup_details`, and ours with the prefix `ck.`. */
 export const CHAIN_KEYS = {
@@ -86,7 +86,7 @@ export function readChainKeys(
 
   const keys: ChainKeys = {
     parentBackupId: one(CHAIN_KEYS.parentBackupId),
-    bitmapName: shaped(CHAIN_KEYS.bitmapName, (text) => (isBitmapName(text) ? text : null)),
+    bitmapName: shaped(CHAIN_KEYS.bitmapName, (text) => (isName('bitmap', text) ? text : null)),
     chainId: one(CHAIN_KEYS.chainId),
     position: shaped(CHAIN_KEYS.chainPosition, (text) => (/^(0|[1-9]\d{0,8})$/.test(text) ? Number(text) : null)),
     type: shaped(CHAIN_KEYS.type, (text) => (text === 'full' || text === 'incremental' ? text : null)) ?? typeOfRow(backup.type),

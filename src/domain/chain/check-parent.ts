@@ -1,4 +1,4 @@
-import { isFileName } from './backup-names';
+import { isName } from '../agent/names';
 import type { DecideInput } from './decide-input';
 import type { Parent } from './find-parent';
 import { obstacle, type Obstacle } from './obstacle';
@@ -68,7 +68,7 @@ function checkFiles({ backup, link }: Parent): Obstacle | null {
   if (!link.restorable)
     return obstacle('parent-file-missing', null, 'the books do not hold every file from the parent down to its full');
   if (backup.externalId === null) return obstacle('parent-file-missing', null, 'the books do not know where the parent lies');
-  const nameless = backup.disks.find(({ file }) => !isFileName(file));
+  const nameless = backup.disks.find(({ file }) => file === null || !isName('file', file));
   return nameless === undefined
     ? null
     : obstacle('parent-file-missing', nameless.target, 'the books do not know the name of the parent’s file');

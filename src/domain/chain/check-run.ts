@@ -1,5 +1,6 @@
 import type { BackupMode, DiskFacts, Facts } from '../agent/facts';
-import { isFileName, resolveBacking } from './backup-names';
+import { isName } from '../agent/names';
+import { resolveBacking } from './backup-names';
 import type { BackupPlan, PlannedDisk } from './backup-plan';
 import type { Answer } from './settlement';
 
@@ -60,7 +61,7 @@ function checkFile(
   { file, backing, check }: DiskFacts,
 ): RunFault | null {
   const { target, parentFile } = planned;
-  if (!isFileName(file)) return fault('file-missing', `Disk ${target} has no file in the backup.`);
+  if (file === null || !isName('file', file)) return fault('file-missing', `Disk ${target} has no file in the backup.`);
   const expected = made === 'incremental' ? parentFile : null;
   const actual = backing === null ? null : resolveBacking(directory, backing);
   if (actual !== expected || (expected === null) !== (backing === null)) {

@@ -1,16 +1,16 @@
 import type { Refusal } from './backup-plan';
-import { isVmName } from './backup-names';
+import { isName } from '../agent/names';
 import type { DecideInput } from './decide-input';
 
 /** Why no backup at all can be taken now; null when one can. Nothing has been changed yet. */
 export function refuseBackup({ facts, books }: DecideInput): Refusal | null {
   const { vm, job, disks } = facts;
-  if (!isVmName(vm.name)) {
+  if (!isName('vm', vm.name)) {
     return refusal(
       'vm.bad-name',
       'refused',
       `The name ${JSON.stringify(vm.name)} cannot stand in a path.`,
-      'Rename the domain: letters, digits, dot, dash and underscore.',
+      'Rename the domain: letters, digits and _ . + @ : - only, no dash or dot in front.',
     );
   }
   if (vm.state === 'absent') {

@@ -1,0 +1,569 @@
+import {
+  answer,
+  bitmap,
+  bookedDisk,
+  CHAIN,
+  disk,
+  full,
+  FULL_BITMAP,
+  GIB,
+  incrementalPlan,
+  inspect,
+  keys,
+  NEW_CHAIN,
+  parent,
+  PARENT_BITMAP,
+  PARENT_KEYS,
+  PARENT_PATH,
+  planOf,
+  situation,
+  T0,
+  VM,
+  type Changes,
+} from '../../../test/unit/chain/situation';
+import type { BookedBackup } from './booked-backup';
+import { CHAIN_KEYS, toDetails } from './chain-keys';
+import { decideBackup } from './decide-backup';
+import { FULL_REASONS, INCREMENTAL_REASONS, sentenceOf, type FullReason } from './reasons';
+
+const oneDisk = (over: Parameters<typeof disk>[1]) => ({ facts: { disks: [disk('vda'), disk('vdb', over)] } });
+const oneBitmap = (over: Parameters<typeof bitmap>[1]) => oneDisk({ bitmaps: [bitmap(PARENT_BITMAP, over)] });
+const seenBefore = (over: Parameters<typeof disk>[1]) => ({
+  books: { inspections: [inspect({ disks: [disk('vda'), disk('vdb', over)] })] },
+});
+const parentIs = (over: Partial<BookedBackup>) => ({ books: { backups: [parent(over), full()] } });
+const recreatedBlindly = toDetails({ ...PARENT_KEYS, bitmapRecreated: FULL_BITMAP, recreateMethod: 'unknown' });
+
+/** Every obstacle that there is, each alone on an otherwise healthy VM: reason, what is special, how it came about. */
+const OBSTACLES: readonly [FullReason, string, Changes][] = [
+  ['storage-unsupported', 'a block device', oneDisk({ type: 'block' })],
+  ['storage-unsupported', 'a network disk', oneDisk({ type: 'network', format: null })],
+  ['image-unsupported', 'a raw image', oneDisk({ format: 'raw', compat: null })],
+  ['image-unsupported', 'an old qcow2', oneDisk({ compat: '0.10' })],
+  ['requested', 'a full asked for', { request: { mode: 'full' } }],
+  ['bitmap-unconfirmed', 'a full asked for because of something', { request: { mode: 'full', because: 'bitmap-unconfirmed' } }],
+  ['incremental-disabled', 'switched off', { policy: { incrementalEnabled: false } }],
+  ['incremental-disabled', 'no chain length', { policy: { fullEvery: null } }],
+  ['incremental-disabled', 'a full every time', { policy: { fullEvery: 1 } }],
+  ['incremental-disabled', 'a full every 0', { policy: { fullEvery: 0 } }],
+  ['vm-stopped', 'shut off', { facts: { vm: { state: 'shut off' } } }],
+  ['no-parent', 'the first backup', { books: { backups: [], activeCheckpointId: null } }],
+  [
+    'no-parent',
+    'only a failed run before',
+    { books: { backups: [parent({ status: 'Failed', details: [] })], activeCheckpointId: null } },
+  ],
+  [
+    'no-parent',
+    'all backups removed',
+    { books: { backups: [parent({ status: 'Removed' }), full({ status: 'Expunged' })], activeCheckpointId: null } },
+  ],
+  ['parent-not-backed-up', 'the owner of the checkpoint is hidden', parentIs({ status: 'Hidden' })],
+  ['parent-not-backed-up', 'the owner of the checkpoint is in error', parentIs({ status: 'Error' })],
+  [
+    'parent-not-backed-up',
+    'the only backup is hidden',
+    { books: { backups: [full({ status: 'Hidden' })], activeCheckpointId: null } },
+  ],
+  [
+    'parent-not-backed-up',
+    'the parent is about to be deleted',
+    parentIs({ details: toDetails({ ...PARENT_KEYS, deletePending: true }) }),
+  ],
+  ['bitmap-unconfirmed', 'no bitmap booked', parentIs({ details: toDetails({ ...PARENT_KEYS, bitmapName: null }) })],
+  ['bitmap-unconfirmed', 'a legacy full', parentIs({ type: 'FULL', details: [] })],
+  ['bitmap-unconfirmed', 'no active checkpoint', { books: { activeCheckpointId: null } }],
+  ['chain-length', 'the last link allowed', { policy: { fullEvery: 2 } }],
+  ['full-due', 'due now', { policy: { fullDueAt: T0 + 7200 } }],
+  ['repository-changed', 'another repository', { repositoryId: 'nas-2' }],
+  ['repository-changed', 'the repository of the parent is unknown', parentIs({ repositoryId: null })],
+  ['restored-since', 'restored after the parent', { books: { restoredAt: T0 + 3661 } }],
+  ['restored-since', 'restored in the same second', { books: { restoredAt: T0 + 3660 } }],
+  [
+    'restored-since',
+    'restored, and the time of the parent is unknown',
+    { books: { ...parentIs({ date: null }).books, restoredAt: T0 } },
+  ],
+  ['parent-unproven', 'an unproven parent', parentIs({ assurance: 'unproven' })],
+  [
+    'parent-unproven',
+    'a broken parent, whatever the policy',
+    { ...parentIs({ assurance: 'broken' }), policy: { acceptUnprovenParent: true } },
+  ],
+  ['parent-unproven', 'a link under the parent', { books: { backups: [parent(), full({ assurance: null })] } }],
+  [
+    'parent-unproven',
+    'a bitmap recreated blindly, whatever the policy',
+    { ...parentIs({ details: recreatedBlindly }), policy: { acceptUnprovenParent: true } },
+  ],
+  [
+    'parent-unproven',
+    'contradicting keys',
+    parentIs({ details: [...toDetails(PARENT_KEYS), { name: CHAIN_KEYS.chainPosition, value: '2' }] }),
+  ],
+  [
+    'parent-unproven',
+    'a malformed position',
+    parentIs({
+      details: toDetails(PARENT_KEYS).map((row) => (row.name === CHAIN_KEYS.chainPosition ? { ...row, value: '1x' } : row)),
+    }),
+  ],
+  ['parent-unproven', 'two types', parentIs({ type: 'FULL' })],
+  ['parent-unproven', 'a bitmap without a chain', parentIs({ details: toDetails({ ...PARENT_KEYS, chainId: null }) })],
+  ['parent-unproven', 'a bitmap without a position', parentIs({ details: toDetails({ ...PARENT_KEYS, position: null }) })],
+  [
+    'parent-unproven',
+    'a parent of the parent that is only guessed',
+    parentIs({ details: toDetails({ ...PARENT_KEYS, parentBackupId: null }) }),
+  ],
+  ['parent-unproven', 'a full that is gone from the books', { books: { backups: [parent()] } }],
+  [
+    'parent-file-missing',
+    'a full that is gone, whatever the policy',
+    { books: { backups: [parent()] }, policy: { acceptUnprovenParent: true } },
+  ],
+  ['parent-file-missing', 'the parent is missing', parentIs({ files: 'missing' })],
+  ['parent-file-missing', 'the full is damaged', { books: { backups: [parent(), full({ files: 'damaged' })] } }],
+  ['parent-file-missing', 'no place is booked', parentIs({ externalId: null })],
+  [
+    'parent-file-missing',
+    'no file name is booked',
+    parentIs({ disks: [bookedDisk('vda', 0), bookedDisk('vdb', 1, { file: null })] }),
+  ],
+  [
+    'parent-file-missing',
+    'a file name that is a path',
+    parentIs({ disks: [bookedDisk('vda', 0, { file: '../x' }), bookedDisk('vdb', 1)] }),
+  ],
+  ['lineage-mismatch', 'another active checkpoint', { books: { activeCheckpointId: FULL_BITMAP } }],
+  ['lineage-mismatch', 'no facts on the parent’s disks', parentIs({ disks: [] })],
+  ['disk-set-changed', 'a new disk', { facts: { disks: [disk('vda'), disk('vdb'), disk('vdc')] } }],
+  ['disk-set-changed', 'a disk less', { facts: { disks: [disk('vda')] } }],
+  ['disk-set-changed', 'a disk that was away in between', { books: { inspections: [inspect({ disks: [disk('vda')] })] } }],
+  ['disk-shrunk', 'smaller now', oneDisk({ virtualSize: GIB - 1 })],
+  ['disk-shrunk', 'smaller in between', seenBefore({ virtualSize: GIB / 2 })],
+  [
+    'disk-shrunk',
+    'shrunk and grown back by the record',
+    {
+      books: {
+        resizes: [
+          { target: 'vdb', from: GIB, to: GIB - 512 },
+          { target: 'vdb', from: GIB - 512, to: GIB },
+        ],
+      },
+    },
+  ],
+  [
+    'disk-shrunk',
+    'shrunk and grown beyond by the record',
+    {
+      ...oneDisk({ virtualSize: 2 * GIB }),
+      books: {
+        resizes: [
+          { target: 'vdb', from: GIB, to: 512 },
+          { target: 'vdb', from: 512, to: 2 * GIB },
+        ],
+      },
+    },
+  ],
+  [
+    'disk-shrunk',
+    'a record that starts below the parent',
+    { ...oneDisk({ virtualSize: 2 * GIB }), books: { resizes: [{ target: 'vdb', from: 512, to: 2 * GIB }] } },
+  ],
+  ['disk-resize-unknown', 'larger, and nobody saw it', oneDisk({ virtualSize: 2 * GIB })],
+  [
+    'disk-resize-unknown',
+    'larger than by the record',
+    { ...oneDisk({ virtualSize: 3 * GIB }), books: { resizes: [{ target: 'vdb', from: GIB, to: 2 * GIB }] } },
+  ],
+  [
+    'disk-resize-unknown',
+    'the record has a hole',
+    {
+      ...oneDisk({ virtualSize: 4 * GIB }),
+      books: {
+        resizes: [
+          { target: 'vdb', from: GIB, to: 2 * GIB },
+          { target: 'vdb', from: 3 * GIB, to: 4 * GIB },
+        ],
+      },
+    },
+  ],
+  [
+    'disk-resize-unknown',
+    'the record is of another disk',
+    {
+      ...oneDisk({ virtualSize: 2 * GIB }),
+      books: {
+        resizes: [
+          { target: 'vda', from: GIB, to: GIB },
+          { target: 'vdc', from: GIB, to: 2 * GIB },
+        ],
+      },
+    },
+  ],
+  ['disk-resize-unknown', 'larger in between, and nobody saw it', seenBefore({ virtualSize: 2 * GIB })],
+  ['disk-resize-unknown', 'the size now is unknown', oneDisk({ virtualSize: null })],
+  [
+    'disk-resize-unknown',
+    'the size of the parent is unknown',
+    parentIs({ disks: [bookedDisk('vda', 0, { virtualSize: null }), bookedDisk('vdb', 1)] }),
+  ],
+  ['lineage-mismatch', 'another path', oneDisk({ path: '/mnt/other/vdb-image' })],
+  ['lineage-mismatch', 'another inode', oneDisk({ inode: 5 })],
+  ['lineage-mismatch', 'the path is unknown', oneDisk({ path: null })],
+  ['lineage-mismatch', 'the inode is unknown', oneDisk({ inode: null })],
+  [
+    'lineage-mismatch',
+    'the path of the parent is unknown',
+    parentIs({ disks: [bookedDisk('vda', 0, { path: null }), bookedDisk('vdb', 1)] }),
+  ],
+  [
+    'lineage-mismatch',
+    'the inode of the parent is unknown',
+    parentIs({ disks: [bookedDisk('vda', 0), bookedDisk('vdb', 1, { inode: null })] }),
+  ],
+  ['lineage-mismatch', 'another path in between', seenBefore({ path: '/mnt/other' })],
+  ['lineage-mismatch', 'another inode in between', seenBefore({ inode: 7 })],
+  ['bitmap-unconfirmed', 'the bitmaps could not be read', oneDisk({ bitmaps: null })],
+  ['bitmap-missing', 'on one disk of two', oneDisk({ bitmaps: [] })],
+  ['bitmap-missing', 'another bitmap in its place', oneDisk({ bitmaps: [bitmap('backup-1')] })],
+  ['bitmap-inconsistent', 'after a crash', oneBitmap({ inconsistent: true, recording: false })],
+  ['bitmap-not-recording', 'disabled', oneBitmap({ recording: false })],
+  ['lineage-mismatch', 'not persistent', oneBitmap({ persistent: false })],
+  ['bitmap-unconfirmed', 'recording or not is unknown', oneBitmap({ recording: null })],
+  ['bitmap-unconfirmed', 'consistent or not is unknown', oneBitmap({ inconsistent: null })],
+  ['bitmap-unconfirmed', 'persistent or not is unknown', oneBitmap({ persistent: null })],
+  ['bitmap-unconfirmed', 'in use', oneBitmap({ busy: true })],
+  ['lineage-mismatch', 'missing in between', seenBefore({ bitmaps: [] })],
+  ['lineage-mismatch', 'inconsistent in between', seenBefore({ bitmaps: [bitmap(PARENT_BITMAP, { inconsistent: true })] })],
+  ['lineage-mismatch', 'not recording in between', seenBefore({ bitmaps: [bitmap(PARENT_BITMAP, { recording: false })] })],
+  ['lineage-mismatch', 'not persistent in between', seenBefore({ bitmaps: [bitmap(PARENT_BITMAP, { persistent: false })] })],
+  ['lineage-mismatch', 'the dirty count fell', seenBefore({ bitmaps: [bitmap(PARENT_BITMAP, { dirtyBytes: 196_608 })] })],
+  [
+    'lineage-mismatch',
+    'another granularity',
+    seenBefore({ bitmaps: [bitmap(PARENT_BITMAP, { granularity: 32_768, dirtyBytes: 0 })] }),
+  ],
+  [
+    'lineage-mismatch',
+    'the dirty count fell between two earlier inspections',
+    {
+      books: {
+        inspections: [10, 0].map((granules) =>
+          inspect({ disks: [disk('vda', { bitmaps: [bitmap(PARENT_BITMAP, { dirtyBytes: granules * 65_536 })] }), disk('vdb')] }),
+        ),
+      },
+      facts: { disks: [disk('vda', { bitmaps: [bitmap(PARENT_BITMAP, { dirtyBytes: 20 * 65_536 })] }), disk('vdb')] },
+    },
+  ],
+  ['bitmap-unconfirmed', 'the record is lost and the script cannot repair', { facts: { checkpoints: [] }, hostRepairs: false }],
+];
+
+describe('decideBackup', () => {
+  it.each(OBSTACLES)('%s: %s', (reason, _what, changes) => {
+    const plan = planOf(changes);
+    expect(plan.kind).toBe(reason.endsWith('-unsupported') ? 'legacy-full' : 'full');
+    expect(plan).toMatchObject({ reason, sentence: FULL_REASONS[reason], parent: null, repair: 'none' });
+    expect(plan.evidence[0]).toMatchObject({ fact: reason });
+    expect(plan.evidence.every(({ detail }) => detail.length > 0)).toBe(true);
+    expect(plan.disks.every(({ mode, parentFile, bitmap: was }) => mode === 'full' && parentFile === null && was === null)).toBe(
+      true,
+    );
+  });
+
+  it('reaches every reason of a full', () => {
+    expect(new Set(OBSTACLES.map(([reason]) => reason))).toEqual(new Set(Object.keys(FULL_REASONS)));
+  });
+
+  it('plans a regular incremental where nothing speaks against it', () => {
+    expect(decideBackup(situation())).toEqual({
+      kind: 'incremental',
+      reason: 'regular',
+      sentence: INCREMENTAL_REASONS.regular,
+      vm: VM,
+      vmState: 'running',
+      repositoryId: 'nas-1',
+      quiesce: false,
+      bitmapNew: `backup-${T0 + 7200}`,
+      backupPath: `${VM}/2026.04.27.16.26.40`,
+      chainId: CHAIN,
+      position: 2,
+      parent: { uuid: 'parent', externalId: PARENT_PATH, bitmap: PARENT_BITMAP },
+      repair: 'none',
+      fallbackChainId: NEW_CHAIN,
+      superseded: [PARENT_BITMAP],
+      disks: ['vda', 'vdb'].map((target, deviceId) => ({
+        target,
+        deviceId,
+        path: `/mnt/pool/${target}-image`,
+        inode: 101 + deviceId,
+        format: 'qcow2',
+        virtualSize: GIB,
+        mode: 'incremental',
+        parentFile: `${PARENT_PATH}/${deviceId === 0 ? 'root' : 'datadisk'}.${target}-image.qcow2`,
+        bitmap: { granularity: 65_536, dirtyBytes: 131_072 },
+      })),
+      evidence: [
+        { fact: 'regular', target: null, detail: `libvirt knows the checkpoint ${PARENT_BITMAP}` },
+        { fact: 'regular', target: 'vda', detail: `bitmap ${PARENT_BITMAP} is healthy, with 131072 dirty bytes` },
+        { fact: 'regular', target: 'vdb', detail: `bitmap ${PARENT_BITMAP} is healthy, with 131072 dirty bytes` },
+      ],
+    });
+  });
+
+  it('plans the exact repair where libvirt has lost its record and the bitmap survived', () => {
+    const plan = planOf({ facts: { checkpoints: ['snapshot-of-somebody-else'] } });
+    expect(plan).toMatchObject({
+      kind: 'incremental',
+      reason: 'redefined',
+      sentence: INCREMENTAL_REASONS.redefined,
+      repair: 'redefine',
+    });
+    expect(plan.evidence[0]?.detail).toBe(`libvirt has no checkpoint ${PARENT_BITMAP} any more, the bitmap is there`);
+  });
+
+  it('takes a paused VM as a running one, and freezes neither it nor a stopped one', () => {
+    expect(planOf({ facts: { vm: { state: 'paused' } }, request: { quiesce: true } })).toMatchObject({
+      kind: 'incremental',
+      vmState: 'paused',
+      quiesce: false,
+    });
+    expect(planOf({ facts: { vm: { state: 'shut off' } }, request: { quiesce: true } })).toMatchObject({
+      kind: 'full',
+      vmState: 'shut off',
+      quiesce: false,
+    });
+    expect(planOf({ request: { quiesce: true } }).quiesce).toBe(true);
+    expect(planOf().quiesce).toBe(false);
+  });
+
+  it.each<[string, Changes]>([
+    ['two links of three', { policy: { fullEvery: 3 } }],
+    ['a full that is due in a second', { policy: { fullDueAt: T0 + 7201 } }],
+    ['a restore before the parent', { books: { restoredAt: T0 + 3659 } }],
+    ['a restore before a parent of known time only', { books: { restoredAt: null, ...parentIs({ date: null }).books } }],
+    ['newer runs that failed', { books: { backups: [parent({ uuid: 'x', status: 'Failed', details: [] }), parent(), full()] } }],
+    [
+      'an unproven parent that the policy accepts',
+      { ...parentIs({ assurance: 'unproven' }), policy: { acceptUnprovenParent: true } },
+    ],
+    ['a proven parent', parentIs({ assurance: 'proven' })],
+    ['files of which nothing is known', parentIs({ files: 'unknown' })],
+    [
+      'a bitmap that was registered again before the parent',
+      parentIs({ details: toDetails({ ...PARENT_KEYS, bitmapRecreated: FULL_BITMAP, recreateMethod: 'redefined' }) }),
+    ],
+    ['duplicate rows of one value', parentIs({ details: [...toDetails(PARENT_KEYS), ...toDetails(PARENT_KEYS)] })],
+    ['keys that nobody knows', parentIs({ details: [...toDetails(PARENT_KEYS), { name: 'nas.future', value: 'x' }] })],
+    ['a disk list in another order', { facts: { disks: [disk('vdb'), disk('vda')] } }],
+    ['an inspection that saw no disks', { books: { inspections: [inspect({ disks: [] })] } }],
+    ['an inspection that knew nothing of a disk', seenBefore({ path: null, inode: null, virtualSize: null, bitmaps: null })],
+    [
+      'an inspection that knew nothing of the bitmap',
+      seenBefore({
+        bitmaps: [
+          bitmap(PARENT_BITMAP, { recording: null, inconsistent: null, persistent: null, granularity: null, dirtyBytes: null }),
+        ],
+      }),
+    ],
+    ['a bitmap that was in use in between', seenBefore({ bitmaps: [bitmap(PARENT_BITMAP, { busy: true })] })],
+    ['a count that rose', seenBefore({ bitmaps: [bitmap(PARENT_BITMAP, { dirtyBytes: 65_536 })] })],
+    ['a count that stayed', seenBefore({})],
+    ['a count that is unknown now', oneBitmap({ dirtyBytes: null })],
+    [
+      'a disk that grew by the record',
+      { ...oneDisk({ virtualSize: 2 * GIB }), books: { resizes: [{ target: 'vdb', from: GIB, to: 2 * GIB }] } },
+    ],
+    [
+      'a disk that grew twice by the record',
+      {
+        ...oneDisk({ virtualSize: 3 * GIB }),
+        books: {
+          resizes: [
+            { target: 'vdb', from: GIB, to: 2 * GIB },
+            { target: 'vdb', from: 2 * GIB, to: 3 * GIB },
+          ],
+          inspections: [inspect({ disks: [disk('vda'), disk('vdb', { virtualSize: 2 * GIB })] })],
+        },
+      },
+    ],
+    [
+      'a disk that grew and shrank to no less than the parent',
+      {
+        books: {
+          resizes: [
+            { target: 'vdb', from: GIB, to: 2 * GIB },
+            { target: 'vdb', from: 2 * GIB, to: GIB },
+          ],
+        },
+      },
+    ],
+    ['an unknown qcow2 version', oneDisk({ compat: null })],
+    ['an unknown type and format', oneDisk({ type: null, format: null })],
+    [
+      'other tools’ checkpoints and bitmaps',
+      {
+        facts: {
+          checkpoints: [PARENT_BITMAP, 'x'],
+          disks: [disk('vda', { bitmaps: [bitmap('x', { inconsistent: true }), bitmap()] }), disk('vdb')],
+        },
+      },
+    ],
+    ['a script that cannot repair where nothing is lost', { hostRepairs: false }],
+  ])('is not put off by %s', (_what, changes) => {
+    expect(planOf(changes)).toMatchObject({ kind: 'incremental', reason: 'regular', repair: 'none' });
+  });
+
+  it('says of every disk what is wrong with it, and takes the first as the reason', () => {
+    const plan = planOf({
+      facts: { disks: [disk('vda', { bitmaps: [] }), disk('vdb', { bitmaps: [bitmap(PARENT_BITMAP, { inconsistent: true })] })] },
+    });
+    expect(plan.reason).toBe('bitmap-missing');
+    expect(plan.evidence).toEqual([
+      { fact: 'bitmap-missing', target: 'vda', detail: `it has no bitmap ${PARENT_BITMAP}` },
+      { fact: 'bitmap-inconsistent', target: 'vdb', detail: `bitmap ${PARENT_BITMAP} is inconsistent` },
+    ]);
+  });
+
+  it('starts a new chain with a full and no chain at all where the storage cannot', () => {
+    expect(planOf({ request: { mode: 'full' } })).toMatchObject({
+      kind: 'full',
+      chainId: NEW_CHAIN,
+      position: 0,
+      bitmapNew: `backup-${T0 + 7200}`,
+    });
+    expect(planOf(oneDisk({ type: 'block' }))).toMatchObject({
+      kind: 'legacy-full',
+      chainId: null,
+      position: null,
+      bitmapNew: null,
+      backupPath: `${VM}/2026.04.27.16.26.40`,
+    });
+  });
+
+  it('looks for what cannot be before what was wished, and for wishes before the books', () => {
+    expect(planOf({ ...oneDisk({ type: 'block' }), request: { mode: 'full' } }).reason).toBe('storage-unsupported');
+    expect(
+      planOf({ facts: { disks: [disk('vda', { format: 'raw' }), disk('vdb', { type: 'block' })] } }).evidence.map(
+        ({ fact }) => fact,
+      ),
+    ).toEqual(['storage-unsupported', 'image-unsupported']);
+    expect(planOf({ request: { mode: 'full' }, policy: { incrementalEnabled: false } }).reason).toBe('requested');
+    expect(planOf({ policy: { incrementalEnabled: false }, facts: { vm: { state: 'shut off' } } }).reason).toBe(
+      'incremental-disabled',
+    );
+    expect(planOf({ facts: { vm: { state: 'shut off' } }, books: { backups: [] } }).reason).toBe('vm-stopped');
+  });
+
+  it('explains a lost bitmap by the restore that lost it', () => {
+    expect(planOf({ books: { restoredAt: T0 + 4000, activeCheckpointId: null }, ...oneDisk({ bitmaps: [] }) }).reason).toBe(
+      'restored-since',
+    );
+  });
+
+  describe('names', () => {
+    const named = (changes: Changes) => {
+      const { bitmapNew, backupPath } = planOf(changes);
+      return [bitmapNew, backupPath];
+    };
+
+    it('never gives a name twice', () => {
+      expect(named({ now: T0 })).toEqual([`backup-${T0 + 3601}`, `${VM}/2026.04.27.15.26.41`]);
+      expect(named({ books: { lastUsedEpoch: T0 + 7200 } })).toEqual([`backup-${T0 + 7201}`, `${VM}/2026.04.27.16.26.41`]);
+      expect(named({ books: { lastUsedEpoch: null } })).toEqual([`backup-${T0 + 7200}`, `${VM}/2026.04.27.16.26.40`]);
+    });
+
+    it('passes over names that the host shows or the books hold', () => {
+      const epoch = T0 + 7200;
+      expect(named({ facts: { checkpoints: [PARENT_BITMAP, `backup-${epoch}`] } })[0]).toBe(`backup-${epoch + 1}`);
+      expect(named({ facts: { disks: [disk('vda', { bitmaps: [bitmap(), bitmap(`backup-${epoch}`)] }), disk('vdb')] } })[0]).toBe(
+        `backup-${epoch + 1}`,
+      );
+      expect(named({ books: { backups: [parent(), full({ externalId: `${VM}/2026.04.27.16.26.40` })] } })[0]).toBe(
+        `backup-${epoch + 1}`,
+      );
+    });
+
+    it('cuts fractions of a second', () => expect(named({ now: T0 + 7200.9 })[0]).toBe(`backup-${T0 + 7200}`));
+
+    it('takes a time that no name can carry for a bug', () => {
+      for (const now of [-1, 253_402_300_800, NaN, Infinity])
+        expect(() => planOf({ now, books: { lastUsedEpoch: null } })).toThrow(
+          expect.objectContaining({ code: 'chain.bad-epoch' }),
+        );
+      expect(named({ now: 253_402_300_799 })[1]).toBe(`${VM}/9999.12.31.23.59.59`);
+      expect(named({ now: 0, books: { lastUsedEpoch: null } })[1]).toBe(`${VM}/1970.01.01.00.00.00`);
+    });
+  });
+
+  describe('superseded bitmaps', () => {
+    it('are those that the host shows and the books know, and the active one in any case', () => {
+      const shown = [bitmap(), bitmap(FULL_BITMAP), bitmap('backup-99'), bitmap('snapshot')];
+      expect(planOf({ facts: { disks: [disk('vda', { bitmaps: shown }), disk('vdb')] } }).superseded).toEqual([
+        PARENT_BITMAP,
+        FULL_BITMAP,
+      ]);
+      expect(
+        planOf({ facts: { checkpoints: [], disks: [disk('vda', { bitmaps: [] }), disk('vdb', { bitmaps: null })] } }).superseded,
+      ).toEqual([PARENT_BITMAP]);
+      expect(planOf({ books: { activeCheckpointId: 'backup-5', backups: [] } }).superseded).toEqual(['backup-5']);
+      expect(planOf({ books: { activeCheckpointId: null, backups: [] } }).superseded).toEqual([]);
+    });
+
+    it('go with a legacy full too', () => expect(planOf(oneDisk({ type: 'block' })).superseded).toEqual([PARENT_BITMAP]));
+  });
+
+  describe('refusals', () => {
+    it.each<[string, string, Changes]>([
+      ['vm.bad-name', 'refused', { facts: { vm: { name: '../x' } } }],
+      ['vm.absent', 'not-found', { facts: { vm: { state: 'absent' } } }],
+      ['vm.busy', 'busy', { facts: { job: { active: true, operation: 'Backup' } } }],
+      ['vm.busy', 'busy', { facts: { job: { active: true, operation: null } } }],
+      ['vm.migrating', 'busy', { facts: { job: { active: true, operation: 'Outgoing migration' } } }],
+      ['backup.in-progress', 'busy', parentIs({ status: 'BackingUp' })],
+      ['vm.restoring', 'busy', parentIs({ status: 'Restoring' })],
+      ['vm.no-disks', 'conflict', { facts: { disks: [] } }],
+      ['vm.disks-ambiguous', 'conflict', { facts: { disks: [disk('vda'), disk('vda')] } }],
+    ])('%s', (code, errorKind, changes) => {
+      const refusal = decideBackup(situation(changes));
+      expect(refusal).toMatchObject({ kind: 'refused', code, errorKind });
+      expect(refusal).toHaveProperty('message', expect.stringMatching(/\.$/));
+      expect(refusal).toHaveProperty('next', expect.stringMatching(/\.$/));
+    });
+
+    it('name the VM, the backup and the job', () => {
+      expect(decideBackup(situation({ facts: { job: { active: true, operation: 'Backup' } } }))).toHaveProperty(
+        'message',
+        `The host is at work on the VM ${VM}: Backup.`,
+      );
+      expect(decideBackup(situation(parentIs({ status: 'BackingUp' })))).toHaveProperty(
+        'message',
+        `Backup parent of the VM ${VM} is being taken.`,
+      );
+    });
+
+    it('go before everything else', () => {
+      expect(decideBackup(situation({ request: { mode: 'full' }, facts: { vm: { state: 'absent' }, disks: [] } }))).toMatchObject(
+        { code: 'vm.absent' },
+      );
+    });
+  });
+
+  it('is a function of its input alone', () => {
+    const input = situation();
+    const before = structuredClone(input);
+    expect(decideBackup(input)).toEqual(decideBackup(structuredClone(input)));
+    expect(input).toEqual(before);
+  });
+});
+
+describe('builders', () => {
+  it('agree with each other', () => {
+    expect(incrementalPlan().bitmapNew).toBe(answer().bitmapCreated);
+    expect(keys().bitmapName).toBe(FULL_BITMAP);
+    expect(sentenceOf('regular')).toBe(INCREMENTAL_REASONS.regular);
+  });
+});
