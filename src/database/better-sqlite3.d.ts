@@ -9,10 +9,5 @@ declare module 'better-sqlite3' {
     prepare(sql: string): { run(...values: unknown[]): unknown; get(...values: unknown[]): unknown };
     close(): void;
   }
-  namespace Database {
-    class SqliteError extends Error {
-      readonly code: string;
-    }
-  }
   export = Database;
 }

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { UserError } from '../domain/errors';
+import { isBusy, toDatabaseError } from './database-error';
 
 /** What is held while this process is the one that serves a file. */
 export interface ServeLock {
@@ -27,17 +28,14 @@ export function takeServeLock(databasePath: string): ServeLock {
     db.exec('BEGIN IMMEDIATE');
     return { release: () => void db.close() };
   } catch (error) {
-    const holder = isLocked(error) ? readHolder(db) : undefined;
+    const known = toDatabaseError(error);
+    const holder = isBusy(known) ? readHolder(db) : undefined;
     db.close();
-    if (!isLocked(error)) throw error;
+    if (!isBusy(known)) throw known;
     throw new UserError('database.in-use', 'busy', `The database ${databasePath} is in use by ${holder ?? 'another process'}.`, {
       next: 'Talk to that service through its API, or stop it first.',
     });
   }
-}
-
-function isLocked(error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY');
 }
 
 function readHolder(db: Database): string | undefined {

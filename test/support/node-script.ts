@@ -1,4 +1,4 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,6 +16,10 @@ require.extensions['.ts'] = (module, filename) =>
 require('reflect-metadata');
 require(process.argv[1]);
 `;
+
+const started: ChildProcess[] = [];
+// A failed test must not leave its scripts behind: they would keep jest waiting.
+afterAll(() => started.forEach((child) => child.kill('SIGKILL')));
 
 /** A script of ours in a process of its own: something that can be killed, or raced against. */
 export interface NodeScript {
@@ -35,6 +39,7 @@ export function startScript(path: string, argument: unknown): NodeScript {
     ['-e', BOOT, join(ROOT, path), JSON.stringify(argument)],
     { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
   );
+  started.push(child);
   const lines: string[] = [];
   let err = '';
   const waiting = new Set<() => void>();
