@@ -9,7 +9,8 @@ import { DATA_SOURCE, DatabaseModule } from './database/database.module';
 import { EngineModule } from './engine/engine.module';
 import type { HostClient } from './hosts/host-client';
 import { HOST_CLIENT } from './hosts/host-client.token';
-import { sshHostClient } from './hosts/ssh-host-client';
+import { ScriptHostClient } from './hosts/script-host-client';
+import { SshShell } from './hosts/ssh/ssh-shell';
 import { InventoryModule } from './inventory/inventory.module';
 import { Config } from './platform/config/load-config';
 import { HealthController, READINESS } from './platform/health/health.controller';
@@ -52,11 +53,16 @@ class PlatformModule implements OnApplicationShutdown {
 export class AppModule {
   static forRoot(config: Config, adapters: Partial<Adapters> = {}): DynamicModule {
     const log = adapters.log ?? createLog(config.log);
-    const hostClient = adapters.hostClient ?? sshHostClient({ deadlineMs: config.ssh.deadlineSeconds * 1000 });
+    const hostClient = 
+      adapters.hostClient ??
+      new ScriptHostClient(new SshShell(), {
+        deadlineMs: config.ssh.deadlineSeconds * 1000,
+        warn: (host, text) => log.warn({ host: host.name, detail: text }, 'the host said something that we do not know'),
+      });
     return {
       module: AppModule,
       imports: [
-        LoggerModule.forRoot({ pinoHttp: { logger: log, quietReqLogger: true, autoLogging: config.log.level === 'debug' } }),
+        LoggerModule.forRoot({ pinoHttp: { logger: log, quietReqLogger: true, autoLogging: config.log.level === 'debug' }, forRoutes: ['{*path}'] }),
         PlatformModule.with(config, { hostClient, log }),
         DatabaseModule.with(config.books),
         EngineModule,

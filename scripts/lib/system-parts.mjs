@@ -10,6 +10,7 @@ const LAB = {
   'qemu-img': ['qemu-utils', 'reads and compares disk images'],
   sshd: ['openssh-server', 'lets the orchestrator in, as on a real host'],
   'ssh-keygen': ['openssh-client', 'makes the key of the lab host'],
+  jq: ['jq', 'reads what QEMU says of its disks, in the lab'],
   sudo: ['sudo', 'gives the unprivileged SSH user its one command'],
   flock: ['util-linux', 'locks a VM on its host'],
 };

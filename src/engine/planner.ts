@@ -5,7 +5,7 @@ import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories } from '../database/repositories/backup-repositories';
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Offerings } from '../database/repositories/offerings';
-import { Volumes } from '../database/repositories/volumes';
+import { type VmDisk, Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { BackupPlan, BackupRequest, Refusal } from '../domain/chain/backup-plan';
 import { decideBackup } from '../domain/chain/decide-backup';
@@ -23,8 +23,8 @@ export interface Surroundings {
   readonly repository: BackupRepositoryRow;
   readonly offeringId: number;
   readonly mount: Mount;
-  /** In the order of the VM. */
-  readonly diskPaths: readonly string[];
+  /** The VM's disks by the books, in its order. */
+  readonly disks: readonly VmDisk[];
 }
 
 /** A decision and the facts that it was made on. */
@@ -70,18 +70,19 @@ export class Planner {
       repository,
       offeringId: offering.id,
       mount: { type: repository.type, address: repository.address, options: repository.mountOpts === '' ? null : repository.mountOpts },
-      diskPaths: (await this.volumes.ofVm(vm.id)).map(({ path }) => path),
+      disks: await this.volumes.ofVm(vm.id),
     };
   }
 
   /** Asks the host, reads the books and decides. Changes nothing. */
-  async decide(vm: VmRow, { host, repository, offeringId, mount, diskPaths }: Surroundings, request: BackupRequest): Promise<Decided> {
+  async decide(vm: VmRow, { host, repository, offeringId, mount, disks }: Surroundings, request: BackupRequest): Promise<Decided> {
     if (host.resourceState === 'Maintenance')
       throw new UserError('host.maintenance', 'refused', `Host ${host.name} is in maintenance: no new run starts there.`, {
         next: 'Move the VM, or end the maintenance.',
       });
     const access = hostAccess(host, this.config.ssh);
-    const facts = await this.client.inspect(access, { vm: vm.instanceName, diskPaths, repository: mount });
+    const diskPaths = disks.map(({ path }) => path);
+    const facts = nameDisks(await this.client.inspect(access, { vm: vm.instanceName, diskPaths, repository: mount }), disks);
     const books = await this.reader.books(vm.id);
     const { fullEvery, incrementalEnabled } = readPolicy((await this.offerings.findById(offeringId))?.details ?? []);
     const decision = decideBackup({
@@ -101,4 +102,11 @@ export class Planner {
 /** A refusal as an error for people. */
 export function refusalError({ code, errorKind, message, next }: Refusal): UserError | OperationalError {
   return new UserError(code, errorKind, message, { next });
+}
+
+/** libvirt has forgotten a stopped transient VM, and its disks have only paths there; the books know which is which. */
+function nameDisks(facts: InspectFacts, booked: readonly VmDisk[]): InspectFacts {
+  if (facts.vm.state !== 'shut off') return facts;
+  const disks = facts.disks.map((disk) => ({ ...disk, target: booked.find(({ path }) => path === disk.path)?.target ?? disk.target }));
+  return { ...facts, disks };
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
@@ -5,6 +6,8 @@ import { Evidence } from '../database/repositories/evidence';
 import type { Lease } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
+import { Volumes } from '../database/repositories/volumes';
+import type { InspectFacts } from '../domain/agent/facts';
 import { buildBackup } from '../domain/agent/build-argv';
 import { parseOutput } from '../domain/agent/parse-output';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
@@ -44,6 +47,7 @@ export class Runner {
     private readonly recorder: Recorder,
     private readonly runs: Runs,
     private readonly vms: Vms,
+    private readonly volumes: Volumes,
     private readonly evidence: Evidence,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
@@ -76,6 +80,7 @@ export class Runner {
     const request: BackupRequest = { quiesce: false, ...(run.requested as Partial<BackupRequest> & { mode: 'auto' | 'full' }) };
     const { decision, facts, activeCheckpoint } = await this.planner.decide(vm, around, request);
     await this.evidence.keepInspect({ vmId: vm.id, runId: run.id, bitmap: activeCheckpoint, facts, verbatim: JSON.stringify(facts) });
+    await this.#noteDisks(vm, facts);
     if (decision.kind === 'refused') throw refusalError(decision);
     const noted = await this.runs.note(claimOf(lease), {
       hostId: around.host.id,
@@ -86,6 +91,15 @@ export class Runner {
     if (!noted) throw leaseLost(run.id);
     log.info({ kind: decision.kind, reason: decision.reason, chainId: decision.chainId, position: decision.position }, 'decided');
     return { plan: decision, around };
+  }
+
+  /** What libvirt shows of a VM that is up is what its disks are, also when it is stopped the next time. */
+  async #noteDisks(vm: VmRow, { vm: { state }, disks }: InspectFacts): Promise<void> {
+    if ((state !== 'running' && state !== 'paused') || disks.length === 0) return;
+    await this.volumes.replace(
+      vm.id,
+      disks.map(({ target, path, virtualSize }) => ({ uuid: randomUUID(), target, path: path ?? '', size: virtualSize })),
+    );
   }
 
   /** Starts the job or finds it again. False: it certainly did not start, and the run has ended. */

@@ -6,7 +6,7 @@ import { Client } from '../../src/cli/client';
 import { bytes, table } from '../../src/cli/output';
 import { startService } from '../../src/main';
 import { loadConfig } from '../../src/platform/config/load-config';
-import { openStage, type StageKind } from './stage';
+import { Stage, type StageKind } from './stage';
 import { auditOf, deviations, playStory, type StoryPoint } from './story';
 
 const USAGE = `npm run quickstart -- [--once] [--fake]
@@ -60,7 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
       : 'NO REAL HOST: the story runs on the FAKE HOST, a model in memory. It shows the service, not your hypervisor.',
   );
   const label = kind === 'real' ? '' : ' (FAKE HOST)';
-  const stage = await openStage({ kind, folder, say });
+  const stage = await Stage.open({ kind, folder, name: `q${process.pid}` });
   let code = 1;
   try {
     const config = loadConfig({
@@ -69,12 +69,12 @@ async function main(args: readonly string[]): Promise<number> {
       CHAINKEEPER_POLL_MS: '50',
       ...(args.includes('--once') ? { CHAINKEEPER_HTTP_PORT: '0' } : {}),
     });
-    const service = await startService(config, stage.overrides);
+    const service = await startService(config, stage.adapters);
     try {
       const client = new Client({ url: service.url });
       await stage.register(client, { dialect: 'seed', fullEvery: 10 });
       say(`The service listens at ${service.url}, its books are SQLite.\n`);
-      const points = await playStory(stage.forClient(client, say));
+      const points = await playStory(stage.story(client, say));
       say(`\n${await storyTable(client, stage.vm, points, label)}\n`);
       const wrong = deviations(points);
       for (const line of wrong) say(`DIFFERS: ${line}`);

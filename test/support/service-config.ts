@@ -1,0 +1,23 @@
+import type { DatabaseConfig } from '../../src/database/data-source';
+import { type Config, loadConfig } from '../../src/platform/config/load-config';
+
+/** The settings of a service on such books, on a free port, silent and quick. */
+export function serviceConfig(books: DatabaseConfig, environment: Record<string, string> = {}): Config {
+  return loadConfig({
+    CHAINKEEPER_HTTP_PORT: '0',
+    CHAINKEEPER_LOG_LEVEL: process.env['CHAINKEEPER_TEST_LOG'] ?? 'silent',
+    CHAINKEEPER_POLL_MS: '50',
+    CHAINKEEPER_DB_KIND: books.kind,
+    ...(books.kind === 'sqlite'
+      ? { CHAINKEEPER_DB_PATH: books.path }
+      : {
+          CHAINKEEPER_DB_HOST: books.host,
+          CHAINKEEPER_DB_PORT: String(books.port),
+          CHAINKEEPER_DB_USER: books.user,
+          CHAINKEEPER_DB_PASSWORD: books.password,
+          CHAINKEEPER_DB_NAME: books.database,
+          ...(books.socketPath === undefined ? {} : { CHAINKEEPER_DB_SOCKET: books.socketPath }),
+        }),
+    ...environment,
+  });
+}
