@@ -84,6 +84,10 @@ write_running() {
     [[ ${alias[$target]:-} ]] || alias[$target]=$(disk_alias "$name" "$target")
     printf "qemu-monitor-command %s --hmp 'qemu-io -d /machine/peripheral/%s/virtio-backend \"%s\"'\n" "$name" "${alias[$target]}" "$command"
   done <"$work/order" >"$work/hmp"
+  # Only what was flushed was promised to the guest: without it a kill -9 loses writes that the mirror has.
+  for target in "${!alias[@]}"; do
+    printf "qemu-monitor-command %s --hmp 'qemu-io -d /machine/peripheral/%s/virtio-backend flush'\n" "$name" "${alias[$target]}"
+  done >>"$work/hmp"
   expected=$(wc -l <"$work/order")
   stat -c '%i %s' "$log" >"$work/mark"
   virsh_q <"$work/hmp" >"$work/hmp.out" 2>&1 || die "$name: $(<"$work/hmp.out")"
