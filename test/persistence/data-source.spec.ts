@@ -1,12 +1,15 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { createDataSource, type ServerConfig } from '../../src/database/data-source';
 import { BackupRow } from '../../src/database/entities/backup-row';
 import { EvidenceRow } from '../../src/database/entities/evidence-row';
+import { BackupRepositories } from '../../src/database/repositories/backup-repositories';
 import { Backups } from '../../src/database/repositories/backups';
 import { aBackup, aVm } from '../support/books';
 import { describeDatabases, type Books } from '../support/databases';
+import { startScript } from '../support/node-script';
 import { startMariadb, type Mariadb } from '../support/mariadb';
 
 describeDatabases('values', (databases) => {
@@ -43,18 +46,33 @@ describeDatabases('values', (databases) => {
     expect(row.date).toEqual(new Date('2026-10-25T00:59:59.000Z'));
   });
 
-  it('are moments in UTC in the database itself, whatever zone the server or this process thinks in', async () => {
-    const qemuStarted = new Date('2026-03-29T02:30:00.123Z');
-    await books.work.run((manager) =>
-      manager.insert(EvidenceRow, { vmId, kind: 'inspect', facts: '{}', at: new Date('2026-07-01T00:00:00.000Z'), qemuStarted }),
-    );
+  it('are moments in UTC in the database itself, whatever zone the server or the process thinks in', async () => {
+    const moment = '2026-03-29T02:30:00.123Z';
+    const argument = { config: books.config, vmId, moment };
+    const script = startScript('test/persistence/child/write-moment.ts', argument, { TZ: 'America/New_York' });
+    const { out, err } = await script.end();
+    expect({ out, err }).toEqual({ out: `America/New_York ${moment}`, err: '' });
     const asText = databases.kind === 'sqlite' ? 'qemu_started' : `DATE_FORMAT(qemu_started, '%Y-%m-%d %H:%i:%s.%f')`;
     const [raw] = await books.dataSource.query<{ text: string }[]>(
       `SELECT ${asText} AS text FROM ck_evidence WHERE vm_id = ${vmId}`,
     );
     expect(raw?.text).toMatch(/^2026-03-29 02:30:00\.123(000)?$/);
     const row = await books.work.read((manager) => manager.findOneByOrFail(EvidenceRow, { vmId }));
-    expect(row.qemuStarted).toEqual(qemuStarted);
+    expect(row.qemuStarted).toEqual(new Date(moment));
+    expect(Math.abs(row.at.getTime() - Date.now())).toBeLessThan(10_000);
+  });
+
+  it('are not in the error when a statement is refused', async () => {
+    const repository = {
+      uuid: 'u',
+      name: null as unknown as string,
+      type: 'cifs',
+      address: '//nas/x',
+      mountOpts: 'password=s3cret',
+    };
+    const error: unknown = await new BackupRepositories(books.work).create(repository).catch((refused: unknown) => refused);
+    expect(error).toMatchObject({ code: 'database.refused' });
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('s3cret');
   });
 });
 

@@ -8,7 +8,6 @@ const ROOT = join(__dirname, '../..');
 
 /** Teaches a plain node process the TypeScript of this repository, the way jest reads it. */
 const BOOT = `
-process.env.TZ = 'UTC';
 const options = JSON.parse(require('node:fs').readFileSync('.swcrc', 'utf8'));
 const { transformFileSync } = require('@swc/core');
 require.extensions['.ts'] = (module, filename) =>
@@ -32,12 +31,12 @@ export interface NodeScript {
   end(): Promise<{ code: number | null; out: string; err: string }>;
 }
 
-/** Starts `test/.../script.ts` (a path below the repository) with one argument, given as JSON. */
-export function startScript(path: string, argument: unknown): NodeScript {
+/** Starts `test/.../script.ts` (a path below the repository) with one argument, given as JSON, and more in the environment. */
+export function startScript(path: string, argument: unknown, env: NodeJS.ProcessEnv = {}): NodeScript {
   const child: ChildProcessByStdio<null, Readable, Readable> = spawn(
     process.execPath,
     ['-e', BOOT, join(ROOT, path), JSON.stringify(argument)],
-    { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd: ROOT, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   started.push(child);
   const lines: string[] = [];

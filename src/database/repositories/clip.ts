@@ -5,7 +5,7 @@ const KEEP = 1024 * 1024;
 export function clip(text: string, keep: number = KEEP): string {
   if (text.length <= keep) return text;
   const half = Math.floor(keep / 2);
-  const cut = `${text.slice(0, half)}\n... ${text.length - 2 * half} characters left out ...\n${text.slice(-half)}`;
+  const cut = `${text.slice(0, half)}\n... ${text.length - 2 * half} characters left out ...\n${text.slice(text.length - half)}`;
   // A character may have been cut in two; the way through UTF-8 makes its halves visible instead of invalid.
   return Buffer.from(cut).toString();
 }
