@@ -40,7 +40,13 @@ export const USUAL_NEEDS = 4;
  * @param sightings of the same VMs, in the order in which they were recorded.
  */
 export function recreationReport(backups: readonly ReportedBackup[], sightings: readonly Sighting[]): RecreationRow[] {
-  const restarts = countRestarts(sightings);
+  const reported = new Set(backups.map(({ backupId }) => backupId));
+  // A run that left no row in the report hands what it saw on to the next.
+  const restarts = countRestarts(
+    sightings.map((sighting) =>
+      sighting.backupId !== null && reported.has(sighting.backupId) ? sighting : { ...sighting, backupId: null },
+    ),
+  );
   const sizes = new Map<string, number[]>();
   for (const { vmId, type, size } of backups) {
     if (type === 'INCREMENTAL' && size !== null) sizes.set(vmId, [...(sizes.get(vmId) ?? []), size]);

@@ -21,10 +21,9 @@ export function madeKind(plan: BackupPlan, { incrementalFallback }: Answer, fact
   return incrementalFallback && plan.kind === 'incremental' ? 'full' : plan.kind;
 }
 
-/** The new bitmap if the host confirmed it. A name that it did not tell, or that its own words contradict, is none. */
+/** The new bitmap if the host confirmed it, by its answer and, where there are facts, by them too. */
 export function confirmedBitmap({ bitmapNew }: BackupPlan, { bitmapCreated }: Answer, facts: Facts | null): string | null {
-  const told = facts === null ? [bitmapCreated] : [facts.done.bitmapNew, bitmapCreated ?? facts.done.bitmapNew];
-  return told.every((name) => name === bitmapNew) ? bitmapNew : null;
+  return bitmapCreated === bitmapNew && (facts === null || facts.done.bitmapNew === bitmapNew) ? bitmapNew : null;
 }
 
 /** The reason of what was made: the plan's, or that of the script where it changed the plan. */

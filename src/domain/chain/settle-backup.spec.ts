@@ -250,6 +250,7 @@ describe('settleBackup', () => {
   describe('bitmaps', () => {
     it.each<[string, Partial<Answer>, FactsChanges]>([
       ['neither answer nor facts confirm', { bitmapCreated: null }, { done: { bitmapNew: null } }],
+      ['the answer does not confirm', { bitmapCreated: null }, {}],
       ['the facts do not confirm', {}, { done: { bitmapNew: null } }],
       ['the facts call otherwise', {}, { done: { bitmapNew: 'backup-1' } }],
       ['the answer calls otherwise', { bitmapCreated: 'backup-1' }, {}],
@@ -261,13 +262,6 @@ describe('settleBackup', () => {
         retire: [PARENT_BITMAP, NEW_BITMAP],
         chainId: CHAIN,
         position: 2,
-      });
-    });
-
-    it('are confirmed by the facts alone, as in a dialect without markers', () => {
-      expect(backedUp(incrementalPlan(), {}, { bitmapCreated: null }).activeCheckpoint).toEqual({
-        change: 'set',
-        to: NEW_BITMAP,
       });
     });
 

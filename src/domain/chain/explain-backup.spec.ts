@@ -1,0 +1,131 @@
+import { bitmap, disk, incrementalPlan, PARENT_BITMAP, planOf, ran, ranDisk } from '../../../test/unit/chain/situation';
+import { explainBackup, type ExplainInput } from './explain-backup';
+
+const plan = incrementalPlan();
+const input = (over: Partial<ExplainInput> = {}): ExplainInput => ({
+  type: 'INCREMENTAL',
+  reason: 'regular',
+  size: 400_000,
+  plan,
+  recreation: null,
+  facts: ran(plan),
+  assurance: 'accounted',
+  findings: [],
+  ...over,
+});
+
+describe('explainBackup', () => {
+  it('answers the three questions about an incremental', () => {
+    expect(explainBackup(input())).toEqual({
+      why: [
+        'Incremental (regular): The bitmap of the parent is healthy on every disk and ours by the books.',
+        `Libvirt knows the checkpoint ${PARENT_BITMAP}.`,
+        `vda: bitmap ${PARENT_BITMAP} is healthy, with 131072 dirty bytes.`,
+        `vdb: bitmap ${PARENT_BITMAP} is healthy, with 131072 dirty bytes.`,
+      ],
+      size: [
+        'It takes 400000 bytes on the NAS.',
+        'An incremental holds what its bitmap called dirty, in whole clusters.',
+        ...['vda', 'vdb'].map(
+          (target) =>
+            `${target}: the file has 200000 bytes; it holds 196608 bytes of data and 65536 of zeroes; the bitmap called 262144 bytes dirty just before; the guest had written 5000000 bytes since QEMU started.`,
+        ),
+        'The backup job moved 524288 bytes.',
+      ],
+      evidence: [
+        'Assurance accounted: The lineage holds in the books, and the bytes agree.',
+        'Reported by script 1.0.0 on host kvm-1 (libvirt 9.0.0, QEMU 7.2.22).',
+        'The VM was running; its QEMU had started at 2026-04-27T10:00:00.000Z.',
+        "libvirt's job: completed.",
+        'vda: /mnt/pool/vda-image (inode 101) lies in root.vda-image.qcow2, which stands on ../2026.04.27.15.26.40/root.vda-image.qcow2; qemu-img check: ok.',
+        'vdb: /mnt/pool/vdb-image (inode 102) lies in datadisk.vdb-image.qcow2, which stands on ../2026.04.27.15.26.40/datadisk.vdb-image.qcow2; qemu-img check: ok.',
+      ],
+    });
+  });
+
+  it('says what made a full necessary, disk by disk', () => {
+    const full = planOf({ facts: { disks: [disk('vda'), disk('vdb', { bitmaps: [bitmap('backup-1')] })] } });
+    const { why, size } = explainBackup(input({ type: 'FULL', reason: 'bitmap-missing', plan: full, facts: ran(full) }));
+    expect(why).toEqual([
+      'Full (bitmap-missing): The bitmap of the parent is gone from a disk.',
+      `vdb: it has no bitmap ${PARENT_BITMAP}.`,
+    ]);
+    expect(size[1]).toBe('A full holds all that the disks hold.');
+  });
+
+  it('says so when the host script changed the plan', () => {
+    expect(explainBackup(input({ type: 'FULL', reason: 'bitmap-inconsistent' })).why).toEqual([
+      'Full (bitmap-inconsistent): The bitmap of the parent was not closed properly, as after a crash of QEMU.',
+      'An incremental was planned; the host script found that it could not be true and took a full in its place.',
+    ]);
+  });
+
+  it.each([
+    ['redefined', 'the delta is exact'],
+    ['rescued', 'larger than usual and exact'],
+    ['unknown', 'this delta is not trusted'],
+  ] as const)('tells what a recreation by %s is worth', (method, text) => {
+    const { why } = explainBackup(input({ recreation: { bitmap: PARENT_BITMAP, method } }));
+    expect(why.at(-1)).toContain(`Before it the bitmap ${PARENT_BITMAP} was recreated.`);
+    expect(why.at(-1)).toContain(text);
+  });
+
+  it('says plainly what is not known', () => {
+    expect(
+      explainBackup(
+        input({
+          reason: null,
+          size: null,
+          plan: null,
+          facts: null,
+          assurance: null,
+          findings: ['the host script reported no facts'],
+        }),
+      ),
+    ).toEqual({
+      why: ['The reason is not recorded: this backup was not decided here.'],
+      size: ['The size is not recorded.', 'The host script reported no facts, so nobody measured what it is made of.'],
+      evidence: [
+        'Assurance unproven: Nothing contradicts it, and too little supports it.',
+        'The host script reported no facts.',
+        'There are no measured facts of this run.',
+      ],
+    });
+    expect(explainBackup(input({ plan: null })).why).toHaveLength(1);
+    const blank = ran(plan, {
+      script: null,
+      host: { name: null, bootId: null, libvirt: null, qemu: null },
+      vm: { state: null, qemuStarted: null },
+      job: null,
+      disks: [
+        ranDisk(plan, 0, {
+          path: null,
+          inode: null,
+          file: null,
+          backing: null,
+          check: null,
+          fileSize: null,
+          ownData: null,
+          dirtyBefore: null,
+          writtenBytes: null,
+        }),
+      ],
+    });
+    const { size, evidence } = explainBackup(input({ facts: blank }));
+    expect(size.slice(2)).toEqual(['vda: the file was not measured.']);
+    expect(evidence.slice(1)).toEqual([
+      'Reported by script of unknown version on host unknown (libvirt unknown, QEMU unknown).',
+      'The VM was in an unknown state.',
+      'vda: unknown path (inode unknown) lies in no file, which stands on nothing; qemu-img check: not done.',
+    ]);
+    expect(
+      explainBackup(input({ facts: ran(plan, { job: { result: 'failed', error: 'No space left', processed: null } }) })).evidence,
+    ).toContain("libvirt's job: failed (No space left).");
+    expect(explainBackup(input({ facts: ran(plan, { vm: { state: null } }) })).evidence[2]).toMatch(
+      /^The VM was in an unknown state; its QEMU/,
+    );
+    expect(explainBackup(input({ facts: ran(plan, { vm: { state: 'shut off', qemuStarted: null } }) })).evidence[2]).toBe(
+      'The VM was shut off.',
+    );
+  });
+});
