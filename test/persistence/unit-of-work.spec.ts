@@ -125,6 +125,22 @@ describeDatabases('a unit of work', (databases) => {
     expect(await names(work)).toEqual(['theirs', 'ours']);
   });
 
+  it('is done once, even when another process wants to write between its reading and its writing', async () => {
+    const other = await databases.reopen(books.config);
+    let tries = 0;
+    let theirs: Promise<unknown> | undefined;
+    await work.run(async (manager) => {
+      tries += 1;
+      await manager.count(StoragePoolRow);
+      theirs ??= other.work.run(put('theirs'));
+      await sleep(150);
+      await put('ours')(manager);
+    });
+    await theirs;
+    expect(tries).toBe(1);
+    expect((await names(work)).sort()).toEqual(['ours', 'theirs']);
+  });
+
   it('leaves nothing when its process is killed in the middle', async () => {
     const script = startScript('test/persistence/child/hold-transaction.ts', {
       config: books.config,
