@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { RunState } from '../../domain/run/run-state';
 import { COUNT, JSON_TEXT, LOG_TEXT, MOMENT, NUMBER, TEXT, WORD } from '../columns';
 
 /** One run: written down before anything happens, kept for ever. */
@@ -11,8 +12,7 @@ export class RunRow {
   @Column(COUNT) vmId!: number;
   @Column(COUNT) hostId!: number | null;
   @Column(WORD) kind!: 'backup';
-  /** A run state of the domain. */
-  @Column(WORD) state!: string;
+  @Column(WORD) state!: RunState;
   /** `trigger` is a reserved word in MySQL. */
   @Column(WORD) triggeredBy!: 'rest' | 'cli' | 'schedule';
   @Column(WORD) idempotencyKey!: string | null;

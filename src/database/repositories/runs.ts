@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { In, LessThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import { OperationalError, UserError } from '../../domain/errors';
+import type { RunState } from '../../domain/run/run-state';
 import { isDuplicate } from '../database-error';
 import { now } from '../database-time';
 import { RunRow } from '../entities/run-row';
@@ -60,7 +61,7 @@ export class Runs {
   /** In order of creation, newest first. */
   page(
     part: Part,
-    { vmId, states }: { readonly vmId?: number; readonly states?: readonly string[] } = {},
+    { vmId, states }: { readonly vmId?: number; readonly states?: readonly RunState[] } = {},
   ): Promise<Listed<RunRow>> {
     const where: FindOptionsWhere<RunRow> = {};
     if (vmId !== undefined) where.vmId = vmId;
