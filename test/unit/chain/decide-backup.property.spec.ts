@@ -1,0 +1,53 @@
+import fc from 'fast-check';
+import { decideBackup } from '../../../src/domain/chain/decide-backup';
+import { FULL_REASONS, INCREMENTAL_REASONS } from '../../../src/domain/chain/reasons';
+import { anySituation } from './any-situation';
+import { expectedOutcome } from './oracle';
+
+const RUNS = 6000;
+
+describe('decideBackup, over any situation', () => {
+  it('decides as an oracle that was written apart from it', () => {
+    const met = new Map<string, number>();
+    fc.assert(
+      fc.property(anySituation, (input) => {
+        const decision = decideBackup(input);
+        const outcome = decision.kind === 'refused' ? decision.code : decision.reason;
+        met.set(outcome, (met.get(outcome) ?? 0) + 1);
+        expect(outcome).toBe(expectedOutcome(input));
+      }),
+      { numRuns: RUNS },
+    );
+    // An oracle that was never asked about something has not agreed to it.
+    const unmet = [...Object.keys(FULL_REASONS), 'regular', 'redefined'].filter((reason) => !met.has(reason));
+    expect(unmet).toEqual([]);
+    expect(met.get('regular')).toBeGreaterThan(RUNS / 50);
+    expect(INCREMENTAL_REASONS).toHaveProperty('rescued');
+  });
+
+  it('gives plans that are whole, whatever they are', () => {
+    fc.assert(
+      fc.property(anySituation, (input) => {
+        const plan = decideBackup(input);
+        if (plan.kind === 'refused') return;
+        expect(plan.disks.map(({ target }) => target)).toEqual(input.facts.disks.map(({ target }) => target));
+        expect(plan.evidence.length).toBeGreaterThan(0);
+        expect(plan.superseded).not.toContain(plan.bitmapNew);
+        const shown = [
+          ...input.facts.checkpoints,
+          ...input.facts.disks.flatMap(({ bitmaps }) => bitmaps?.map(({ name }) => name) ?? []),
+        ];
+        expect(shown).not.toContain(plan.bitmapNew);
+        if (plan.kind === 'incremental') {
+          expect(plan.parent.bitmap).toBe(input.books.activeCheckpointId);
+          expect(plan.superseded).toContain(plan.parent.bitmap);
+          expect(plan.position).toBeLessThan(input.policy.fullEvery ?? 0);
+          for (const disk of plan.disks) expect(disk.parentFile).toMatch(/^[^/]+\/[^/]+\/[^/]+$/);
+        } else {
+          expect(plan.disks.every(({ mode, parentFile }) => mode === 'full' && parentFile === null)).toBe(true);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
