@@ -24,7 +24,7 @@ export interface Service {
 }
 
 async function createApp(config: Config, adapters: Partial<Adapters>): Promise<NestExpressApplication> {
-  const module = await AppModule.forRoot(config, adapters);
+  const module = AppModule.forRoot(config, adapters);
   const app = await NestFactory.create<NestExpressApplication>(module, { bufferLogs: true, forceCloseConnections: true });
   app.useLogger(app.get(Logger));
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready'] });

@@ -1,6 +1,6 @@
 // The programs outside npm that the lab host and the tests need, and the Debian packages they come from.
 import { existsSync, readFileSync } from 'node:fs';
-import { capture, run, say, which } from './run.mjs';
+import { run, say, which } from './run.mjs';
 
 /** program -> [package, what it is for] */
 const LAB = {
@@ -76,4 +76,3 @@ export async function ensureSystemParts(purpose) {
 /** Compilers for the one native module, needed only where no prebuilt binary can be had. */
 export const missingCompilers = () => ['python3', 'make', 'g++'].filter((program) => !which(program));
 
-export const version = (program) => capture(program, ['--version']).out.split('\n')[0];

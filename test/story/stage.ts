@@ -2,6 +2,7 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Adapters } from '../../src/app.module';
 import type { Client } from '../../src/cli/client';
+import { FakeLab } from '../../src/hosts/fake/fake-lab';
 import type { LabHost } from '../../src/hosts/fake/lab-host';
 import type { HostDto } from '../../src/inventory/dto/host.dto';
 import { RealLab } from '../lab/lab';
@@ -44,7 +45,7 @@ export class Stage {
   static async open({ kind, folder, name }: StageOptions): Promise<Stage> {
     // QEMU runs as its own user and must be able to pass through to its disks.
     await chmod(folder, 0o711);
-    const stage = kind === 'real' ? new Stage(new RealLab(join(folder, 'lab'), `ck-${name}`), {}, name) : await fakeStage(name);
+    const stage = kind === 'real' ? new Stage(new RealLab(join(folder, 'lab'), `ck-${name}`), {}, name) : fakeStage(name);
     await stage.lab.up();
     try {
       await stage.lab.vmCreate(stage.vm, DISKS);
@@ -55,8 +56,7 @@ export class Stage {
     }
     return stage;
 
-    async function fakeStage(of: string): Promise<Stage> {
-      const { FakeLab } = await import('../../src/hosts/fake/fake-lab.js');
+    function fakeStage(of: string): Stage {
       const lab = new FakeLab();
       return new Stage(lab, { hostClient: lab.client() }, of);
     }

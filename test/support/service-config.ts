@@ -1,9 +1,9 @@
 import type { DatabaseConfig } from '../../src/database/data-source';
 import { type Config, loadConfig } from '../../src/platform/config/load-config';
 
-/** The settings of a service on such books, on a free port, silent and quick. */
-export function serviceConfig(books: DatabaseConfig, environment: Record<string, string> = {}): Config {
-  return loadConfig({
+/** The settings of a service on such books as environment variables: a free port, silent and quick. */
+export function environmentOf(books: DatabaseConfig, more: Record<string, string> = {}): Record<string, string> {
+  return {
     CHAINKEEPER_HTTP_PORT: '0',
     CHAINKEEPER_LOG_LEVEL: process.env['CHAINKEEPER_TEST_LOG'] ?? 'silent',
     CHAINKEEPER_POLL_MS: '50',
@@ -18,6 +18,9 @@ export function serviceConfig(books: DatabaseConfig, environment: Record<string,
           CHAINKEEPER_DB_NAME: books.database,
           ...(books.socketPath === undefined ? {} : { CHAINKEEPER_DB_SOCKET: books.socketPath }),
         }),
-    ...environment,
-  });
+    ...more,
+  };
 }
+
+/** The same, read and validated. */
+export const serviceConfig = (books: DatabaseConfig, more: Record<string, string> = {}): Config => loadConfig(environmentOf(books, more));

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { UserError } from '../../domain/errors';
+import type { UserError } from '../../domain/errors';
 import { describeConfig, loadConfig } from './load-config';
 
 const problemsOf = (environment: Record<string, string>): string[] => {
