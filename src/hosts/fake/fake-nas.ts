@@ -1,0 +1,116 @@
+import { posix } from 'node:path';
+import { type Cluster, CLUSTER, type ClusterMap, sameCluster } from './cluster-map';
+
+/** A file on a NAS: an image with what it holds itself, or a text of which only the size matters. */
+export interface FakeFile {
+  readonly image: ClusterMap | null;
+  /** As stored in the image: relative to its folder. */
+  backing: string | null;
+  readonly size: number;
+}
+
+/** qcow2's header and tables. */
+const OVERHEAD = 3 * CLUSTER;
+
+/** A NAS export in memory. Paths are relative to its root. */
+export class FakeNas {
+  readonly files = new Map<string, FakeFile>();
+  readonly folders = new Set<string>();
+  /** What the NAS asks for at mount; null: nothing. */
+  credentials: { readonly username: string; readonly password: string } | null = null;
+
+  constructor(
+    readonly address: string,
+    public capacity: number,
+  ) {}
+
+  get free(): number {
+    let used = 0;
+    for (const { size } of this.files.values()) used += size;
+    return Math.max(0, this.capacity - used);
+  }
+
+  /** False when it is there already. */
+  makeFolder(path: string): boolean {
+    if (this.folders.has(path)) return false;
+    this.folders.add(path);
+    return true;
+  }
+
+  /** @throws when it does not fit: the NAS is full. */
+  put(path: string, content: ClusterMap | string, backing: string | null = null): FakeFile {
+    const image = typeof content === 'string' ? null : content;
+    const size = typeof content === 'string' ? content.length : OVERHEAD + content.own().data;
+    if (size > this.free) throw new Error('No space left on device');
+    const file = { image, backing, size };
+    this.files.set(path, file);
+    return file;
+  }
+
+  /** Removes a folder with everything in it; answers what was removed, deepest first. */
+  remove(folder: string): string[] {
+    const inside = [...this.files.keys()].filter((path) => path.startsWith(`${folder}/`));
+    for (const path of inside) this.files.delete(path);
+    const folders = [...this.folders].filter((path) => path === folder || path.startsWith(`${folder}/`));
+    for (const path of folders) this.folders.delete(path);
+    return [...inside, ...folders.reverse()];
+  }
+
+  size(folder: string): number {
+    let sum = 0;
+    for (const [path, { size }] of this.files) if (path.startsWith(`${folder}/`)) sum += size;
+    return sum;
+  }
+
+  /** An image and everything under it, top first. Null when a file of the chain is missing or is no image. */
+  chain(path: string): ClusterMap[] | null {
+    const layers: ClusterMap[] = [];
+    const seen = new Set<string>();
+    for (let at: string | null = path; at !== null;) {
+      const file: FakeFile | undefined = this.files.get(at);
+      if (!file?.image || seen.has(at)) return null;
+      seen.add(at);
+      layers.push(file.image);
+      at = file.backing === null ? null : posix.join(posix.dirname(at), file.backing);
+    }
+    return layers;
+  }
+
+  /** What a restore of this file would give. @throws when its chain is broken. */
+  flatten(path: string): Uint8Array {
+    const layers = this.#mustChain(path);
+    const size = layers[0]?.size ?? 0;
+    const bytes = new Uint8Array(size);
+    for (let index = 0; index * CLUSTER < size; index += 1) {
+      const cluster = readThrough(layers, index);
+      if (cluster) bytes.set(cluster.subarray(0, Math.min(CLUSTER, size - index * CLUSTER)), index * CLUSTER);
+    }
+    return bytes;
+  }
+
+  /** Does this file with its chain hold, byte for byte, that content? @throws when its chain is broken. */
+  holds(path: string, content: ClusterMap): boolean {
+    const layers = this.#mustChain(path);
+    if (layers[0]?.size !== content.size) return false;
+    const indices = new Set([...layers, content].flatMap((layer) => [...layer.entries()].map(([index]) => index)));
+    return [...indices].every(
+      (index) => index * CLUSTER >= content.size || sameCluster(readThrough(layers, index), content.get(index)),
+    );
+  }
+
+  #mustChain(path: string): ClusterMap[] {
+    const layers = this.chain(path);
+    if (!layers) throw new Error(`no such file, or its chain is broken: ${path}`);
+    return layers;
+  }
+}
+
+function readThrough(layers: readonly ClusterMap[], index: number): Cluster | undefined {
+  for (const layer of layers) {
+    // Beyond its own end a layer below reads as zeroes.
+    if (index * CLUSTER >= layer.size) return null;
+    const cluster = layer.get(index);
+    if (cluster !== undefined) return cluster;
+  }
+  return undefined;
+}

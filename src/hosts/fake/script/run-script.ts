@@ -1,0 +1,67 @@
+import type { FakeHost } from '../fake-host';
+import { backup } from './backup';
+import type { Call, Said } from './call';
+import { deleteBackup, stats } from './delete-stats';
+import { Failure, Killed } from './failure';
+import { inspect } from './inspect';
+import { abort, type RunOperation, start, status } from './jobs';
+import { InvalidOption, parseOptions } from './options';
+import { jsonFailure } from './print';
+import { retire } from './retire';
+import { runStock } from './stock';
+
+/** Runs the host script with these arguments, as it would answer on a real host. */
+export async function runScript(host: FakeHost, argv: readonly string[], stdin = ''): Promise<Said> {
+  const operation = answering(host, { signal: new AbortController().signal, secrets: null, progress: () => undefined }, stdin);
+  return operation(argv);
+}
+
+type Context = Parameters<RunOperation>[1];
+
+function answering(host: FakeHost, context: Context, stdin: string): (argv: readonly string[]) => Promise<Said> {
+  return async (argv) => {
+    let operation = '';
+    try {
+      if (argv[0] === 'stock') return await runStock({ host, options: parseOptions(argv.slice(1)), ...context });
+      const options = parseOptions(argv);
+      operation = options.operation;
+      return await dispatch({ host, options, ...context }, stdin);
+    } catch (error) {
+      if (error instanceof InvalidOption) {
+        return {
+          stdout: `Invalid option: ${error.message}\nUsage: nasbackup.sh -o OPERATION [options]\n`,
+          stderr: `Invalid option: ${error.message}\n`,
+          exit: 1,
+        };
+      }
+      if (!(error instanceof Failure) || error instanceof Killed) throw error;
+      if (['backup', 'delete', 'stats', ''].includes(operation))
+        return { stdout: `${error.message}\n`, stderr: `${error.message}\n`, exit: 1 };
+      return jsonFailure(error.code, error.message);
+    }
+  };
+}
+
+async function dispatch(call: Call, stdin: string): Promise<Said> {
+  const { host, options } = call;
+  switch (options.operation) {
+    case 'backup':
+      return backup(call);
+    case 'delete':
+      return deleteBackup(call);
+    case 'stats':
+      return stats(call);
+    case 'inspect':
+      return inspect(call);
+    case 'retire':
+      return retire(call);
+    case 'start':
+      return start(host, options, stdin, (argv, context) => answering(host, context, '')(argv));
+    case 'status':
+      return status(host, options);
+    case 'abort':
+      return abort(host, options);
+    default:
+      throw new Failure('bad-option', `Unknown operation: ${options.operation}`);
+  }
+}
