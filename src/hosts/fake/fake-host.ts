@@ -25,7 +25,7 @@ export class FakeHost {
   readonly locked = new Set<string>();
   /** Files that were put there, by path. */
   readonly installed = new Map<string, InstalledFile>();
-  /** Users that a sudoers line lets run the host script, and users that may become root. */
+  /** `USER PATH` of every sudoers line, and the users that may become root. */
   readonly sudoers = new Set<string>();
   readonly admins = new Set<string>(['root']);
   /** Mounts that stayed behind. */
@@ -39,12 +39,18 @@ export class FakeHost {
   /** Milliseconds that each phase of a run takes, so that one can come in between. */
   paceMs = 0;
   #lastTick = 0;
+  #ahead = 0;
 
   constructor(readonly name: string) {}
 
-  /** RFC 3339; never twice the same, so that two starts of a VM are always told apart. */
+  /** Lets the host's clock go on: what takes no time here takes some on a real host. */
+  elapse(ms: number): void {
+    this.#ahead += ms;
+  }
+
+  /** RFC 3339; never twice the same. */
   now(): string {
-    this.#lastTick = Math.max(Date.now(), this.#lastTick + 1);
+    this.#lastTick = Math.max(Date.now() + this.#ahead, this.#lastTick + 1);
     return new Date(this.#lastTick).toISOString();
   }
 

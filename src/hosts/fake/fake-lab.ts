@@ -29,7 +29,7 @@ export class FakeLab implements LabHost {
   async up(): Promise<void> {
     const { content } = await loadScript();
     this.host.installed.set(DEFAULT_SCRIPT_PATH, { content, sha256: createHash('sha256').update(content).digest('hex') });
-    this.host.sudoers.add(USER);
+    this.host.sudoers.add(`${USER} ${DEFAULT_SCRIPT_PATH}`);
   }
 
   async down(): Promise<void> {
@@ -71,6 +71,8 @@ export class FakeLab implements LabHost {
     return this.host.vm(vm).disks.map(({ target, path, content }) => ({ target, path, size: content.size }));
   }
   async vmStart(vm: string): Promise<void> {
+    // Start times that lie close together are taken for one: a real start takes its time.
+    this.host.elapse(5_000);
     this.host.vm(vm).start(this.host.now());
   }
   async vmStop(vm: string): Promise<void> {

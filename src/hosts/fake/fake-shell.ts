@@ -49,9 +49,10 @@ export class FakeShell implements RemoteShell {
   async #execute(host: FakeHost, { user, scriptPath }: HostAccess, { argv, stdin = '' }: RemoteCommand): Promise<Said> {
     if (argv[0] !== 'sudo') return user === 'root' ? asRoot(host, scriptPath, argv, stdin) : asUser(host, argv);
     const mayAll = host.admins.has(user);
-    if (argv[2] === '-l') return mayAll || host.sudoers.has(user) ? done(`${argv.at(-1)}\n`) : failed(1, '');
+    const mayScript = (path = ''): boolean => host.sudoers.has(`${user} ${path}`) && host.installed.has(path);
+    if (argv[2] === '-l') return mayAll || mayScript(argv.at(-1)) ? done(`${argv.at(-1)}\n`) : failed(1, '');
     const inner = argv.slice(3);
-    if (!mayAll && !(host.sudoers.has(user) && inner[0] === scriptPath)) return failed(1, 'sudo: a password is required\n');
+    if (!mayAll && !mayScript(inner[0])) return failed(1, 'sudo: a password is required\n');
     return asRoot(host, scriptPath, inner, stdin);
   }
 }

@@ -53,6 +53,9 @@ export function mount({ host, options, secrets }: Call): { nas: FakeNas; point: 
   const refuse = (why: string): never => {
     throw new Failure('mount-failed', `Failed to mount ${type} store: mount: ${point}: ${why}`);
   };
+  if (secrets?.credentials && (type === 'dir' || type === 'nfs')) {
+    throw new Failure('bad-option', `A repository of type ${type} takes no credentials`);
+  }
   const nas = host.nases.get(storage) ?? refuse(`special device ${storage} does not exist.`);
   const { username, password } = secrets?.credentials ?? {};
   if (nas.credentials !== null && (nas.credentials.username !== username || nas.credentials.password !== password)) {

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { posix } from 'node:path';
+import { buildBackup } from '../../src/domain/agent/build-argv';
+import type { BackupMode } from '../../src/domain/agent/facts';
+import { parseOutput, type ParsedOutput } from '../../src/domain/agent/parse-output';
+import type { FollowedJob } from '../../src/engine/follow-job';
+import type { HostAccess } from '../../src/hosts/host-access';
+import type { HostClient, StartRequest } from '../../src/hosts/host-client';
+import type { LabHost } from '../../src/hosts/fake/lab-host';
+import { follow } from './follow';
+
+/** One backup as the test knows it. */
+export interface Point {
+  readonly path: string;
+  readonly bitmap: string;
+  readonly job: FollowedJob;
+  readonly answer: ParsedOutput;
+}
+
+let serial = Math.floor(Date.now() / 1000);
+
+/** Backups of one VM, one after the other, each with the moment at which it was asked for. */
+export class ChainOf {
+  fence = 1;
+
+  constructor(
+    private readonly lab: LabHost,
+    private readonly client: HostClient,
+    private readonly host: HostAccess,
+    readonly vm: string,
+    readonly nas: string,
+  ) {}
+
+  /** What `start` needs for the next backup; an incremental goes on from `parent`. */
+  async order(
+    mode: BackupMode,
+    parent: Point | null = null,
+    path = this.#path(),
+  ): Promise<StartRequest & { path: string; bitmap: string }> {
+    const { vm, nas } = this;
+    const disks = await this.lab.vmDisks(vm);
+    const facts = await this.client.inspect(this.host, { vm, diskPaths: disks.map((disk) => disk.path) });
+    const bitmap = `backup-${(serial += 1)}`;
+    const stopped = facts.vm.state === 'shut off';
+    const { argv } = buildBackup(
+      { kind: 'ours', dialect: 'seed' },
+      {
+        vm,
+        repository: { type: 'dir', address: await this.lab.nas(nas), options: null },
+        path,
+        quiesce: false,
+        diskPaths: stopped ? disks.map((disk) => disk.path) : [],
+        mode,
+        bitmapNew: bitmap,
+        bitmapParent: mode === 'incremental' ? (parent?.bitmap ?? null) : null,
+        disks: disks.map((disk, index) => ({
+          target: disk.target,
+          mode: mode === 'incremental' ? 'incremental' : 'full',
+          parentFile: mode === 'incremental' ? `${parent?.path}/${this.file(disk.path, index)}` : null,
+          path: disk.path,
+        })),
+      },
+    );
+    return { jobId: randomUUID(), fence: this.fence, argv, path, bitmap };
+  }
+
+  /** Takes the next backup and waits for its end. */
+  async take(mode: BackupMode, parent: Point | null = null, path?: string): Promise<Point> {
+    const order = await this.order(mode, parent, path);
+    await this.lab.moment(this.vm, order.bitmap);
+    await this.client.start(this.host, order);
+    return this.ended(order, await follow(this.client, this.host, order.jobId));
+  }
+
+  ended({ path, bitmap, argv }: { path: string; bitmap: string; argv: readonly string[] }, job: FollowedJob): Point {
+    const stopped = argv[argv.indexOf('-d') + 1] !== '';
+    const answer = parseOutput({
+      dialect: 'seed',
+      vmState: stopped ? 'stopped' : 'running',
+      stdout: job.stdout,
+      stderr: job.stderr,
+      exitCode: job.exit,
+    });
+    return { path, bitmap, job, answer };
+  }
+
+  /** Every disk of a point, with its chain, against what the disk held when it was asked for. */
+  async identical({ path, bitmap }: Point): Promise<boolean[]> {
+    const disks = await this.lab.vmDisks(this.vm);
+    return Promise.all(
+      disks.map((disk, index) => {
+        const file = this.lab.nasFile(this.nas, `${path}/${this.file(disk.path, index)}`);
+        return this.lab.same(this.vm, bitmap, disk.target, file);
+      }),
+    );
+  }
+
+  retire(bitmap: string, fence = this.fence): Promise<void> {
+    return this.lab
+      .vmDisks(this.vm)
+      .then((disks) => this.client.retire(this.host, { vm: this.vm, bitmap, fence, diskPaths: disks.map(({ path }) => path) }));
+  }
+
+  private file(path: string, index: number): string {
+    return `${index === 0 ? 'root' : 'datadisk'}.${posix.basename(path)}.qcow2`;
+  }
+
+  #path(): string {
+    const part = (n: number): string => `${n}`.padStart(2, '0');
+    serial += 1;
+    return `${this.vm}/2026.01.01.${part(Math.floor(serial / 3600) % 24)}.${part(Math.floor(serial / 60) % 60)}.${part(serial % 60)}`;
+  }
+}

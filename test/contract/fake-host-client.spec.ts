@@ -1,0 +1,26 @@
+import { FakeLab } from '../../src/hosts/fake/fake-lab';
+import { defineHostClientContract } from './host-client.contract';
+
+defineHostClientContract('fake', async () => {
+  const lab = new FakeLab();
+  await lab.up();
+  lab.host.paceMs = 5;
+  lab.host.admins.add('administrator');
+  const client = lab.client();
+  const host = await lab.access();
+  return {
+    lab,
+    client,
+    host,
+    admin: { ...host, user: 'administrator' },
+    freshPath: '/usr/local/lib/chainkeeper-new/nasbackup.sh',
+    cutDuring: async (work) => {
+      lab.host.faults.add({ kind: 'lost-after', on: 'status' });
+      await expect(work()).rejects.toMatchObject({ code: 'host.outcome-unknown' });
+    },
+    close: async () => {
+      await client.close();
+      await lab.down();
+    },
+  };
+});

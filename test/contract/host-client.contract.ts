@@ -1,0 +1,334 @@
+import { randomUUID } from 'node:crypto';
+import { buildDelete, buildStats } from '../../src/domain/agent/build-argv';
+import type { HostAccess } from '../../src/hosts/host-access';
+import type { HostClient } from '../../src/hosts/host-client';
+import type { LabHost } from '../../src/hosts/fake/lab-host';
+import { loadScript } from '../../src/hosts/script-file';
+import { ChainOf, type Point } from './chain-of';
+import { follow } from './follow';
+
+/** A host client with a lab around its host. */
+export interface Subject {
+  readonly lab: LabHost;
+  readonly client: HostClient;
+  readonly host: HostAccess;
+  /** A login on the same host that may become root. */
+  readonly admin: HostAccess;
+  /** A path that nothing has been installed at yet, in a folder of root's. */
+  readonly freshPath: string;
+  /** Loses the connection while that is on its way. */
+  cutDuring(work: () => Promise<unknown>): Promise<void>;
+  close(): Promise<void>;
+}
+
+jest.setTimeout(30_000);
+
+const MIB = 1024 * 1024;
+const KIB = 1024;
+
+/**
+ * What every host client must do, whatever is behind it. Left out because only SSH can do it: host keys, channels, black
+ * holes, signals (ssh-shell.spec.ts); because only the fake can be asked for it: faults in the middle of a job
+ * (fake-faults.spec.ts).
+ */
+export function defineHostClientContract(name: string, open: () => Promise<Subject>): void {
+  describe(`host client: ${name}`, () => {
+    let subject: Subject;
+    let chain: ChainOf;
+    const vm = `i-2-${process.pid % 100000}-${name.replace(/\W/g, '')}-VM`;
+    const nas = 'contract';
+
+    beforeAll(async () => {
+      subject = await open();
+      await subject.lab.vmCreate(vm, [
+        { target: 'vda', size: 64 * MIB },
+        { target: 'vdb', size: 32 * MIB },
+      ]);
+      await subject.lab.nas(nas);
+      await subject.lab.vmStart(vm);
+      chain = new ChainOf(subject.lab, subject.client, subject.host, vm, nas);
+    }, 60_000);
+    afterAll(async () => {
+      await subject?.close();
+    }, 60_000);
+
+    const diskPaths = async (): Promise<string[]> => (await subject.lab.vmDisks(vm)).map(({ path }) => path);
+    const write = (target: string, pattern: number, offset: number, length: number): Promise<void> =>
+      subject.lab.write(vm, target, pattern, offset, length);
+
+    describe('looking', () => {
+      test('probe tells the versions and the checksum of the script that lies there', async () => {
+        const { version, sha256 } = await loadScript();
+        expect(await subject.client.probe(subject.host)).toEqual({
+          script: version,
+          sha256,
+          libvirt: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+          qemu: expect.stringMatching(/^\d+\.\d+/),
+          hostName: expect.any(String),
+          bootId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        });
+      });
+
+      test('inspect of a running VM: its disks, since when it runs, the room on the repository', async () => {
+        const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
+        const facts = await subject.client.inspect(subject.host, { vm, repository });
+        expect(facts.vm).toMatchObject({ name: vm, state: 'running', qemuStarted: expect.stringMatching(/^\d{4}-.*\.\d{3}Z$/) });
+        expect(facts.job).toEqual({ active: false, operation: null });
+        expect(facts.disks.map(({ target, path, virtualSize }) => ({ target, path, size: virtualSize }))).toEqual(
+          await subject.lab.vmDisks(vm),
+        );
+        expect(facts.disks.every(({ format, inode }) => format === 'qcow2' && inode !== null)).toBe(true);
+        expect(facts.space?.free).toBeGreaterThan(0);
+      });
+
+      test('inspect of a VM that nobody knows is an answer, not an error', async () => {
+        const facts = await subject.client.inspect(subject.host, { vm: 'i-9-9-NONE' });
+        expect([facts.vm.state, facts.disks]).toEqual(['absent', []]);
+      });
+
+      test('a job that was never started is absent', async () => {
+        const status = await subject.client.status(subject.host, { jobId: randomUUID() });
+        expect(status).toMatchObject({ state: 'absent', exit: null, started: null });
+      });
+
+      test('names that could mean something else are refused before anything is sent', async () => {
+        for (const bad of ['../etc', '-v', 'a b', 'a;id', '$(id)', '']) {
+          await expect(subject.client.inspect(subject.host, { vm: bad })).rejects.toMatchObject({ code: 'name.vm' });
+        }
+      });
+    });
+
+    describe('a chain', () => {
+      let full: Point;
+      let last: Point;
+
+      test('a full: done, parsed, identical', async () => {
+        await write('vda', 0x11, MIB, 2 * MIB);
+        await write('vdb', 0x12, 3 * MIB, 64 * KIB);
+        full = await chain.take('full');
+        expect(full.job).toMatchObject({ state: 'done', exit: 0 });
+        expect(full.answer).toMatchObject({
+          result: true,
+          bitmapCreated: full.bitmap,
+          bitmapRecreated: null,
+          incrementalFallback: false,
+        });
+        expect(full.answer.warnings).toEqual([]);
+        expect(full.answer.facts?.done).toMatchObject({ mode: 'full', transfer: 'push', reason: null });
+        expect(await chain.identical(full)).toEqual([true, true]);
+      });
+
+      test('an incremental: identical, and its bytes agree three times over', async () => {
+        await write('vda', 0x21, 2 * MIB + 512, 512 * KIB);
+        await subject.lab.zero(vm, 'vdb', 8 * MIB, 2 * MIB);
+        last = await chain.take('incremental', full);
+        const { facts } = last.answer;
+        expect(facts?.done).toMatchObject({ mode: 'incremental', recreateMethod: null, bitmapNew: last.bitmap });
+        const dirty = facts?.disks.map(({ dirtyBefore }) => dirtyBefore);
+        expect(dirty).toEqual([576 * KIB, 2 * MIB]);
+        expect(facts?.disks.map(({ ownData, ownZero }) => (ownData ?? 0) + (ownZero ?? 0))).toEqual(dirty);
+        expect(facts?.job?.processed).toBe(2 * MIB + 576 * KIB);
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('retire drops the parent’s bitmap, twice if asked, and the chain goes on', async () => {
+        await chain.retire(full.bitmap);
+        await chain.retire(full.bitmap);
+        expect(await subject.lab.bitmaps(vm, 'vda')).toEqual([last.bitmap]);
+        await write('vda', 0x31, 20 * MIB, 64 * KIB);
+        last = await chain.take('incremental', last);
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('after a clean restart the bitmap is registered again, exactly', async () => {
+        await write('vda', 0x41, 30 * MIB, 64 * KIB);
+        await subject.lab.vmStop(vm);
+        await subject.lab.vmStart(vm);
+        await write('vda', 0x42, 31 * MIB, 64 * KIB);
+        const parent = last;
+        last = await chain.take('incremental', parent);
+        expect(last.answer).toMatchObject({ result: true, bitmapRecreated: parent.bitmap, bitmapCreated: last.bitmap });
+        expect(last.answer.facts?.done).toMatchObject({ reason: 'redefined', recreateMethod: 'redefined' });
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('refused: a directory that is there already stays as it is, and stderr is kept', async () => {
+        await write('vda', 0x51, 2 * MIB, 64 * KIB);
+        const refused = await chain.take('incremental', last, last.path);
+        expect(refused.job).toMatchObject({ state: 'done', exit: 1, stderr: expect.stringContaining('already') });
+        expect(refused.answer).toMatchObject({ result: false, bitmapCreated: null });
+        expect(refused.answer.facts?.error?.code).toBe('target-exists');
+        expect(await chain.identical(last)).toEqual([true, true]);
+        // ... and nothing was lost: the next incremental goes on from the same parent.
+        last = await chain.take('incremental', last);
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('fallback: a bitmap that is not there leads to an honest full with its reason', async () => {
+        const lost = { ...last, bitmap: 'backup-4711' };
+        last = await chain.take('incremental', lost);
+        expect(last.answer).toMatchObject({ result: true, incrementalFallback: true, bitmapCreated: last.bitmap });
+        expect(last.answer.facts?.done).toMatchObject({ mode: 'full', reason: 'bitmap-missing' });
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('fence: an epoch that is over can start and retire nothing', async () => {
+        chain.fence = 7;
+        last = await chain.take('incremental', last);
+        chain.fence = 6;
+        await expect(chain.take('incremental', last)).rejects.toMatchObject({
+          code: 'host.script-failed',
+          facts: { script: 'fence-stale' },
+        });
+        await expect(chain.retire(last.bitmap)).rejects.toMatchObject({ facts: { script: 'fence-stale' } });
+        expect(await subject.lab.bitmaps(vm, 'vda')).toContain(last.bitmap);
+        chain.fence = 7;
+      });
+
+      test('started twice at once, a job runs once', async () => {
+        await write('vdb', 0x61, 4 * MIB, 64 * KIB);
+        const order = await chain.order('incremental', last);
+        await subject.lab.moment(vm, order.bitmap);
+        const answers = await Promise.all([1, 2, 3].map(() => subject.client.start(subject.host, order)));
+        expect(answers.filter(({ created }) => created)).toHaveLength(1);
+        const job = await follow(subject.client, subject.host, order.jobId);
+        expect(job.exit).toBe(0);
+        const again = await subject.client.start(subject.host, order);
+        expect(again).toMatchObject({ created: false, state: 'done', exit: 0 });
+        last = chain.ended(order, job);
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('a connection that is lost loses nothing: the job is found again by its id', async () => {
+        await write('vda', 0x71, 6 * MIB, MIB);
+        const order = await chain.order('incremental', last);
+        await subject.lab.moment(vm, order.bitmap);
+        await subject.client.start(subject.host, order);
+        await subject.cutDuring(() => subject.client.status(subject.host, { jobId: order.jobId }));
+        last = chain.ended(order, await follow(subject.client, subject.host, order.jobId));
+        expect(last.job).toMatchObject({ state: 'done', exit: 0 });
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('abort: the run takes everything back, and the next goes on from the parent', async () => {
+        await write('vda', 0x81, 40 * MIB, 8 * MIB);
+        const order = await chain.order('incremental', last);
+        expect(await subject.client.start(subject.host, order)).toMatchObject({ state: 'running' });
+        const aborted = await subject.client.abort(subject.host, order.jobId);
+        expect(aborted).toMatchObject({ state: 'done', aborted: true, abort: { left: [] } });
+        expect(aborted.exit).not.toBe(0);
+        expect(
+          await subject.lab.leaks(
+            (await subject.client.inspect(subject.host, { vm })).checkpoints.filter((n) => n !== order.bitmap),
+          ),
+        ).toEqual([]);
+        expect(await subject.lab.bitmaps(vm, 'vda')).not.toContain(order.bitmap);
+        last = await chain.take('incremental', last);
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('stopped: a full with seeded bitmaps; after the start the next incremental holds every write since', async () => {
+        await subject.lab.vmStop(vm);
+        const facts = await subject.client.inspect(subject.host, { vm, diskPaths: await diskPaths() });
+        expect([facts.vm.state, facts.vm.qemuStarted]).toEqual(['shut off', null]);
+        expect(facts.disks[0]?.bitmaps?.map(({ name, recording }) => [name, recording])).toContainEqual([last.bitmap, true]);
+        last = await chain.take('incremental', last);
+        expect(last.answer).toMatchObject({ result: true, incrementalFallback: true, bitmapCreated: last.bitmap });
+        expect(last.answer.facts?.done).toMatchObject({ mode: 'full', transfer: 'offline', reason: 'vm-stopped' });
+        await subject.lab.vmStart(vm);
+        await write('vdb', 0x91, MIB, 64 * KIB);
+        last = await chain.take('incremental', last);
+        expect(last.answer.facts?.done.reason).toBe('redefined');
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('after a crash: no incremental over what QEMU could not save', async () => {
+        await write('vda', 0xa1, 50 * MIB, 64 * KIB);
+        await subject.lab.vmCrash(vm);
+        await subject.lab.vmStart(vm);
+        await write('vda', 0xa2, 51 * MIB, 64 * KIB);
+        last = await chain.take('incremental', last);
+        expect(last.answer.facts?.done).toMatchObject({ mode: 'full', bitmapNew: last.bitmap });
+        expect(['bitmap-missing', 'bitmap-inconsistent']).toContain(last.answer.facts?.done.reason);
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+    });
+
+    describe('short operations', () => {
+      const script = { kind: 'ours', dialect: 'seed' } as const;
+      const repository = async (): Promise<{ type: string; address: string; options: null }> => ({
+        type: 'dir',
+        address: await subject.lab.nas(nas),
+        options: null,
+      });
+
+      test('stats tells the size of the NAS, delete removes one backup and no other', async () => {
+        const { exit, stdout } = await subject.client.run(subject.host, buildStats(script, await repository()));
+        expect([exit, stdout]).toEqual([0, expect.stringMatching(/^\/\S+\n\d+ \d+\n$/)]);
+        const [kept, gone] = [await chain.take('full'), await chain.take('full')];
+        const removed = await subject.client.run(subject.host, buildDelete(script, await repository(), gone.path));
+        expect([removed.exit, removed.stdout]).toEqual([0, expect.stringContaining('removed')]);
+        await expect(chain.identical(gone)).rejects.toThrow(/no such file/);
+        expect(await chain.identical(kept)).toEqual([true, true]);
+      });
+
+      test('secrets go along and are nowhere afterwards: not in an answer, not in an error', async () => {
+        const password = 'pa55word-of-the-contract';
+        const { argv } = buildStats(script, await repository());
+        const { exit, stdout, stderr } = await subject.client.run(subject.host, {
+          argv,
+          secrets: { credentials: { username: 'u', password } },
+        });
+        expect([exit, stdout + stderr]).toEqual([1, expect.stringContaining('takes no credentials')]);
+        expect(stdout + stderr).not.toContain(password);
+      });
+
+      test('a script that sudo does not allow is not run', async () => {
+        const elsewhere = { ...subject.host, scriptPath: '/usr/local/lib/chainkeeper-none/nasbackup.sh' };
+        await expect(subject.client.inspect(elsewhere, { vm })).rejects.toMatchObject({
+          code: 'host.sudo-refused',
+          facts: { stderr: expect.stringContaining('sudo:') },
+        });
+      });
+    });
+
+    describe('install', () => {
+      const fresh = (access: HostAccess): HostAccess => ({ ...access, scriptPath: subject.freshPath });
+
+      test('what lies there already is left alone', async () => {
+        const { sha256 } = await loadScript();
+        const found = await subject.client.install(subject.host, {});
+        expect(found).toMatchObject({ before: sha256, changed: false, permitted: true, byHand: [] });
+      });
+
+      test('who may not become root is told what to do by hand, and nothing changes', async () => {
+        const error = await subject.client.install(fresh(subject.host), {}).catch((thrown: unknown) => thrown);
+        const line = `${subject.host.user} ALL=(root) NOPASSWD: ${subject.freshPath}`;
+        expect(error).toMatchObject({ code: 'host.install-not-permitted', kind: 'refused', next: expect.stringContaining(line) });
+        expect(await subject.client.install(fresh(subject.host), { dryRun: true })).toMatchObject({ before: null });
+      });
+
+      test('a dry run says what would be done, the install does it, a second one finds it done', async () => {
+        const { sha256, version } = await loadScript();
+        const dry = await subject.client.install(fresh(subject.admin), { dryRun: true });
+        expect(dry).toMatchObject({ path: subject.freshPath, dryRun: true, changed: true, before: null, sha256, version });
+        const done = await subject.client.install(fresh(subject.admin), {});
+        expect(done).toMatchObject({ dryRun: false, changed: true, before: null, sha256 });
+        const again = await subject.client.install(fresh(subject.admin), {});
+        expect(again).toMatchObject({ changed: false, before: sha256 });
+        // The host's own user has no line for this path yet: he is told the line and how to bring it in.
+        expect(await subject.client.install(fresh(subject.host), {})).toMatchObject({
+          permitted: false,
+          byHand: expect.arrayContaining(['visudo -c']),
+        });
+      });
+    });
+
+    describe('at the end', () => {
+      test('nothing is left but the backups and the last bitmap', async () => {
+        const { checkpoints } = await subject.client.inspect(subject.host, { vm });
+        expect(await subject.lab.leaks(checkpoints)).toEqual([]);
+      });
+    });
+  });
+}
