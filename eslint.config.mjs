@@ -2,7 +2,19 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', 'reports/**', 'coverage/**', '.stryker-tmp/**', '*.cjs', '*.mjs', 'scripts/**', 'bin/**'] },
+  {
+    ignores: [
+      'dist/**',
+      'node_modules/**',
+      'reports/**',
+      'coverage/**',
+      '.stryker-tmp/**',
+      '*.cjs',
+      '*.mjs',
+      'scripts/**',
+      'bin/**',
+    ],
+  },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -10,7 +22,10 @@ export default tseslint.config(
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
-      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false }],
+      '@typescript-eslint/consistent-type-imports': [
+        'error',
+        { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false },
+      ],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/require-await': 'off',
@@ -27,7 +42,12 @@ export default tseslint.config(
   },
   {
     // Nest needs the classes of injected parameters at run time, so their imports cannot be type-only.
-    files: ['src/**/*.{controller,service,module,guard,filter,interceptor}.ts', 'src/engine/**', 'src/database/**', 'src/**/dto/**'],
+    files: [
+      'src/**/*.{controller,service,module,guard,filter,interceptor}.ts',
+      'src/engine/**',
+      'src/database/**',
+      'src/**/dto/**',
+    ],
     rules: { '@typescript-eslint/consistent-type-imports': 'off' },
   },
   {

@@ -22,17 +22,22 @@ mkdirSync(reports, { recursive: true });
 /** Runs one jest project; counts come from jest's own report, not from its exit code alone. */
 async function jest(project) {
   const report = join(reports, `${project}.json`);
-  const code = await run(process.execPath, [
-    join(root, 'node_modules/jest/bin/jest.js'),
-    '--selectProjects',
-    project,
-    '--json',
-    `--outputFile=${report}`,
-    ...(project === 'unit' ? [] : ['--runInBand']),
-  ], { env: { ...process.env, TZ: 'UTC', CHAINKEEPER_TEST_FULL: full ? '1' : '' }, stdio: ['ignore', 'ignore', 'inherit'] });
+  const code = await run(
+    process.execPath,
+    [
+      join(root, 'node_modules/jest/bin/jest.js'),
+      '--selectProjects',
+      project,
+      '--json',
+      `--outputFile=${report}`,
+      ...(project === 'unit' ? [] : ['--runInBand']),
+    ],
+    { env: { ...process.env, TZ: 'UTC', CHAINKEEPER_TEST_FULL: full ? '1' : '' }, stdio: ['ignore', 'ignore', 'inherit'] },
+  );
   if (!existsSync(report)) return { passed: 0, failed: 1, why: `jest left no report (exit ${code})` };
-  const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, numTodoTests, numTotalTests } =
-    JSON.parse(readFileSync(report, 'utf8'));
+  const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, numTodoTests, numTotalTests } = JSON.parse(
+    readFileSync(report, 'utf8'),
+  );
   // A file that does not load has no tests to count, and a skipped test has seen nothing: both are failures here.
   const unseen = numPendingTests + numTodoTests;
   const failed = Math.max(numFailedTests, numFailedTestSuites) + unseen;
@@ -46,7 +51,9 @@ async function jest(project) {
 
 /** Runs every bats file of a folder; counts the lines of its TAP. */
 async function bats(folder) {
-  const files = readdirSync(join(root, folder)).filter((name) => name.endsWith('.bats')).map((name) => join(folder, name));
+  const files = readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.bats'))
+    .map((name) => join(folder, name));
   if (files.length === 0) return { passed: 0, failed: 1, why: `no bats file in ${folder}` };
   const { code, out, err } = capture('bats', ['--tap', ...files]);
   const failures = out.split('\n').filter((line) => line.startsWith('not ok'));

@@ -53,7 +53,7 @@ class PlatformModule implements OnApplicationShutdown {
 export class AppModule {
   static forRoot(config: Config, adapters: Partial<Adapters> = {}): DynamicModule {
     const log = adapters.log ?? createLog(config.log);
-    const hostClient = 
+    const hostClient =
       adapters.hostClient ??
       new ScriptHostClient(new SshShell(), {
         deadlineMs: config.ssh.deadlineSeconds * 1000,
@@ -62,7 +62,10 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
-        LoggerModule.forRoot({ pinoHttp: { logger: log, quietReqLogger: true, autoLogging: config.log.level === 'debug' }, forRoutes: ['{*path}'] }),
+        LoggerModule.forRoot({
+          pinoHttp: { logger: log, quietReqLogger: true, autoLogging: config.log.level === 'debug' },
+          forRoutes: ['{*path}'],
+        }),
         PlatformModule.with(config, { hostClient, log }),
         DatabaseModule.with(config.books),
         EngineModule,

@@ -45,8 +45,22 @@ function newest(path) {
 }
 
 async function ensureBuild() {
-  const sources = ['src', 'migrations', 'test/lab', 'test/story', 'tsconfig.json', 'tsconfig.build.json', 'nest-cli.json', 'package.json'];
-  const latest = Math.max(...sources.map((name) => join(root, name)).filter(existsSync).map(newest));
+  const sources = [
+    'src',
+    'migrations',
+    'test/lab',
+    'test/story',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'nest-cli.json',
+    'package.json',
+  ];
+  const latest = Math.max(
+    ...sources
+      .map((name) => join(root, name))
+      .filter(existsSync)
+      .map(newest),
+  );
   if (existsSync(built) && statSync(built).mtimeMs > latest) return;
   say('Building (some seconds)');
   const code = await run(join(root, 'node_modules/.bin/nest'), ['build']);

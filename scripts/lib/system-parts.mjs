@@ -38,8 +38,7 @@ function isDebian() {
 
 const canInstall = () => process.getuid?.() === 0 && isDebian() && Boolean(which('apt-get'));
 
-const installCommand = (packages) =>
-  `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+const installCommand = (packages) => `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
 
 /** Installs packages with apt-get, or says the command to run. Answers whether they are there. */
 export async function installPackages(packages, reason) {
@@ -51,11 +50,7 @@ export async function installPackages(packages, reason) {
   const apt = { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
   if ((await run('apt-get', ['update', '-qq'], apt)) !== 0) say('  apt-get update failed; trying with the lists that are there');
   // A package's own start script may not start daemons on the user's machine: the lab starts what it needs.
-  const code = await run(
-    'apt-get',
-    ['install', '-y', '-qq', '--no-install-recommends', ...packages],
-    apt,
-  );
+  const code = await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], apt);
   if (code !== 0) say(`  apt-get install failed with ${code}. By hand: ${installCommand(packages)}`);
   return code === 0;
 }
@@ -75,4 +70,3 @@ export async function ensureSystemParts(purpose) {
 
 /** Compilers for the one native module, needed only where no prebuilt binary can be had. */
 export const missingCompilers = () => ['python3', 'make', 'g++'].filter((program) => !which(program));
-

@@ -50,7 +50,7 @@ export class AuditService {
 
   async #all(): Promise<VmRow[]> {
     const vms: VmRow[] = [];
-    for (let after: number | undefined; ; ) {
+    for (let after: number | undefined; ;) {
       const { items, next } = await this.vms.page({ limit: 500, after });
       vms.push(...items);
       if (next === null) return vms;
@@ -62,7 +62,9 @@ export class AuditService {
     const all = await this.reader.ofVm(vm.id);
     const vmId = vm.uuid ?? '';
     const uuids = new Map(all.map(({ row }) => [row.id, row.uuid]));
-    const links = new Map(readChains(all.map(({ booked }) => booked)).flatMap((chain) => chain.links.map((link) => [link.backup.uuid, link])));
+    const links = new Map(
+      readChains(all.map(({ booked }) => booked)).flatMap((chain) => chain.links.map((link) => [link.backup.uuid, link])),
+    );
     const sightings = (await this.evidence.ofVm(vm.id)).map(({ backupId, vmState, qemuStarted }) => ({
       vmId,
       backupId: backupId === null ? null : (uuids.get(backupId) ?? null),

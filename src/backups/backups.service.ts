@@ -105,7 +105,8 @@ export class BackupsService {
       reason: (link?.reason ?? null) as Reason | null,
       size: booked.size,
       plan: (link?.planned ?? null) as BackupPlan | null,
-      recreation: keys.bitmapRecreated === null ? null : { bitmap: keys.bitmapRecreated, method: keys.recreateMethod ?? 'unknown' },
+      recreation:
+        keys.bitmapRecreated === null ? null : { bitmap: keys.bitmapRecreated, method: keys.recreateMethod ?? 'unknown' },
       facts: text === null ? null : (JSON.parse(text) as Facts),
       assurance: booked.assurance,
       findings: link?.assuranceWhy ? [link.assuranceWhy] : [],
@@ -117,15 +118,23 @@ export class BackupsService {
     const { items } = await this.runs.page({ limit: 1 }, { vmId: vm.id, states: RUN_STATES.filter((state) => !hasEnded(state)) });
     const active = items[0];
     if (active === undefined || (idempotencyKey !== undefined && active.idempotencyKey === idempotencyKey)) return;
-    throw new UserError('run.active', 'busy', `Run ${active.id} of VM ${vm.instanceName} is ${active.state}; one run per VM at a time.`, {
-      next: `Follow it at /api/v1/runs/${active.id}, or abort it.`,
-      facts: { runId: active.id, state: active.state },
-    });
+    throw new UserError(
+      'run.active',
+      'busy',
+      `Run ${active.id} of VM ${vm.instanceName} is ${active.state}; one run per VM at a time.`,
+      {
+        next: `Follow it at /api/v1/runs/${active.id}, or abort it.`,
+        facts: { runId: active.id, state: active.state },
+      },
+    );
   }
 
   /** Restorable and assurance hang on the whole chain, so all backups of each VM are read once. */
   async #present(wanted: readonly { vmId: number; uuid: string }[]): Promise<Shown[]> {
-    const byVm = new Map<number, { name: { id: string; name: string }; all: Map<string, BackupInBooks>; links: Map<string, ChainLink> }>();
+    const byVm = new Map<
+      number,
+      { name: { id: string; name: string }; all: Map<string, BackupInBooks>; links: Map<string, ChainLink> }
+    >();
     for (const vmId of new Set(wanted.map((one) => one.vmId))) {
       const vm = await this.vms.findById(vmId);
       const all = await this.reader.ofVm(vmId);

@@ -4,10 +4,15 @@ import type { ChainLink } from '../domain/chain/read-chain';
 import type { BackupDiskDto, BackupDto } from './dto/backup.dto';
 
 /** A backup as the API shows it; `link` is its place in its chain, undefined when it has none. */
-export function presentBackup({ row, link: own, booked }: BackupInBooks, vm: { id: string; name: string }, link: ChainLink | undefined): BackupDto {
+export function presentBackup(
+  { row, link: own, booked }: BackupInBooks,
+  vm: { id: string; name: string },
+  link: ChainLink | undefined,
+): BackupDto {
   const { keys, findings } = readChainKeys(row.details, { status: booked.status, type: booked.type });
   // Without a chain (a legacy full) a finished full stands for itself.
-  const aloneRestorable = booked.status === 'BackedUp' && booked.type === 'FULL' && booked.files !== 'missing' && booked.files !== 'damaged';
+  const aloneRestorable =
+    booked.status === 'BackedUp' && booked.type === 'FULL' && booked.files !== 'missing' && booked.files !== 'damaged';
   return {
     id: row.uuid,
     vmId: vm.id,

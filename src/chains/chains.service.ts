@@ -20,14 +20,20 @@ export class ChainsService {
   /** All chains of one VM, or of all; newest first. Chains of one VM are few, so they come on one page. */
   async list({ vm: id }: ChainsQuery): Promise<Page<ChainDto>> {
     const vms = id === undefined ? (await this.vms.page({ limit: 500 })).items : [found(await this.vms.find(id), 'vm', id)];
-    const chains = await Promise.all(vms.map(async (vm) => (await this.#ofVm(vm)).map(({ chain, all }) => summary(vm, chain, all))));
+    const chains = await Promise.all(
+      vms.map(async (vm) => (await this.#ofVm(vm)).map(({ chain, all }) => summary(vm, chain, all))),
+    );
     return toPage({ items: chains.flat(), next: null }, (chain) => chain);
   }
 
   async show(id: string): Promise<ChainWithLinksDto> {
     const vmId = found(await this.backups.vmOfChain(id), 'chain', id);
     const vm = found(await this.vms.findById(vmId), 'chain', id);
-    const { chain, all } = found((await this.#ofVm(vm)).find((one) => one.chain.id === id), 'chain', id);
+    const { chain, all } = found(
+      (await this.#ofVm(vm)).find((one) => one.chain.id === id),
+      'chain',
+      id,
+    );
     const byUuid = new Map(all.map((one) => [one.booked.uuid, one]));
     return {
       ...summary(vm, chain, all),
@@ -45,7 +51,9 @@ export class ChainsService {
 }
 
 function summary(vm: VmRow, { id, links, findings }: Chain, all: readonly BackupInBooks[]): ChainDto {
-  const dates = links.flatMap(({ backup }) => all.find(({ booked }) => booked.uuid === backup.uuid)?.row.date?.toISOString() ?? []).sort();
+  const dates = links
+    .flatMap(({ backup }) => all.find(({ booked }) => booked.uuid === backup.uuid)?.row.date?.toISOString() ?? [])
+    .sort();
   return {
     id,
     vmId: vm.uuid ?? '',

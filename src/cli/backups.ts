@@ -50,7 +50,13 @@ export const backupCommand = (): Command =>
       action(
         async (
           vm: string,
-          options: CommonOptions & { full?: boolean; quiesce?: boolean; wait?: boolean; dryRun?: boolean; idempotencyKey?: string },
+          options: CommonOptions & {
+            full?: boolean;
+            quiesce?: boolean;
+            wait?: boolean;
+            dryRun?: boolean;
+            idempotencyKey?: string;
+          },
         ) => {
           const service = client();
           const body = { vm, mode: options.full ? 'full' : 'auto', ...(options.quiesce ? { quiesce: true } : {}) };

@@ -28,7 +28,9 @@ export const chainCommand = (): Command =>
       action(async (vm: string, options: CommonOptions) => {
         const service = client();
         const chains = await service.all<ChainDto>(`/chains?vm=${encodeURIComponent(vm)}`);
-        const whole = await Promise.all(chains.map(({ id }) => service.get<ChainWithLinksDto>(`/chains/${encodeURIComponent(id)}`)));
+        const whole = await Promise.all(
+          chains.map(({ id }) => service.get<ChainWithLinksDto>(`/chains/${encodeURIComponent(id)}`)),
+        );
         show(options.json, whole, () => (whole.length === 0 ? 'no chain yet' : whole.map(chainText).join('\n\n')));
       }),
     );

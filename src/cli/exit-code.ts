@@ -25,5 +25,4 @@ const BY_KIND: Readonly<Record<ErrorKind, number>> = {
 };
 
 /** The exit code that an error ends the command with. */
-export const exitCodeOf = (error: unknown): number =>
-  error instanceof ChainkeeperError ? BY_KIND[error.kind] : EXIT.failed;
+export const exitCodeOf = (error: unknown): number => (error instanceof ChainkeeperError ? BY_KIND[error.kind] : EXIT.failed);

@@ -20,8 +20,11 @@ describe('output for people', () => {
       { name: 'a', size: 5 },
       { name: 'long', size: null },
     ];
-    expect(table(rows, [{ title: 'NAME', of: (row) => row.name }, { title: 'SIZE', of: (row) => row.size, right: true }])).toBe(
-      'NAME  SIZE\na        5\nlong     -',
-    );
+    expect(
+      table(rows, [
+        { title: 'NAME', of: (row) => row.name },
+        { title: 'SIZE', of: (row) => row.size, right: true },
+      ]),
+    ).toBe('NAME  SIZE\na        5\nlong     -');
   });
 });

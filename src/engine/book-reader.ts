@@ -63,13 +63,20 @@ export class BookReader {
     return rows.map((row) => {
       const link = links.find(({ backupId }) => backupId === row.id);
       const measured = evidence.findLast(({ backupId }) => backupId === row.id);
-      return { row, link, evidence: measured, booked: toBooked(row, repositories.get(row.backupOfferingId) ?? null, link, measured) };
+      return {
+        row,
+        link,
+        evidence: measured,
+        booked: toBooked(row, repositories.get(row.backupOfferingId) ?? null, link, measured),
+      };
     });
   }
 
   async #repositoriesOf(rows: readonly BackupWithDetails[]): Promise<Map<number, string | null>> {
     const ids = [...new Set(rows.map(({ backupOfferingId }) => backupOfferingId))];
-    return new Map(await Promise.all(ids.map(async (id) => [id, (await this.offerings.findById(id))?.externalId ?? null] as const)));
+    return new Map(
+      await Promise.all(ids.map(async (id) => [id, (await this.offerings.findById(id))?.externalId ?? null] as const)),
+    );
   }
 
   async #lastUsedEpoch(vmId: number): Promise<number | null> {

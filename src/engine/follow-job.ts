@@ -40,7 +40,7 @@ export async function followJob(
 ): Promise<FollowedJob> {
   const stdout = new Stream();
   const stderr = new Stream();
-  for (let pause = FIRST_PAUSE_MS; ; ) {
+  for (let pause = FIRST_PAUSE_MS; ;) {
     signal.throwIfAborted();
     let status: JobStatus;
     try {
@@ -51,7 +51,10 @@ export async function followJob(
       await sleep(SILENT_PAUSE_MS, undefined, { signal });
       continue;
     }
-    const more = [stdout.add(status.stdout, status.stdoutNext, status.stdoutSize), stderr.add(status.stderr, status.stderrNext, status.stderrSize)];
+    const more = [
+      stdout.add(status.stdout, status.stdoutNext, status.stdoutSize),
+      stderr.add(status.stderr, status.stderrNext, status.stderrSize),
+    ];
     if (status.state !== 'running' && !more.includes(true))
       return { state: status.state, exit: status.exit, stdout: stdout.text(), stderr: stderr.text() };
     await listener.onStatus(status);

@@ -54,9 +54,14 @@ export class Planner {
   async surroundings(vm: VmRow): Promise<Surroundings> {
     const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
     if (offering === null)
-      throw new UserError('vm.no-offering', 'refused', `VM ${vm.instanceName} has no offering, so nobody said where its backups go.`, {
-        next: `Give it one: chainkeeper vm assign ${vm.instanceName} OFFERING`,
-      });
+      throw new UserError(
+        'vm.no-offering',
+        'refused',
+        `VM ${vm.instanceName} has no offering, so nobody said where its backups go.`,
+        {
+          next: `Give it one: chainkeeper vm assign ${vm.instanceName} OFFERING`,
+        },
+      );
     const repository = await this.repositories.find(offering.externalId ?? '');
     if (repository === null)
       throw new UserError('repository.not-found', 'refused', `The repository of offering ${offering.name} is gone.`);
@@ -69,13 +74,21 @@ export class Planner {
       host,
       repository,
       offeringId: offering.id,
-      mount: { type: repository.type, address: repository.address, options: repository.mountOpts === '' ? null : repository.mountOpts },
+      mount: {
+        type: repository.type,
+        address: repository.address,
+        options: repository.mountOpts === '' ? null : repository.mountOpts,
+      },
       disks: await this.volumes.ofVm(vm.id),
     };
   }
 
   /** Asks the host, reads the books and decides. Changes nothing. */
-  async decide(vm: VmRow, { host, repository, offeringId, mount, disks }: Surroundings, request: BackupRequest): Promise<Decided> {
+  async decide(
+    vm: VmRow,
+    { host, repository, offeringId, mount, disks }: Surroundings,
+    request: BackupRequest,
+  ): Promise<Decided> {
     if (host.resourceState === 'Maintenance')
       throw new UserError('host.maintenance', 'refused', `Host ${host.name} is in maintenance: no new run starts there.`, {
         next: 'Move the VM, or end the maintenance.',
@@ -107,6 +120,9 @@ export function refusalError({ code, errorKind, message, next }: Refusal): UserE
 /** libvirt has forgotten a stopped transient VM, and its disks have only paths there; the books know which is which. */
 function nameDisks(facts: InspectFacts, booked: readonly VmDisk[]): InspectFacts {
   if (facts.vm.state !== 'shut off') return facts;
-  const disks = facts.disks.map((disk) => ({ ...disk, target: booked.find(({ path }) => path === disk.path)?.target ?? disk.target }));
+  const disks = facts.disks.map((disk) => ({
+    ...disk,
+    target: booked.find(({ path }) => path === disk.path)?.target ?? disk.target,
+  }));
   return { ...facts, disks };
 }

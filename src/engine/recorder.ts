@@ -145,9 +145,22 @@ export class Recorder {
     });
   }
 
-  async #keepEvidence({ run, vm, facts }: EndedRun, backupId: number | null, reason: string | null, assurance: string | null): Promise<void> {
+  async #keepEvidence(
+    { run, vm, facts }: EndedRun,
+    backupId: number | null,
+    reason: string | null,
+    assurance: string | null,
+  ): Promise<void> {
     if (facts === null) return;
-    await this.evidence.keepRun({ vmId: vm.id, runId: run.id, backupId, facts, verbatim: JSON.stringify(facts), reason, assurance });
+    await this.evidence.keepRun({
+      vmId: vm.id,
+      runId: run.id,
+      backupId,
+      facts,
+      verbatim: JSON.stringify(facts),
+      reason,
+      assurance,
+    });
   }
 
   async #setCheckpoint(vmId: number, change: ActiveCheckpointChange): Promise<void> {

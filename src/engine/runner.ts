@@ -79,7 +79,13 @@ export class Runner {
     }
     const request: BackupRequest = { quiesce: false, ...(run.requested as Partial<BackupRequest> & { mode: 'auto' | 'full' }) };
     const { decision, facts, activeCheckpoint } = await this.planner.decide(vm, around, request);
-    await this.evidence.keepInspect({ vmId: vm.id, runId: run.id, bitmap: activeCheckpoint, facts, verbatim: JSON.stringify(facts) });
+    await this.evidence.keepInspect({
+      vmId: vm.id,
+      runId: run.id,
+      bitmap: activeCheckpoint,
+      facts,
+      verbatim: JSON.stringify(facts),
+    });
     await this.#noteDisks(vm, facts);
     if (decision.kind === 'refused') throw refusalError(decision);
     const noted = await this.runs.note(claimOf(lease), {
@@ -218,7 +224,10 @@ export class Runner {
       log.warn({ code: settled.code, detail: settled.sentence, retry: settled.retry }, 'the run failed');
     } else {
       const backupId = await this.recorder.backedUp(ended, settled);
-      log.info({ backupId, type: settled.type, reason: settled.reason, size: settled.size, assurance: settled.assurance }, 'backed up');
+      log.info(
+        { backupId, type: settled.type, reason: settled.reason, size: settled.size, assurance: settled.assurance },
+        'backed up',
+      );
       if (settled.recreation !== null)
         log.info(
           { backupId, bitmap: settled.recreation.bitmap, method: settled.recreation.method },
@@ -234,7 +243,9 @@ export class Runner {
     for (const bitmap of bitmaps)
       await this.client
         .retire(access, { vm: plan.vm, bitmap, fence: lease.epoch, diskPaths })
-        .catch((error: unknown) => log.warn({ err: error, bitmap }, 'a bitmap that nobody needs could not be retired; the next run tries again'));
+        .catch((error: unknown) =>
+          log.warn({ err: error, bitmap }, 'a bitmap that nobody needs could not be retired; the next run tries again'),
+        );
   }
 
   /** Ends a run that did not start on its host. An error that is not ours is thrown on. */

@@ -65,7 +65,8 @@ export class Worker implements BeforeApplicationShutdown {
     const answer = await this.leases.acquire(run.vmId, run.id, owner, leaseSeconds * 1000);
     if (answer.kind === 'busy') return;
     const { lease } = answer;
-    const claimed = run.state === 'queued' ? await this.runs.claim(claimOf(lease), owner) : await this.runs.adopt(claimOf(lease), owner);
+    const claimed =
+      run.state === 'queued' ? await this.runs.claim(claimOf(lease), owner) : await this.runs.adopt(claimOf(lease), owner);
     if (!claimed) {
       await this.leases.release(lease);
       return;
@@ -83,7 +84,9 @@ export class Worker implements BeforeApplicationShutdown {
       log.error({ err: error }, 'driving the run failed; it will be looked at again');
     } finally {
       kept.stop();
-      await this.leases.release(lease).catch((error: unknown) => log.warn({ err: error }, 'the lease could not be given back; it runs out'));
+      await this.leases
+        .release(lease)
+        .catch((error: unknown) => log.warn({ err: error }, 'the lease could not be given back; it runs out'));
     }
   }
 }

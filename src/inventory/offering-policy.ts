@@ -31,6 +31,8 @@ export function readPolicy(details: readonly DetailRow[]): OfferingPolicy {
 export function toSettings({ fullEvery, incrementalEnabled }: Partial<OfferingPolicy>): DetailRow[] {
   return [
     ...(fullEvery === undefined ? [] : [{ name: OFFERING_SETTINGS.fullEvery, value: String(fullEvery) }]),
-    ...(incrementalEnabled === undefined ? [] : [{ name: OFFERING_SETTINGS.incrementalEnabled, value: String(incrementalEnabled) }]),
+    ...(incrementalEnabled === undefined
+      ? []
+      : [{ name: OFFERING_SETTINGS.incrementalEnabled, value: String(incrementalEnabled) }]),
   ];
 }

@@ -17,7 +17,11 @@ export class RepositoriesService {
     checkName('address', address);
     checkName('options', mountOptions);
     if (type === 'dir' && !isName('disk', address))
-      throw new UserError('repository.address', 'invalid', `A repository of type dir needs an absolute path, not ${JSON.stringify(address)}.`);
+      throw new UserError(
+        'repository.address',
+        'invalid',
+        `A repository of type dir needs an absolute path, not ${JSON.stringify(address)}.`,
+      );
     return present(await this.repositories.create({ uuid: randomUUID(), name, type, address, mountOpts: mountOptions }));
   }
 
@@ -32,7 +36,10 @@ export class RepositoriesService {
   async update(id: string, { name, mountOptions }: UpdateRepositoryDto): Promise<RepositoryDto> {
     const row = found(await this.repositories.find(id), 'repository', id);
     if (mountOptions !== undefined) checkName('options', mountOptions);
-    const change = { ...(name === undefined ? {} : { name }), ...(mountOptions === undefined ? {} : { mountOpts: mountOptions }) };
+    const change = {
+      ...(name === undefined ? {} : { name }),
+      ...(mountOptions === undefined ? {} : { mountOpts: mountOptions }),
+    };
     if (Object.keys(change).length > 0) await this.repositories.change(row.id, change);
     return this.show(row.uuid);
   }

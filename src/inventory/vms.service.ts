@@ -31,7 +31,12 @@ export class VmsService {
     checkName('vm', name);
     const host = found(await this.hosts.find(hostName), 'host', hostName);
     const seen = disks
-      ? disks.map(({ target, path }) => ({ uuid: randomUUID(), target: checkName('target', target), path: checkDiskSource(path), size: null }))
+      ? disks.map(({ target, path }) => ({
+          uuid: randomUUID(),
+          target: checkName('target', target),
+          path: checkDiskSource(path),
+          size: null,
+        }))
       : await this.#look(host, name);
     const row = await this.vms.create({
       uuid: randomUUID(),

@@ -48,7 +48,10 @@ export const toPart = ({ limit, cursor }: PageQuery): { limit: number; after: nu
 });
 
 /** A part of a list as a page for people. */
-export const toPage = <R, T>(listed: { readonly items: readonly R[]; readonly next: number | null }, present: (row: R) => T): Page<T> => ({
+export const toPage = <R, T>(
+  listed: { readonly items: readonly R[]; readonly next: number | null },
+  present: (row: R) => T,
+): Page<T> => ({
   items: listed.items.map(present),
   nextCursor: listed.next === null ? null : toCursor(listed.next),
 });

@@ -51,7 +51,12 @@ const problem = (kind: ErrorKind, status: number, code: string, detail: string, 
   ...rest,
 });
 
-const HTTP_KIND: Readonly<Record<number, ErrorKind>> = { 401: 'unauthorized', 403: 'refused', 404: 'not-found', 503: 'unreachable' };
+const HTTP_KIND: Readonly<Record<number, ErrorKind>> = {
+  401: 'unauthorized',
+  403: 'refused',
+  404: 'not-found',
+  503: 'unreachable',
+};
 
 /** Turns any error into a problem. What we do not know is a fault of ours, and its text stays in the log. */
 export function toProblem(error: unknown, requestId?: string): Problem {

@@ -19,8 +19,13 @@ export class TokenGuard implements CanActivate {
     const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
     // Digests have one length, so the comparison tells nothing about the token's.
     if (timingSafeEqual(digest(given), digest(token))) return true;
-    throw new UserError('auth.token', 'unauthorized', 'This service asks for a token, and the call carried none or a wrong one.', {
-      next: 'Send "Authorization: Bearer <token>"; the command line reads it from CHAINKEEPER_API_TOKEN or _FILE.',
-    });
+    throw new UserError(
+      'auth.token',
+      'unauthorized',
+      'This service asks for a token, and the call carried none or a wrong one.',
+      {
+        next: 'Send "Authorization: Bearer <token>"; the command line reads it from CHAINKEEPER_API_TOKEN or _FILE.',
+      },
+    );
   }
 }

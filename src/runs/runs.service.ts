@@ -45,7 +45,11 @@ export class RunsService {
       throw new UserError('run.ended', 'conflict', `Run ${id} has ended already: ${run.state}.`, { facts: { state: run.state } });
     const cancelled =
       run.state === 'queued' &&
-      (await this.runs.endQueued(id, { state: 'cancelled', errorCode: 'run.cancelled', errorMessage: 'Cancelled before it began.' }));
+      (await this.runs.endQueued(id, {
+        state: 'cancelled',
+        errorCode: 'run.cancelled',
+        errorMessage: 'Cancelled before it began.',
+      }));
     const host = cancelled || run.hostId === null ? null : await this.hosts.findById(run.hostId);
     if (host !== null) await this.client.abort(hostAccess(host, this.config.ssh), id);
     return this.show(id);

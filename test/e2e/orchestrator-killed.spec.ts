@@ -33,7 +33,11 @@ describeDatabases('an orchestrator killed between the success of the script and 
 
       await stage.lab.write(stage.vm, 'vda', 0x21, MIB, 2 * MIB);
       await stage.lab.moment(stage.vm, 'killed');
-      const doomed = startScript('test/e2e/child/die-when-done.ts', null, environmentOf(books, { ...lease, CHAINKEEPER_OWNER: 'second' }));
+      const doomed = startScript(
+        'test/e2e/child/die-when-done.ts',
+        null,
+        environmentOf(books, { ...lease, CHAINKEEPER_OWNER: 'second' }),
+      );
       const doomedClient = new Client({ url: await doomed.line('http') });
       const { body: queued } = await doomedClient.send<RunDto>('POST', '/backups', { vm: stage.vm });
       expect((await doomed.end()).code).toBeNull();

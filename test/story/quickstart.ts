@@ -87,7 +87,12 @@ async function main(args: readonly string[]): Promise<number> {
       if (!args.includes('--once')) {
         say(`\nThe service stays up until Ctrl-C. Look around, for example:`);
         say(`  ${service.url}/api/docs`);
-        for (const command of [`chain ${stage.vm}`, `explain ${points[2]?.backup.id ?? ''}`, `audit --vm ${stage.vm}`, `backup ${stage.vm} --wait`])
+        for (const command of [
+          `chain ${stage.vm}`,
+          `explain ${points[2]?.backup.id ?? ''}`,
+          `audit --vm ${stage.vm}`,
+          `backup ${stage.vm} --wait`,
+        ])
           say(`  CHAINKEEPER_URL=${service.url} node bin/chainkeeper.js ${command}`);
         await untilStopped();
       }

@@ -150,9 +150,15 @@ export function deviations(points: readonly StoryPoint[]): string[] {
     const found = `${backup.type} ${backup.reason}`;
     return [
       ...(identical ? [] : ['the bytes differ']),
-      ...(backup.type === step.type && step.reasons.includes(backup.reason ?? '') ? [] : [`expected ${step.type} ${step.reasons.join(' or ')}, found ${found}`]),
-      ...((backup.chain.bitmapRecreated !== null) === step.recreated ? [] : [`recreation event: ${backup.chain.bitmapRecreated ?? 'none'}`]),
-      ...(backup.restorable && backup.assurance === 'accounted' ? [] : [`restorable ${backup.restorable}, assurance ${backup.assurance}`]),
+      ...(backup.type === step.type && step.reasons.includes(backup.reason ?? '')
+        ? []
+        : [`expected ${step.type} ${step.reasons.join(' or ')}, found ${found}`]),
+      ...((backup.chain.bitmapRecreated !== null) === step.recreated
+        ? []
+        : [`recreation event: ${backup.chain.bitmapRecreated ?? 'none'}`]),
+      ...(backup.restorable && backup.assurance === 'accounted'
+        ? []
+        : [`restorable ${backup.restorable}, assurance ${backup.assurance}`]),
     ].map((text) => `${index + 1}. ${step.title}: ${text}`);
   });
 }

@@ -23,4 +23,5 @@ export function environmentOf(books: DatabaseConfig, more: Record<string, string
 }
 
 /** The same, read and validated. */
-export const serviceConfig = (books: DatabaseConfig, more: Record<string, string> = {}): Config => loadConfig(environmentOf(books, more));
+export const serviceConfig = (books: DatabaseConfig, more: Record<string, string> = {}): Config =>
+  loadConfig(environmentOf(books, more));

@@ -11,7 +11,9 @@ export class CreateHostDto {
   /** Address that the orchestrator connects to. Default: the name. */
   @IsOptional()
   @IsString()
-  @Matches(/^[A-Za-z0-9][A-Za-z0-9.:_-]{0,39}$/, { message: 'address must be a host name or an IP address of at most 40 characters' })
+  @Matches(/^[A-Za-z0-9][A-Za-z0-9.:_-]{0,39}$/, {
+    message: 'address must be a host name or an IP address of at most 40 characters',
+  })
   address?: string;
 
   /** SSH port. */
@@ -58,7 +60,9 @@ export class UpdateHostDto {
   /** Address that the orchestrator connects to. */
   @IsOptional()
   @IsString()
-  @Matches(/^[A-Za-z0-9][A-Za-z0-9.:_-]{0,39}$/, { message: 'address must be a host name or an IP address of at most 40 characters' })
+  @Matches(/^[A-Za-z0-9][A-Za-z0-9.:_-]{0,39}$/, {
+    message: 'address must be a host name or an IP address of at most 40 characters',
+  })
   address?: string;
 
   /** SSH port. */

@@ -113,10 +113,15 @@ export function loadConfig(environment: Environment): Config {
     }
   problems.push(...rulesAcrossFields(config));
   if (problems.length > 0)
-    throw new UserError('config.invalid', 'invalid', `The configuration has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`, {
-      next: 'Correct the environment variables and start again; nothing was started.',
-      facts: { problems },
-    });
+    throw new UserError(
+      'config.invalid',
+      'invalid',
+      `The configuration has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`,
+      {
+        next: 'Correct the environment variables and start again; nothing was started.',
+        facts: { problems },
+      },
+    );
   return config;
 }
 

@@ -29,7 +29,9 @@ export class HealthController {
   async ready(): Promise<{ status: string; checks: string[] }> {
     for (const part of this.checks)
       await part.check().catch((error: unknown) => {
-        throw new OperationalError('service.not-ready', 'unreachable', `${part.name}: ${(error as Error).message}`, { cause: error });
+        throw new OperationalError('service.not-ready', 'unreachable', `${part.name}: ${(error as Error).message}`, {
+          cause: error,
+        });
       });
     return { status: 'ok', checks: this.checks.map(({ name }) => name) };
   }
