@@ -11,6 +11,7 @@ import { follow } from './follow';
 
 /** One backup as the test knows it. */
 export interface Point {
+  readonly jobId: string;
   readonly path: string;
   readonly bitmap: string;
   readonly job: FollowedJob;
@@ -22,6 +23,7 @@ let serial = Math.floor(Date.now() / 1000);
 /** Backups of one VM, one after the other, each with the moment at which it was asked for. */
 export class ChainOf {
   fence = 1;
+  stopped = false;
 
   constructor(
     private readonly lab: LabHost,
@@ -39,9 +41,7 @@ export class ChainOf {
   ): Promise<StartRequest & { path: string; bitmap: string }> {
     const { vm, nas } = this;
     const disks = await this.lab.vmDisks(vm);
-    const facts = await this.client.inspect(this.host, { vm, diskPaths: disks.map((disk) => disk.path) });
     const bitmap = `backup-${(serial += 1)}`;
-    const stopped = facts.vm.state === 'shut off';
     const { argv } = buildBackup(
       { kind: 'ours', dialect: 'seed' },
       {
@@ -49,7 +49,7 @@ export class ChainOf {
         repository: { type: 'dir', address: await this.lab.nas(nas), options: null },
         path,
         quiesce: false,
-        diskPaths: stopped ? disks.map((disk) => disk.path) : [],
+        diskPaths: this.stopped ? disks.map((disk) => disk.path) : [],
         mode,
         bitmapNew: bitmap,
         bitmapParent: mode === 'incremental' ? (parent?.bitmap ?? null) : null,
@@ -72,16 +72,15 @@ export class ChainOf {
     return this.ended(order, await follow(this.client, this.host, order.jobId));
   }
 
-  ended({ path, bitmap, argv }: { path: string; bitmap: string; argv: readonly string[] }, job: FollowedJob): Point {
-    const stopped = argv[argv.indexOf('-d') + 1] !== '';
+  ended({ jobId, path, bitmap }: { jobId: string; path: string; bitmap: string }, job: FollowedJob): Point {
     const answer = parseOutput({
       dialect: 'seed',
-      vmState: stopped ? 'stopped' : 'running',
+      vmState: this.stopped ? 'stopped' : 'running',
       stdout: job.stdout,
       stderr: job.stderr,
       exitCode: job.exit,
     });
-    return { path, bitmap, job, answer };
+    return { jobId, path, bitmap, job, answer };
   }
 
   /** Every disk of a point, with its chain, against what the disk held when it was asked for. */

@@ -6,11 +6,13 @@ defineHostClientContract('fake', async () => {
   await lab.up();
   lab.host.paceMs = 5;
   lab.host.admins.add('administrator');
-  const client = lab.client();
+  const warnings: string[] = [];
+  const client = lab.client({ warn: (_host, text) => warnings.push(text) });
   const host = await lab.access();
   return {
     lab,
     client,
+    warnings,
     host,
     admin: { ...host, user: 'administrator' },
     freshPath: '/usr/local/lib/chainkeeper-new/nasbackup.sh',

@@ -21,10 +21,12 @@ defineHostClientContract('ssh', async () => {
   await writeFile(sudoers, `${admin.user} ALL=(ALL) NOPASSWD: ALL\n`, { mode: 0o440 });
   const proxy = await TcpProxy.before(direct.address, direct.port);
   const host = { ...direct, port: proxy.port };
-  const client = new ScriptHostClient(new SshShell());
+  const warnings: string[] = [];
+  const client = new ScriptHostClient(new SshShell(), { warn: (_host, text) => warnings.push(text) });
   return {
     lab,
     client,
+    warnings,
     host,
     admin,
     freshPath: join(lab.folder, 'new/chainkeeper/nasbackup.sh'),
