@@ -91,10 +91,17 @@ describe('installScript', () => {
     expect(shell.calls.some(({ argv }) => argv.includes(INSTALL_PROGRAM))).toBe(false);
   });
 
-  test('a lost connection while looking is no licence to install', async () => {
-    const shell = new ScriptedShell(() => ({ exit: null }));
-    await expect(installScript(shell, HOST, { as: 'root' }, SCRIPT)).rejects.toMatchObject({ code: 'host.install-failed' });
-  });
+  test.each([['stat -L'], ['sha256sum'], ['sudo -n -l']])(
+    'a connection lost at %s is no licence to say what is there',
+    async (lost) => {
+      const shell = new ScriptedShell((command) => {
+        if (command.startsWith(lost)) return { exit: null };
+        if (stat(command)) return { stdout: folders() };
+        return command.startsWith('sha256sum') ? { stdout: `${SCRIPT.sha256}  x\n` } : { stdout: '0 755 regular file\n' };
+      });
+      await expect(installScript(shell, HOST, { dryRun: true }, SCRIPT)).rejects.toMatchObject({ code: 'host.outcome-unknown' });
+    },
+  );
 
   test.each([
     ['/usr/lib/../nasbackup.sh', 'chainkeeper'],

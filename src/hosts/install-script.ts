@@ -38,8 +38,13 @@ export async function installScript(
   const path = checked(PATH, host.scriptPath, 'path for the host script');
   const sudoersLine = `${checked(USER, host.user, 'Linux user name')} ALL=(root) NOPASSWD: ${path}`;
   const admin = { ...host, user: checked(USER, as, 'Linux user name') };
-  const run = (who: HostAccess, argv: string[], stdin?: Buffer): Promise<RemoteResult> =>
-    shell.run(who, { argv, deadlineMs: DEADLINE_MS, ...(stdin === undefined ? {} : { stdin }) });
+  const run = async (who: HostAccess, argv: string[], stdin?: Buffer): Promise<RemoteResult> => {
+    const result = await shell.run(who, { argv, deadlineMs: DEADLINE_MS, ...(stdin === undefined ? {} : { stdin }) });
+    // What nobody saw the end of says nothing about what is there.
+    if (result.exit === null)
+      throw new OperationalError('host.outcome-unknown', 'unreachable', `The connection to ${host.name} was lost`);
+    return result;
+  };
 
   refuseUnsafe(path, await run(admin, ['stat', '-L', '-c', '%u %a %n', '--', ...ancestors(path)]));
   const before = await sumOf(run, admin, path);
@@ -89,9 +94,9 @@ const ancestors = (path: string): string[] => {
 };
 
 /** Whoever may write to one of these folders could put his own file in place of what sudo runs as root. */
-function refuseUnsafe(path: string, { stdout, exit }: RemoteResult): void {
+function refuseUnsafe(path: string, { stdout }: RemoteResult): void {
   const folders = stdout.split('\n').map((line) => /^(\d+) ([0-7]+) (.+)$/.exec(line));
-  if (exit === null || !folders.some((found) => found?.[3] === '/')) {
+  if (!folders.some((found) => found?.[3] === '/')) {
     throw new OperationalError('host.install-failed', 'failed', `Cannot look at the folders above ${path}`);
   }
   for (const found of folders) {

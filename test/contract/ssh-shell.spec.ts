@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { Server, utils } from 'ssh2';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { RemoteCommand } from '../../src/hosts/remote-shell';
 import { SshShell } from '../../src/hosts/ssh/ssh-shell';
@@ -207,7 +208,7 @@ describe('SshShell on a real sshd', () => {
   test('nobody listens: not executed', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((done) => server.once('listening', done));
-    const { port } = server.address() as { port: number };
+    const { port } = server.address() as AddressInfo;
     await new Promise((done) => server.close(done));
     await expect(shell().run({ ...host, port }, sh('true'))).rejects.toMatchObject({
       code: 'host.unreachable',
@@ -281,6 +282,40 @@ describe('SshShell on a real sshd', () => {
         .catch((thrown: Error) => thrown);
       expect(error).toMatchObject({ code: 'host.key-file' });
       expect(JSON.stringify([error, (error as Error).message])).not.toContain('c2VjcmV0');
+    }
+  });
+
+  test('a channel that the host refuses was not executed: it is asked for again, and not for ever', async () => {
+    let refusals = 3;
+    let executed = 0;
+    const server = new Server({ hostKeys: [utils.generateKeyPairSync('ed25519').private] }, (client) => {
+      client.on('error', () => undefined);
+      client.on('authentication', (context) => context.accept());
+      client.on('session', (accept, reject) => {
+        if ((refusals -= 1) >= 0) return reject();
+        accept().on('exec', (acceptExec) => {
+          executed += 1;
+          const stream = acceptExec();
+          stream.exit(0);
+          stream.end();
+        });
+      });
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const ssh = shell();
+    try {
+      let fingerprint = `SHA256:${'A'.repeat(43)}`;
+      const at = { ...host, port: (server.address() as AddressInfo).port };
+      const refused = await ssh.run({ ...at, fingerprint }, sh('true')).catch((error: { facts: { seen: string } }) => error);
+      fingerprint = 'facts' in refused ? refused.facts.seen : '';
+      expect(await ssh.run({ ...at, fingerprint }, sh('true'))).toMatchObject({ exit: 0 });
+      expect([refusals, executed]).toEqual([-1, 1]);
+      refusals = Infinity;
+      await expect(ssh.run({ ...at, fingerprint }, sh('true'))).rejects.toMatchObject({ code: 'host.busy', kind: 'busy' });
+      expect(executed).toBe(1);
+    } finally {
+      await ssh.close();
+      await new Promise((done) => server.close(done));
     }
   });
 
