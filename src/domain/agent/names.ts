@@ -82,7 +82,8 @@ const RULES = {
   },
   rbd: {
     what: 'RBD image',
-    pattern: new RegExp(`^(?:rbd:)?${SEGMENT}/${SEGMENT}$`),
+    // No colon: what follows one is an option for librbd, a key among them.
+    pattern: /^(?:rbd:)?[A-Za-z0-9_][A-Za-z0-9_.+@-]*\/[A-Za-z0-9_][A-Za-z0-9_.+@-]*$/,
     longest: 255,
     example: 'pool/image',
   },
