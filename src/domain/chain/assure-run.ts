@@ -57,9 +57,19 @@ function doubtSize(planned: PlannedDisk, { target, virtualSize }: DiskFacts): Do
     : [unproven(`disk ${target} had ${bytes(planned.virtualSize)} at the inspection and ${bytes(virtualSize)} in the run`)];
 }
 
-function doubtLineage(planned: PlannedDisk, { target, path, inode }: DiskFacts): Doubt[] {
-  const same = path !== null && inode !== null && path === planned.path && inode === planned.inode;
-  return same ? [] : [unproven(`disk ${target} is not known to be the same file at the inspection and in the run`)];
+/** Had the inspection seen another file or size, the plan would have been a full: the delta may be of another disk. */
+function doubtLineage(planned: PlannedDisk, { target, path, inode, virtualSize }: DiskFacts): Doubt[] {
+  const pairs = [
+    [planned.path, path],
+    [planned.inode, inode],
+    [planned.virtualSize, virtualSize],
+  ];
+  if (pairs.some(([before, now]) => before !== null && now !== null && before !== now)) {
+    return [broken(`disk ${target} was another one in the run than at the inspection`)];
+  }
+  return path !== null && inode !== null
+    ? []
+    : [unproven(`disk ${target} is not known to be the same file at the inspection and in the run`)];
 }
 
 /** The bitmap must be the one that was inspected, and the delta must hold all that it called dirty. */
@@ -76,7 +86,10 @@ function doubtBytes({ bitmap }: PlannedDisk, ran: DiskFacts): Doubt[] {
     return [unproven(`the bitmap and the delta of disk ${target} were not measured`)];
   }
   const doubts: Doubt[] = [];
-  if (parentBitmap.inconsistent !== false || parentBitmap.recording !== true || parentBitmap.persistent !== true) {
+  const { recording, inconsistent, persistent } = parentBitmap;
+  if (recording === false || inconsistent === true || persistent === false) {
+    doubts.push(broken(`the parent's bitmap on disk ${target} was not healthy`));
+  } else if (recording === null || inconsistent === null || persistent === null) {
     doubts.push(unproven(`the parent's bitmap on disk ${target} is not known to have been healthy`));
   }
   if (bitmap?.granularity != null && bitmap.granularity !== parentBitmap.granularity) {

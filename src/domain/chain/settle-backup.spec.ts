@@ -587,6 +587,12 @@ describe('settleBackup', () => {
     it.each<[string, Partial<DiskFacts>]>([
       ['holds 262144 bytes', { dirtyBefore: 5 * CLUSTER }],
       ['fell from', { dirtyBefore: CLUSTER, ownData: 0 }],
+      ['another one', { virtualSize: 2 * GIB }],
+      ['another one', { inode: 9 }],
+      ['another one', { path: '/x', inode: null }],
+      ['not healthy', { parentBitmap: { recording: false, inconsistent: null, persistent: true, granularity: CLUSTER } }],
+      ['not healthy', { parentBitmap: { recording: true, inconsistent: true, persistent: true, granularity: CLUSTER } }],
+      ['not healthy', { parentBitmap: { recording: true, inconsistent: false, persistent: false, granularity: CLUSTER } }],
       [
         'changed its granularity',
         { parentBitmap: { recording: true, inconsistent: false, persistent: true, granularity: 4096 } },
@@ -595,7 +601,7 @@ describe('settleBackup', () => {
       const settlement = failed(plan, disks(plan, over));
       expect(settlement).toMatchObject({
         status: 'Error',
-        code: 'delta-incomplete',
+        code: 'delta-contradicted',
         retry: { mode: 'full', because: 'lineage-mismatch', quiesce: false },
         activeCheckpoint: { change: 'cleared' },
         retire: [NEW_BITMAP],
@@ -609,10 +615,7 @@ describe('settleBackup', () => {
     const plan = incrementalPlan();
     it.each<[string, FactsChanges, Partial<Answer>]>([
       ['the exit code is not 0', {}, { exitCode: 32 }],
-      ['the size of a disk changed', disks(plan, { virtualSize: 2 * GIB }), {}],
       ['the size of a disk is unknown', disks(plan, { virtualSize: null }), {}],
-      ['a disk is another file', disks(plan, { inode: 9 }), {}],
-      ['a disk has another path', disks(plan, { path: '/x' }), {}],
       ['a path is unknown', disks(plan, { path: null }), {}],
       ['an inode is unknown', disks(plan, { inode: null }), {}],
       ['the dirty count is unknown', disks(plan, { dirtyBefore: null }), {}],
@@ -625,8 +628,8 @@ describe('settleBackup', () => {
         {},
       ],
       [
-        'the bitmap was not recording',
-        disks(plan, { parentBitmap: { recording: false, inconsistent: false, persistent: true, granularity: CLUSTER } }),
+        'the bitmap may not have been recording',
+        disks(plan, { parentBitmap: { recording: null, inconsistent: false, persistent: true, granularity: CLUSTER } }),
         {},
       ],
       [
@@ -635,8 +638,8 @@ describe('settleBackup', () => {
         {},
       ],
       [
-        'the bitmap was not persistent',
-        disks(plan, { parentBitmap: { recording: true, inconsistent: false, persistent: false, granularity: CLUSTER } }),
+        'the bitmap may not have been persistent',
+        disks(plan, { parentBitmap: { recording: true, inconsistent: false, persistent: null, granularity: CLUSTER } }),
         {},
       ],
       ['the job moved more', { job: { processed: 9 * CLUSTER } }, {}],
@@ -706,7 +709,7 @@ describe('settleBackup', () => {
 
       it('and for no byte more', () => {
         expect(tail({}, 6 * CLUSTER + 1)).toMatchObject({ assurance: 'unproven' });
-        expect(tail({ ownData: CLUSTER + 511 }, 6 * CLUSTER)).toMatchObject({ code: 'delta-incomplete' });
+        expect(tail({ ownData: CLUSTER + 511 }, 6 * CLUSTER)).toMatchObject({ code: 'delta-contradicted' });
         expect(tail({ clusterSize: 2 * CLUSTER }, 6 * CLUSTER + 1)).toMatchObject({ assurance: 'accounted' });
       });
     });

@@ -46,9 +46,9 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
   if (verdict.assurance === 'broken') {
     // The books' bitmap still reaches back to the parent or is not the one they know: only a full is certain.
     const retry: BackupRequest = { mode: 'full', because: 'lineage-mismatch', quiesce: plan.quiesce };
-    const sentence = `The delta does not hold what changed: ${verdict.findings.join('; ')}.`;
+    const sentence = `The delta cannot be true: ${verdict.findings.join('; ')}.`;
     return {
-      ...failed(plan, { code: 'delta-incomplete', sentence, left: true, recreation, retry }),
+      ...failed(plan, { code: 'delta-contradicted', sentence, left: true, recreation, retry }),
       activeCheckpoint: { change: 'cleared' },
     };
   }
