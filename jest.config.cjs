@@ -12,7 +12,6 @@ const project = (displayName, testMatch, extra = {}) => ({ ...base, displayName,
 module.exports = {
   projects: [
     project('unit', ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/unit/**/*.spec.ts']),
-    project('fuzz', ['<rootDir>/src/**/*.fuzz.ts', '<rootDir>/test/fuzz/**/*.spec.ts']),
     project('contract', ['<rootDir>/test/contract/**/*.spec.ts']),
     project('persistence', ['<rootDir>/test/persistence/**/*.spec.ts']),
     project('e2e', ['<rootDir>/test/e2e/**/*.spec.ts']),

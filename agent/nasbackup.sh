@@ -537,6 +537,8 @@ on_exit() {
   trap - ERR
   trap : TERM INT HUP PIPE
   set +e
+  # On the way out nobody waits a minute for an answer.
+  VIRSH_SECONDS=5
   [[ ! $DONE ]] || exit "$code"
   ERROR_TEXT=${ERROR_TEXT:-"Ended without a result (code $code)"} ERROR_CODE=${ERROR_CODE:-internal}
   if [[ $RUN_MUST_FINISH ]] && ! run_wait 5; then left "a command that does not end: process $RUN_PID"; fi
@@ -683,7 +685,7 @@ SPACE_TOTAL='' SPACE_FREE=''
 # ---- libvirt and QEMU ---------------------------------------------------------------------------
 
 readonly VIRSH=(virsh -q -c qemu:///system)
-VIRSH_SECONDS=60 # libvirt may probe every QEMU again after a restart before it answers the first question
+VIRSH_SECONDS=60 # seconds: libvirt may probe every QEMU again after a restart before it answers the first question
 
 # virsh_q ARGUMENT...: RUN_OUT, RUN_ERR and the code as run (nothing is printed).
 virsh_q() { run "$VIRSH_SECONDS" "${VIRSH[@]}" "$@"; }
@@ -773,7 +775,7 @@ die_unless_gone() {
 DISKS=0
 declare -A D=() B=()
 readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse written bitmaps
-  mode parent file backing size allocated filecluster data zero dirty check'
+  mode parent file backing size allocated filecluster data zero dirty parentbitmap check'
 
 disk_new() {
   local field
@@ -1221,18 +1223,13 @@ json_space() {
 
 # json_disk I: the facts about one disk of a run.
 json_disk() {
-  local i=$1 name=$OPT_BITMAP_PARENT bitmap='' method=''
-  if [[ $name ]] && has_bitmap "$i" "$name"; then
-    json_object b recording "${B[$i.$name.recording]}" b inconsistent "${B[$i.$name.inconsistent]}" \
-      b persistent "${B[$i.$name.persistent]}" n granularity "${B[$i.$name.granularity]}"
-    bitmap=$REPLY
-  fi
+  local i=$1 method=''
   if [[ ${D[$i.file]} && $TRANSFER == offline ]]; then method=converted
   elif [[ ${D[$i.file]} ]]; then method=${D[$i.mode]}; fi
   json_object s target "${D[$i.target]}" s path "${D[$i.path]%%:*}" n inode "${D[$i.inode]}" s format "${D[$i.format]}" n virtualSize "${D[$i.virtual]}" \
     s method "$method" s file "${D[$i.file]}" s backing "${D[$i.backing]}" n fileSize "${D[$i.size]}" n allocated "${D[$i.allocated]}" \
     n clusterSize "${D[$i.filecluster]}" n ownData "${D[$i.data]}" n ownZero "${D[$i.zero]}" n dirtyBefore "${D[$i.dirty]}" \
-    r parentBitmap "$bitmap" s check "${D[$i.check]:-skipped}" n writtenBytes "${D[$i.written]}"
+    r parentBitmap "${D[$i.parentbitmap]}" s check "${D[$i.check]:-skipped}" n writtenBytes "${D[$i.written]}"
 }
 
 # json_facts: REPLY is the whole of FACTS, version 1.
@@ -1257,7 +1254,7 @@ json_facts() {
     n check "${TIMING[check]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
-  json_object n v 1 s script "$SCRIPT_VERSION" s dialect "$OPT_DIALECT" r host "$host" r vm "$vm" r asked "$asked" r done "$did" \
+  json_object n v 1 s script "$SCRIPT_VERSION" s dialect "$OPT_DIALECT" r host "$host" r vm "$vm" r asked "$asked" r 'done' "$did" \
     r job "$job" r disks "${disks[0]}" r guest "$guest" r space "$space" r cleanup "$left" r timings "$timings" r error "$error"
 }
 
@@ -1689,7 +1686,11 @@ remember_parent_bitmaps() {
   look_at_nodes || die_unless_gone 'QEMU does not tell about its disks'
   [[ $name ]] || return 0
   for ((i = 0; i < DISKS; i++)); do
-    ! has_bitmap "$i" "$name" || D[$i.dirty]=${B[$i.$name.count]}
+    has_bitmap "$i" "$name" || continue
+    D[$i.dirty]=${B[$i.$name.count]}
+    json_object b recording "${B[$i.$name.recording]}" b inconsistent "${B[$i.$name.inconsistent]}" \
+      b persistent "${B[$i.$name.persistent]}" n granularity "${B[$i.$name.granularity]}"
+    D[$i.parentbitmap]=$REPLY
   done
 }
 
@@ -2226,6 +2227,9 @@ FENCE_SEEN=-1
 # A job is a directory. Who holds its lock (descriptor 8) is the job: the runner (71-job-run) and the operation it runs.
 # The kernel drops a lock with its process, so the lock cannot lie about life. `started` is written once, under the lock and
 # before anything runs: it makes a second start harmless. sudo passes no descriptors on, so nobody can pretend to be in a job.
+#
+# What it needs from the other parts: main calls job_join after read_host_conf, before the operation; mount_repository makes
+# its mount point in "${JOB_TMP:-/tmp}", so that abort finds it when the operation had to be killed.
 
 readonly JOB_PATTERN='^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'
 readonly JOB_CHUNK=65536 # bytes of stdout, and of stderr, in one answer
@@ -2350,7 +2354,7 @@ job_read_secrets() {
 
 # job_look: JOB_STATE and JOB_EXIT.
 job_look() {
-  JOB_STATE=absent JOB_EXIT=
+  JOB_STATE=absent JOB_EXIT=''
   if job_finished; then return 0; fi
   if job_alive; then
     JOB_STATE=running
@@ -2364,7 +2368,7 @@ JOB_STATE='' JOB_EXIT=''
 
 job_finished() {
   job_text exit || return 1
-  JOB_STATE=done JOB_EXIT=$REPLY
+  JOB_STATE="done" JOB_EXIT=$REPLY
 }
 
 # job_alive: somebody holds the lock, and it is a lock of today's kernel.
@@ -2463,7 +2467,7 @@ job_run() {
 
 # job_prepare: what abort must know of the time before: was the guest running, and where the mounts of this job will be.
 job_prepare() {
-  JOB_TMP=$(mktemp -d /tmp/chainkeeper.XXXXXX) && chmod 0711 "$JOB_TMP" # QEMU's user goes through it
+  JOB_TMP=$(mktemp -d /tmp/csbackup.XXXXXX) && chmod 0711 "$JOB_TMP" # QEMU's user goes through it
   job_write tmp "$JOB_TMP"
   [[ $JOB_VM ]] || return 0
   work_open
@@ -2498,7 +2502,7 @@ job_stock() {
 job_wait() {
   local code
   while :; do
-    JOB_SIGNALLED= code=0
+    JOB_SIGNALLED='' code=0
     wait "$JOB_CHILD" || code=$?
     ((code == 127)) && [[ $JOB_CODE ]] || JOB_CODE=$code
     [[ $JOB_SIGNALLED ]] || break
@@ -2542,7 +2546,7 @@ job_end() {
 
 # job_sweep_mounts: no mount of a job outlives it. Ours has none left; a stock script leaves its own after a stopped VM.
 job_sweep_mounts() {
-  [[ $JOB_TMP == /tmp/chainkeeper.* && -d $JOB_TMP ]] || return 0
+  [[ $JOB_TMP == /tmp/csbackup.* && -d $JOB_TMP ]] || return 0
   local point
   local -a fields
   [[ $WORK && -d $WORK ]] || work_open
@@ -2551,7 +2555,7 @@ job_sweep_mounts() {
     [[ $point == "$JOB_TMP"/* ]] || continue
     run 5 umount -- "$point" || run 2 umount -l -- "$point" || { left "mount $point (${RUN_ERR//$'\n'/; })" && continue; }
     rmdir -- "$point" || :
-  done < <(</proc/self/mountinfo tac)
+  done < <(tac /proc/self/mountinfo)
   mounted_below "$JOB_TMP" || rm -rf --one-file-system -- "$JOB_TMP"
 }
 
@@ -2657,7 +2661,7 @@ job_free_guest() {
   OPT_VM=$JOB_VM
   vm_try_lock "$OPT_VM" 1 || { ABORT_LIBVIRT=foreign && return; }
   if ! virsh_q domjobinfo "$OPT_VM"; then
-    [[ $(gone_or unreachable) == guest-gone ]] || { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
+    is_gone "$RUN_ERR" || { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
     return
   fi
   [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
@@ -2690,6 +2694,59 @@ job_resume_guest() {
   nap 1 # the error may come back at once
   virsh_q domstate "$OPT_VM" --reason || :
   if [[ $RUN_OUT == running* ]]; then ABORT_RESUMED=true; else left "$OPT_VM $RUN_OUT"; fi
+}
+
+# ---- retire: drop a bitmap of ours that is no longer a parent --------------------------------------
+#
+# Only the books know whether it still is one: they call this once the child is recorded. Nothing there is success, too.
+
+operation_retire() {
+  need OPT_VM -v
+  need OPT_BITMAP --bitmap
+  need OPT_FENCE --fence
+  work_open
+  vm_lock "$OPT_VM"
+  fence_check "$OPT_VM" "$OPT_FENCE"
+  retire_look
+  local found recorded=false
+  disks_with_bitmap && found=$REPLY
+  ! has_checkpoint "$OPT_BITMAP" || recorded=true
+  bitmap_drop "$OPT_BITMAP" || die "Cannot retire $OPT_BITMAP of $OPT_VM: $RUN_ERR" retire-failed
+  # No answer of libvirt or QEMU counts, only what is there afterwards.
+  retire_look
+  disks_with_bitmap
+  [[ $REPLY == '[]' ]] && ! has_checkpoint "$OPT_BITMAP" || die "$OPT_BITMAP of $OPT_VM is still there after it was removed: $REPLY" retire-failed
+  json_object n v 1 s vm "$OPT_VM" s state "${VM_STATE/absent/shut off}" s bitmap "$OPT_BITMAP" r removedFrom "$found" b checkpointRemoved "$recorded"
+  unwind good
+  printf '%s\n' "$REPLY"
+  DONE=yes
+  exit 0
+}
+
+# retire_look: the disks as they are now; every one must be readable, or "absent" would be a guess.
+retire_look() {
+  local i
+  CHECKPOINTS=()
+  look_at_state || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  if vm_is_live; then
+    ! job_active || die "$OPT_VM is busy with another job: ${JOB_OPERATION:-unknown}" job-busy
+    { look_at_live_disks && look_at_checkpoints; } || die_unless_gone "Cannot look at $OPT_VM"
+  else
+    [[ $OPT_DISK_PATHS || $VM_STATE == 'shut off' ]] || die "$OPT_VM does not run: its disks must be told with -d" vm-not-found
+    look_at_stopped_disks || die "Cannot look at the disks of $OPT_VM: $RUN_ERR" libvirt-unreachable
+    for ((i = 0; i < DISKS; i++)); do [[ ! ${D[$i.inuse]} ]] || die "Cannot look at a disk of $OPT_VM: ${D[$i.inuse]}" disk-unreadable; done
+  fi
+}
+
+# disks_with_bitmap: REPLY is the JSON array of the disks that have it, by target or, when stopped, by path.
+disks_with_bitmap() {
+  local i
+  local -a having=()
+  for ((i = 0; i < DISKS; i++)); do
+    has_bitmap "$i" "$OPT_BITMAP" || continue
+    if vm_is_live; then having+=("${D[$i.target]}"); else having+=("${D[$i.path]}"); fi
+  done
+  json_strings "${having[@]}"
 }
 
 # ---- dispatch -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import { capture, giveUp, root, run, say } from './lib/run.mjs';
 import { setup } from './lib/setup.mjs';
 
 const USAGE = `npm test -- [--full] [--only SUITE[,SUITE]]
-  suites: unit, fuzz, persistence, contract, e2e, agent, lab
+  suites: unit, persistence, e2e, agent, lab
   --full  also what takes longer than npm test may (docs/testing.md)`;
 
 const args = process.argv.slice(2);
@@ -72,12 +72,10 @@ async function shellcheck() {
 
 const suites = {
   unit: () => jest('unit'),
-  fuzz: () => jest('fuzz'),
   persistence: () => jest('persistence'),
   shellcheck,
   lab: () => bats('test/lab'),
   agent: () => bats('agent/test'),
-  contract: () => jest('contract'),
   e2e: () => jest('e2e'),
 };
 
@@ -97,6 +95,7 @@ for (const [name, suite] of Object.entries(suites)) {
   say(`   ${result.passed} passed, ${result.failed} failed in ${seconds} s${result.why ? ` (${result.why})` : ''}`);
 }
 
+say('\nNot run, because not steady yet: agent/test/unsteady (its README says why).');
 say('\nsuite         passed  failed  seconds');
 for (const { name, passed, failed, seconds } of rows) {
   say(`${name.padEnd(12)} ${String(passed).padStart(7)} ${String(failed).padStart(7)} ${seconds.padStart(8)}`);

@@ -59,6 +59,8 @@ on_exit() {
   trap - ERR
   trap : TERM INT HUP PIPE
   set +e
+  # On the way out nobody waits a minute for an answer.
+  VIRSH_SECONDS=5
   [[ ! $DONE ]] || exit "$code"
   ERROR_TEXT=${ERROR_TEXT:-"Ended without a result (code $code)"} ERROR_CODE=${ERROR_CODE:-internal}
   if [[ $RUN_MUST_FINISH ]] && ! run_wait 5; then left "a command that does not end: process $RUN_PID"; fi

@@ -1,7 +1,7 @@
 # ---- libvirt and QEMU ---------------------------------------------------------------------------
 
 readonly VIRSH=(virsh -q -c qemu:///system)
-VIRSH_SECONDS=60 # libvirt may probe every QEMU again after a restart before it answers the first question
+VIRSH_SECONDS=60 # seconds: libvirt may probe every QEMU again after a restart before it answers the first question
 
 # virsh_q ARGUMENT...: RUN_OUT, RUN_ERR and the code as run (nothing is printed).
 virsh_q() { run "$VIRSH_SECONDS" "${VIRSH[@]}" "$@"; }

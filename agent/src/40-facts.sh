@@ -49,18 +49,13 @@ json_space() {
 
 # json_disk I: the facts about one disk of a run.
 json_disk() {
-  local i=$1 name=$OPT_BITMAP_PARENT bitmap='' method=''
-  if [[ $name ]] && has_bitmap "$i" "$name"; then
-    json_object b recording "${B[$i.$name.recording]}" b inconsistent "${B[$i.$name.inconsistent]}" \
-      b persistent "${B[$i.$name.persistent]}" n granularity "${B[$i.$name.granularity]}"
-    bitmap=$REPLY
-  fi
+  local i=$1 method=''
   if [[ ${D[$i.file]} && $TRANSFER == offline ]]; then method=converted
   elif [[ ${D[$i.file]} ]]; then method=${D[$i.mode]}; fi
   json_object s target "${D[$i.target]}" s path "${D[$i.path]%%:*}" n inode "${D[$i.inode]}" s format "${D[$i.format]}" n virtualSize "${D[$i.virtual]}" \
     s method "$method" s file "${D[$i.file]}" s backing "${D[$i.backing]}" n fileSize "${D[$i.size]}" n allocated "${D[$i.allocated]}" \
     n clusterSize "${D[$i.filecluster]}" n ownData "${D[$i.data]}" n ownZero "${D[$i.zero]}" n dirtyBefore "${D[$i.dirty]}" \
-    r parentBitmap "$bitmap" s check "${D[$i.check]:-skipped}" n writtenBytes "${D[$i.written]}"
+    r parentBitmap "${D[$i.parentbitmap]}" s check "${D[$i.check]:-skipped}" n writtenBytes "${D[$i.written]}"
 }
 
 # json_facts: REPLY is the whole of FACTS, version 1.
@@ -85,6 +80,6 @@ json_facts() {
     n check "${TIMING[check]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
-  json_object n v 1 s script "$SCRIPT_VERSION" s dialect "$OPT_DIALECT" r host "$host" r vm "$vm" r asked "$asked" r done "$did" \
+  json_object n v 1 s script "$SCRIPT_VERSION" s dialect "$OPT_DIALECT" r host "$host" r vm "$vm" r asked "$asked" r 'done' "$did" \
     r job "$job" r disks "${disks[0]}" r guest "$guest" r space "$space" r cleanup "$left" r timings "$timings" r error "$error"
 }

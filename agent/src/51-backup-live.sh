@@ -41,7 +41,11 @@ remember_parent_bitmaps() {
   look_at_nodes || die_unless_gone 'QEMU does not tell about its disks'
   [[ $name ]] || return 0
   for ((i = 0; i < DISKS; i++)); do
-    ! has_bitmap "$i" "$name" || D[$i.dirty]=${B[$i.$name.count]}
+    has_bitmap "$i" "$name" || continue
+    D[$i.dirty]=${B[$i.$name.count]}
+    json_object b recording "${B[$i.$name.recording]}" b inconsistent "${B[$i.$name.inconsistent]}" \
+      b persistent "${B[$i.$name.persistent]}" n granularity "${B[$i.$name.granularity]}"
+    D[$i.parentbitmap]=$REPLY
   done
 }
 

@@ -130,7 +130,7 @@ job_read_secrets() {
 
 # job_look: JOB_STATE and JOB_EXIT.
 job_look() {
-  JOB_STATE=absent JOB_EXIT=
+  JOB_STATE=absent JOB_EXIT=''
   if job_finished; then return 0; fi
   if job_alive; then
     JOB_STATE=running
@@ -144,7 +144,7 @@ JOB_STATE='' JOB_EXIT=''
 
 job_finished() {
   job_text exit || return 1
-  JOB_STATE=done JOB_EXIT=$REPLY
+  JOB_STATE="done" JOB_EXIT=$REPLY
 }
 
 # job_alive: somebody holds the lock, and it is a lock of today's kernel.

@@ -55,7 +55,7 @@ job_stock() {
 job_wait() {
   local code
   while :; do
-    JOB_SIGNALLED= code=0
+    JOB_SIGNALLED='' code=0
     wait "$JOB_CHILD" || code=$?
     ((code == 127)) && [[ $JOB_CODE ]] || JOB_CODE=$code
     [[ $JOB_SIGNALLED ]] || break

@@ -43,10 +43,10 @@ retire_look() {
 # disks_with_bitmap: REPLY is the JSON array of the disks that have it, by target or, when stopped, by path.
 disks_with_bitmap() {
   local i
-  local -a found=()
+  local -a having=()
   for ((i = 0; i < DISKS; i++)); do
     has_bitmap "$i" "$OPT_BITMAP" || continue
-    if vm_is_live; then found+=("${D[$i.target]}"); else found+=("${D[$i.path]}"); fi
+    if vm_is_live; then having+=("${D[$i.target]}"); else having+=("${D[$i.path]}"); fi
   done
-  json_strings "${found[@]}"
+  json_strings "${having[@]}"
 }

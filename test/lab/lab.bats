@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The lab on trial: it must show the truth, above all where the truth is bad.
+bats_require_minimum_version 1.5.0
 
 setup_file() {
   . "$BATS_TEST_DIRNAME/lab.sh"
@@ -44,7 +45,8 @@ checkpoint_xml() { printf "<domaincheckpoint><name>%s</name><disks><disk name='v
   [ "$(lab same "$VM" full vda "$LAB_DIR/nas/full.qcow2")" = identical ]
   [ "$(lab same "$VM" inc vda "$LAB_DIR/nas/inc.qcow2")" = identical ]
   run lab same "$VM" full vda "$LAB_DIR/nas/inc.qcow2"
-  [ "$status" -eq 1 ] && [[ $output == *'Content mismatch at offset 3145728'* ]]
+  [ "$status" -eq 1 ]
+  [[ $output == *'Content mismatch at offset 3145728'* ]]
 
   # one byte in the middle of an unallocated area, in the backup and in the record
   qemu-img convert -O raw "$LAB_DIR/nas/inc.qcow2" "$BATS_TEST_TMPDIR/flat"
@@ -54,7 +56,8 @@ checkpoint_xml() { printf "<domaincheckpoint><name>%s</name><disks><disk name='v
   [ "$status" -eq 1 ]
   printf '\1' | dd of="$LAB_DIR/mirror/$VM.vda@inc.raw" bs=1 seek=3145729 conv=notrunc status=none
   run lab same "$VM" inc vda "$LAB_DIR/nas/inc.qcow2"
-  [ "$status" -eq 1 ] && [[ $output == *'Content mismatch'* ]]
+  [ "$status" -eq 1 ]
+  [[ $output == *'Content mismatch'* ]]
 }
 
 @test "a backup that is longer by zeroes is not the same" {
@@ -62,7 +65,8 @@ checkpoint_xml() { printf "<domaincheckpoint><name>%s</name><disks><disk name='v
   lab moment "$VM" now
   truncate -s 17M "$BATS_TEST_TMPDIR/longer"
   run lab same "$VM" now vda "$BATS_TEST_TMPDIR/longer"
-  [ "$status" -eq 1 ] && [[ $output == 'size differs'* ]]
+  [ "$status" -eq 1 ]
+  [[ $output == 'size differs'* ]]
 }
 
 @test "a bitmap that was lost and created anew leaves a hole, and the oracle sees it" {
@@ -78,7 +82,8 @@ checkpoint_xml() { printf "<domaincheckpoint><name>%s</name><disks><disk name='v
   backup "$LAB_DIR/nas/hole-inc.qcow2" backup-2 backup-1
   qemu-img rebase -u -b hole-full.qcow2 -F qcow2 "$LAB_DIR/nas/hole-inc.qcow2"
   run lab same "$VM" inc vda "$LAB_DIR/nas/hole-inc.qcow2"
-  [ "$status" -eq 1 ] && [[ $output == *'Content mismatch at offset 2097152'* ]]
+  [ "$status" -eq 1 ]
+  [[ $output == *'Content mismatch at offset 2097152'* ]]
 }
 
 @test "bitmaps survive a clean restart and are broken by a crash" {
@@ -125,7 +130,8 @@ checkpoint_xml() { printf "<domaincheckpoint><name>%s</name><disks><disk name='v
   lab write "$VM" vda 0x11 0 64K
   before=$(sha256sum <"$LAB_DIR/mirror/$VM.vda.raw")
   run lab write "$VM" vda 0x22 1M 8M
-  [ "$status" -eq 1 ] && [[ $output == *'0 of 1 writes went through'*'No space left'* ]]
+  [ "$status" -eq 1 ]
+  [[ $output == *'0 of 1 writes went through'*'No space left'* ]]
   [ "$(sha256sum <"$LAB_DIR/mirror/$VM.vda.raw")" = "$before" ]
 }
 
@@ -136,7 +142,8 @@ checkpoint_xml() { printf "<domaincheckpoint><name>%s</name><disks><disk name='v
     'write vda 0x11 0 0' 'format vda 0x11 0 512' "write vda 0x11';id 0 512"; do
     run lab write-many "$VM" <<<"write vda 0x77 0 512
 $bad"
-    [ "$status" -eq 1 ] && [[ $output == lab:* ]]
+    [ "$status" -eq 1 ]
+    [[ $output == lab:* ]]
   done
   [ "$(sha256sum <"$LAB_DIR/mirror/$VM.vda.raw")" = "$before" ]
 }
@@ -144,7 +151,8 @@ $bad"
 @test "leaks tells of mounts, jobs, checkpoints, locks and half a backup" {
   new_vm
   run lab leaks
-  [ "$status" -eq 0 ] && [ -z "$output" ]
+  [ "$status" -eq 0 ]
+  [ -z "$output" ]
   $V checkpoint-create-as "$VM" backup-9 --diskspec vda,checkpoint=bitmap >/dev/null
   mount=$(mktemp -d -t csbackup.XXXXX)
   mount --bind "$LAB_DIR/nas" "$mount"
@@ -192,7 +200,8 @@ $bad"
   sleep 60 3>&- & owner=$!
   LAB_OWNER=$owner lab "$other" up
   run lab "$other" vm-create "$VM" vda:16M
-  [ "$status" -eq 1 ] && [[ $output == *'another VM'* ]]
+  [ "$status" -eq 1 ]
+  [[ $output == *'another VM'* ]]
   lab "$other" vm-create "$VM-b" vda:16M
   lab "$other" vm-start "$VM-b"
   lab "$other" sshd-up "$user" >/dev/null
@@ -204,7 +213,7 @@ $bad"
   [ "$status" -ne 0 ]
   run getent passwd "$user"
   [ "$status" -ne 0 ]
-  ! grep -q "$other" /proc/self/mountinfo
+  run ! grep -q "$other" /proc/self/mountinfo
   [ "$(grep -l "$other" /etc/sudoers.d/* | wc -l)" -eq 0 ]
   [ "$($V domstate "$VM")" = running ]
 }
@@ -214,5 +223,6 @@ $bad"
   run lab "$closed/lab" up
   lab "$closed/lab" down
   rmdir "$closed"
-  [ "$status" -eq 1 ] && [[ $output == *"cannot reach"* ]]
+  [ "$status" -eq 1 ]
+  [[ $output == *"cannot reach"* ]]
 }

@@ -17,6 +17,7 @@ set -eEuo pipefail
 # No end without a word, whatever command it was.
 trap 'printf "lab: %s, line %s: %s failed (%s)\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND" "$?" >&2' ERR
 LAB_HOME=$(dirname "$(readlink -f "$0")")
+# shellcheck disable=SC2034  # used by the parts
 readonly LAB_HOME REGISTRY=/run/chainkeeper-lab URI=qemu:///system
 
 for part in base machine host vm disk oracle sshd leaks; do

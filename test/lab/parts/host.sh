@@ -1,6 +1,7 @@
 # One lab: a directory that plays the host, and its entry in the registry, so that a lab whose owner was killed can be found.
 
 #: up                              make this machine a KVM host if it is none yet, and LAB_DIR a lab; idempotent
+#:                                 LAB_SCRIPT=FILE: another host script than agent/nasbackup.sh
 #:                                 LAB_OWNER=PID: `reap`, and any other lab's `up`, may remove the lab once that process is gone
 verb_up() {
   ((EUID == 0)) || die 'a lab needs root'
@@ -37,7 +38,7 @@ qemu_reaches() { setpriv --reuid="$(qemu_user)" --regid="$(id -g "$(qemu_user)")
 # The host script as `host install` would place it: one file of root's, its settings beside it.
 install_script() {
   local script
-  script=$(readlink -m "$LAB_HOME/../../agent/nasbackup.sh")
+  script=${LAB_SCRIPT:-$(readlink -m "$LAB_HOME/../../agent/nasbackup.sh")}
   printf 'state_dir=%s\nscratch_dir=%s\n' "$HOST/state" "$HOST/scratch" >"$HOST/host.conf"
   chmod 644 "$HOST/host.conf"
   if [[ -f $script ]]; then

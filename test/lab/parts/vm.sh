@@ -55,7 +55,7 @@ disk_xml() {
 vm_xml() {
   local name=$1 target image format port
   printf "<domain type='qemu'><name>%s</name><uuid>%s</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu>\n" "$name" "$(<"$RUN/$name.uuid")"
-  printf "<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features><devices>\n"
+  printf "<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/><tcg><tb-cache unit='MiB'>16</tb-cache></tcg></features><devices>\n"
   for port in {1..16}; do printf "<controller type='pci' index='%s' model='pcie-root-port'/>" "$port"; done
   while IFS=$'\t' read -r target image _ format; do disk_xml "$target" "$image" "$format"; done <"$RUN/$name.disks"
   [[ ! -e $RUN/$name.agent ]] || printf "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>\n"
@@ -101,7 +101,8 @@ verb_vm_remove() { need_vm "$1"; remove_vm "$1"; }
 remove_vm() {
   local image
   if ! gone "$1"; then
-    timeout 20 virsh -q -c "$URI" destroy "$1" >/dev/null || kill_qemu "$1" || :
+    # Its disks go too: no need for QEMU to close them in good order, which takes a second.
+    kill_qemu "$1" || timeout 20 virsh -q -c "$URI" destroy "$1" >/dev/null || :
     wait_until 20 gone "$1" || die "$1 does not go away"
   fi
   while IFS=$'\t' read -r _ image _; do rm -f "$image"; done <"$RUN/$1.disks"
@@ -141,4 +142,29 @@ verb_disk_resize() {
   rest=$(grep -v "^$2"$'\t' "$RUN/$1.disks" || :)
   { [[ -z $rest ]] || printf '%s\n' "$rest"; printf '%s\t%s\t%s\t%s\n' "$2" "$image" "$to" "$format"; } | sort >"$RUN/$1.disks.new"
   mv "$RUN/$1.disks.new" "$RUN/$1.disks"
+}
+
+#: boot-writer NAME [BASE]         give a stopped VM a boot sector that writes vda for ever, a cluster a tick (18 a second), from BASE + 8M
+#:                                 to BASE + 16M: a guest that feels what its disk does. What it writes is in no mirror. BASE: n x 32M
+verb_boot_writer() {
+  need_vm "$1"
+  gone "$1" || die "$1 runs"
+  local image size format sector=$RUN/$1.boot base high
+  disk_of "$1" vda
+  base=$(bytes "${2:-0}")
+  ((base % (32 << 20) == 0 && size >= base + (16 << 20))) || die "not a multiple of 32M with 16M of vda behind it: $base"
+  printf -v high '\\x%02x\\x%02x' $((base >> 25 & 255)) $((base >> 33 & 255))
+  {
+    printf '\xfa\x31\xc0\x8e\xd8\x8e\xd0\xbc\x00\x7c\xfb'             # ds = ss = 0, sp = 0x7c00, interrupts on
+    printf '\xb2\x80\xbe\x2d\x7c\xb8\x00\x43\xcd\x13'                 # again: int 13h ah=43h: write, as the packet at 0x7c2d says
+    printf '\x81\x06\x35\x7c\x80\x00\x81\x26\x35\x7c\xff\x3f\x81\x0e\x35\x7c\x00\x40\xf4\xeb\xe1' # next cluster; wait for a tick
+    printf '\x90\x90\x90'
+    printf '\x10\x00\x01\x00\x00\x7c\x00\x00\x00\x40%b\x00\x00\x00\x00' "$high" # the packet: 1 sector, from 0x7c00, to LBA 0x4000 + BASE
+    head -c 449 /dev/zero
+    printf '\x55\xaa'
+  } >"$sector"
+  [[ $(stat -c %s "$sector") == 512 ]] || die 'the boot sector is not 512 bytes'
+  qemu-io -f "$format" -c "write -s $sector 0 512" "$image" >/dev/null
+  dd if="$sector" of="$(mirror "$1" vda)" conv=notrunc status=none
+  rm -f "$sector"
 }
