@@ -10,7 +10,7 @@ import { action } from './program';
 interface ParseOutputOptions {
   readonly dialect: Dialect;
   readonly vmState: RunPath;
-  readonly exitCode: number | null;
+  readonly exitCode: number | 'unknown';
   readonly disks?: number;
   readonly stderrFile?: string;
 }
@@ -67,7 +67,7 @@ function answer(options: ParseOutputOptions, stdout: Text, stderr: Text | undefi
   const run = parseOutput({
     dialect: options.dialect,
     vmState: options.vmState,
-    exitCode: options.exitCode,
+    exitCode: options.exitCode === 'unknown' ? null : options.exitCode,
     stdout: stdout.text,
     ...(stderr === undefined ? {} : { stderr: stderr.text }),
     ...(options.disks === undefined ? {} : { disks: options.disks }),
@@ -110,8 +110,8 @@ function readStderr(file: string): Uint8Array {
   }
 }
 
-function exitCode(text: string): number | null {
-  if (text === 'unknown') return null;
+function exitCode(text: string): number | 'unknown' {
+  if (text === 'unknown') return text;
   if (/^(?:-1|[0-9]{1,3})$/.test(text) && Number(text) <= 255) return Number(text);
   throw new InvalidArgumentError('It is a whole number from 0 to 255, -1 or `unknown`.');
 }
