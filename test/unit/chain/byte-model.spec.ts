@@ -249,6 +249,23 @@ describe('the bytes', () => {
     expect(wrong(world, world.points)).toEqual([]);
   });
 
+  it.each<Mishap>(['job-failed', 'exit-lost', 'none'])(
+    'are not built on a bitmap that a stock script recreated blank, run: %s',
+    (mishap) => {
+      const world = new ModelWorld(1, SIZE);
+      const stock = { ...GOOD, stock: true };
+      world.backup(stock);
+      // The look sees no dirty cluster, so no count can fall and give the blank bitmap away.
+      const between = ({ vm }: ModelWorld) => (at(world, 0).write(1, 7), vm.dropBitmaps());
+      world.backup({ ...stock, between, mishap });
+      at(world, 0).write(2, 8);
+      world.backup(stock);
+      const { settled } = world.points.at(-1) as ModelPoint;
+      expect(settled.type).toBe('FULL');
+      expect(world.isIdentical(world.points.at(-1) as ModelPoint)).toBe(true);
+    },
+  );
+
   describe('that no inspection can see lost', () => {
     const lost = (act: (world: ModelWorld, disk: ModelDisk) => void): string[] => {
       const world = new ModelWorld(1, SIZE);
