@@ -16,6 +16,7 @@ defineHostClientContract('fake', async () => {
     host,
     admin: { ...host, user: 'administrator' },
     freshPath: '/usr/local/lib/chainkeeper-new/nasbackup.sh',
+    acceptsSudoers: async (line) => /^[a-z_][a-z0-9_-]* ALL=\(root\) NOPASSWD: \/[A-Za-z0-9._/-]+$/.test(line),
     cutDuring: async (work) => {
       lab.host.faults.add({ kind: 'lost-after', on: 'status' });
       await expect(work()).rejects.toMatchObject({ code: 'host.outcome-unknown' });

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
@@ -95,7 +95,7 @@ describe('SshShell on a real sshd', () => {
   });
 
   test('no exit code is lost, however soon it comes', async () => {
-    for (let i = 0; i < 15; i += 1) {
+    for (let i = 0; i < 8; i += 1) {
       const ssh = new SshShell();
       expect(await ssh.run(host, sh('exit 3'))).toMatchObject({ exit: 3 });
       await ssh.close();
@@ -283,6 +283,24 @@ describe('SshShell on a real sshd', () => {
       expect(error).toMatchObject({ code: 'host.key-file' });
       expect(JSON.stringify([error, (error as Error).message])).not.toContain('c2VjcmV0');
     }
+  });
+
+  test('a key that an SSH agent holds', async () => {
+    const agentSocket = join(folder, 'agent');
+    const agent = spawn('/usr/bin/ssh-agent', ['-D', '-a', agentSocket], { stdio: 'ignore' });
+    try {
+      await new Promise((up) => setTimeout(up, 200));
+      const env = { ...process.env, SSH_AUTH_SOCK: agentSocket };
+      await promisify(execFile)('ssh-add', ['-q', host.privateKeyFile ?? ''], { env });
+      expect(await shell().run({ ...host, privateKeyFile: null, agentSocket }, sh('echo in'))).toMatchObject({ stdout: 'in\n' });
+      await promisify(execFile)('ssh-add', ['-q', '-D'], { env });
+      await expect(shell().run({ ...host, privateKeyFile: null, agentSocket }, sh('true'))).rejects.toMatchObject({
+        code: 'host.auth-failed',
+      });
+    } finally {
+      agent.kill();
+    }
+    await expect(shell().run({ ...host, privateKeyFile: null }, sh('true'))).rejects.toMatchObject({ code: 'host.key-file' });
   });
 
   test('a channel that the host refuses was not executed: it is asked for again, and not for ever', async () => {
