@@ -3,9 +3,6 @@
 # A job is a directory. Who holds its lock (descriptor 8) is the job: the runner (71-job-run) and the operation it runs.
 # The kernel drops a lock with its process, so the lock cannot lie about life. `started` is written once, under the lock and
 # before anything runs: it makes a second start harmless. sudo passes no descriptors on, so nobody can pretend to be in a job.
-#
-# What it needs from the other parts: main calls job_join after read_host_conf, before the operation; mount_repository makes
-# its mount point in "${JOB_TMP:-/tmp}", so that abort finds it when the operation had to be killed.
 
 readonly JOB_PATTERN='^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'
 readonly JOB_CHUNK=65536 # bytes of stdout, and of stderr, in one answer
@@ -20,7 +17,8 @@ job_open() {
 
 job_is_mine() { [[ /dev/fd/8 -ef $JOB_DIR/lock ]]; }
 
-# job_join: main calls it before every operation: one that runs in a job learns where its progress, secrets and mounts go.
+# job_join: before every operation: one that runs in a job learns where its progress, secrets and mounts go, so that abort
+# finds the mounts of an operation that had to be killed.
 job_join() {
   [[ $OPT_JOB && $OPT_OPERATION != @(start|status|abort) ]] || return 0
   job_open

@@ -6,6 +6,7 @@ main() {
   parse_options "$@"
   read_host_conf
   OPT_DIALECT=${OPT_DIALECT:-$DEFAULT_DIALECT}
+  job_join
   case $OPT_OPERATION in
     backup | delete | stats | inspect | start | status | abort | retire) "operation_$OPT_OPERATION" ;;
     '') usage && DONE=yes && exit "$EXIT_FAILED" ;;
