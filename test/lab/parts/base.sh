@@ -62,3 +62,19 @@ process_lives() { [[ -n $1 && $(process_id "${1%%:*}" 2>/dev/null) == "$1" ]]; }
 
 # The arguments of a process, a line each; nothing when it is gone.
 command_line() { { tr '\0' '\n' <"/proc/$1/cmdline"; } 2>/dev/null || :; }
+
+# Processes that have TEXT as one of their arguments.
+processes_with() { { grep -lzxF -e "$1" /proc/[0-9]*/cmdline 2>/dev/null || :; } | cut -d/ -f3; }
+no_process_with() { [[ -z $(processes_with "$1") ]]; }
+
+# Runs what becomes a daemon, with none of our descriptors: it would hold the registry's lock, and a bats that started it would
+# wait for the end of its output, for as long as the daemon lives.
+alone() {
+  (
+    for fd in /proc/"$BASHPID"/fd/*; do
+      fd=${fd##*/}
+      ((fd <= 2 || fd == 255)) || eval "exec $fd>&-"
+    done
+    exec "$@" </dev/null
+  )
+}

@@ -55,6 +55,7 @@ lab_down() {
   if [[ -e $REGISTRY/labs/$LAB_ID ]]; then
     local created vm
     created=$(sed -n 's/^created=//p' "$REGISTRY/labs/$LAB_ID")
+    lift_lines
     end_scripts
     if libvirt_answers; then
       for vm in $(lab_vms); do remove_vm "$vm"; done
@@ -63,6 +64,7 @@ lab_down() {
     fi
     end_sshd
     unmount_all
+    end_lines
     rm -f "/etc/sudoers.d/chainkeeper-lab-$LAB_ID"
     if [[ $created == yes ]]; then
       rm -rf --one-file-system "$LAB_DIR"
@@ -75,20 +77,13 @@ lab_down() {
 }
 
 # Runs of this lab's host script that are still alive, by the path in their command line; no other process has it.
-script_pids() {
-  local dir
-  for dir in /proc/[0-9]*; do
-    command_line "${dir#/proc/}" | grep -qxF "$HOST/nasbackup.sh" && printf '%s\n' "${dir#/proc/}"
-  done
-  return 0
-}
+script_pids() { processes_with "$HOST/nasbackup.sh"; }
 
 end_scripts() {
   local pid
   for pid in $(script_pids); do kill -TERM "$pid" 2>/dev/null || :; done
-  wait_until 12 no_scripts || for pid in $(script_pids); do kill -KILL "$pid" 2>/dev/null || :; done
+  wait_until 12 no_process_with "$HOST/nasbackup.sh" || for pid in $(script_pids); do kill -KILL "$pid" 2>/dev/null || :; done
 }
-no_scripts() { [[ -z $(script_pids) ]]; }
 
 # Mounts under LAB_DIR, and those elsewhere that show a part of it: temporary mounts of the host script, deepest first.
 # mountinfo: 3 device, 4 root of the mount within its filesystem, 5 mount point.

@@ -11,8 +11,7 @@ machine_up() {
   local daemon
   for daemon in virtlogd libvirtd; do
     daemon_pid "$daemon" >/dev/null && continue
-    # Daemons must not inherit the registry's lock: they would hold it for as long as they live.
-    "$daemon" -d {REGISTRY_FD}>&- || die "could not start $daemon"
+    alone "$daemon" -d || die "could not start $daemon"
     wait_until 20 daemon_pid "$daemon" >/dev/null || die "$daemon did not come up"
     process_id "$(daemon_pid "$daemon")" >"$REGISTRY/$daemon.started"
   done

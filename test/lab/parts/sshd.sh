@@ -63,7 +63,7 @@ start_sshd() {
 	LogLevel VERBOSE
 	CONFIG
     rm -f "$dir/sshd.pid"
-    if /usr/sbin/sshd -f "$dir/sshd_config" -E "$dir/log" && wait_until 3 sshd_runs "$dir"; then
+    if alone /usr/sbin/sshd -f "$dir/sshd_config" -E "$dir/log" && wait_until 3 sshd_runs "$dir"; then
       printf '%s\n' "$port" >"$dir/port"
       return 0
     fi
