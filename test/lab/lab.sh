@@ -20,7 +20,7 @@ LAB_HOME=$(dirname "$(readlink -f "$0")")
 # shellcheck disable=SC2034  # used by the parts
 readonly LAB_HOME REGISTRY=/run/chainkeeper-lab URI=qemu:///system
 
-for part in base machine host vm disk oracle sshd leaks; do
+for part in base machine host vm disk oracle sshd slow leaks; do
   # shellcheck source=/dev/null
   . "$LAB_HOME/parts/$part.sh"
 done

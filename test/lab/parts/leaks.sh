@@ -1,14 +1,17 @@
 # NAS directories, and what backup runs left behind.
 
-#: nas-small SIZE_MIB NAME         a NAS that runs full: a loop-mounted ext4 at nas/NAME; prints the path
+#: nas-small SIZE_MIB NAME [DIR]   a NAS that runs full: a loop-mounted ext4 at nas/NAME; prints the path
+#:                                 DIR: where its disk is (on a nas-slow it is as slow, and still says "No space left")
 verb_nas_small() {
-  need_args 2 "$@"; need_up; check_name "$2"
+  (($# == 3)) || need_args 2 "$@"
+  need_up; check_name "$2"
+  local disk=${3:-$RUN}/$2.ext4
   [[ $1 =~ ^[0-9]+$ ]] || die "not a number of MiB: '$1'"
   [[ ! -e $NAS/$2 ]] || die "there is a nas/$2 already"
-  truncate -s "${1}M" "$RUN/$2.ext4"
-  mkfs.ext4 -q -m 0 -O ^has_journal "$RUN/$2.ext4"
+  truncate -s "${1}M" "$disk"
+  mkfs.ext4 -q -m 0 -b 4096 -O ^has_journal "$disk"
   mkdir "$NAS/$2"
-  mount -o loop "$RUN/$2.ext4" "$NAS/$2"
+  mount -o "loop${3:+,sync}" "$disk" "$NAS/$2"
   rmdir "$NAS/$2/lost+found"
   printf '%s\n' "$NAS/$2"
 }
