@@ -9,6 +9,11 @@ for part in src/*.sh; do
   echo
 done >"$assembled"
 bash -O extglob -n "$assembled"
+# On the way out (a trap) a bare `return` answers with what was before the trap, not with the last command.
+if grep -nE '\breturn *([;}]|$)' src/*.sh; then
+  echo 'a return without a number: say 0, 1 or the status that is meant' >&2
+  exit 1
+fi
 if [[ ${1-} == --check ]]; then
   cmp -s "$assembled" nasbackup.sh || { echo 'agent/nasbackup.sh is not what agent/build.sh makes of agent/src: run agent/build.sh' >&2; exit 1; }
 else

@@ -84,12 +84,10 @@ run_start() {
 
 # run_wait SECONDS: true when the child has ended (then RUN_CODE, RUN_OUT, RUN_ERR are set).
 run_wait() {
-  local code=''
-  if ! read -r -t "$1" -u "$RUN_FD" code; then
-    # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
-    (($? > 128)) && return 1
-    code=143
-  fi
+  local code='' answer=0
+  read -r -t "$1" -u "$RUN_FD" code || answer=$?
+  # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
+  ((answer <= 128)) || return 1
   run_close
   RUN_CODE=${code:-143}
   IFS= read -r -d '' RUN_OUT <"$WORK/out" || :
@@ -237,7 +235,7 @@ check_options() {
 
 # must_match VARIABLE PATTERN WHAT [secret]: an empty value passes: what an operation needs, it asks for itself.
 must_match() {
-  [[ ! ${!1} || ${!1} =~ $2 ]] && return
+  [[ ! ${!1} || ${!1} =~ $2 ]] && return 0
   if [[ ${4-} ]]; then bad_option "Not a valid $3"; else bad_option "Not a valid $3: ${!1}"; fi
 }
 
@@ -658,7 +656,7 @@ unmount_repository() {
     if ! run 10 umount -- "$MNT"; then
       if [[ $RUN_CODE == 124 ]] || ((SECONDS >= until)); then
         left "mount $MNT (${RUN_ERR//$'\n'/; })"
-        return
+        return 0
       fi
       nap 0.2
     fi
@@ -692,7 +690,7 @@ virsh_q() { run "$VIRSH_SECONDS" "${VIRSH[@]}" "$@"; }
 
 # qmp JSON: asks QEMU; the answer is in the array QMP under "return". QEMU's errors come with exit code 0.
 qmp() {
-  virsh_q qemu-monitor-command "$OPT_VM" --pretty "$1" || return
+  virsh_q qemu-monitor-command "$OPT_VM" --pretty "$1" || return 1
   json_read QMP "$RUN_OUT" || { RUN_ERR='QEMU answered something that is not JSON' && return 1; }
   if json_get QMP error.desc; then
     RUN_ERR=$REPLY
@@ -704,7 +702,7 @@ declare -A QMP=()
 HOST_LIBVIRT='' HOST_QEMU=''
 look_at_host() {
   local line
-  virsh_q version --daemon || return
+  virsh_q version --daemon || return 1
   while IFS= read -r line; do
     case $line in
       'Running hypervisor: QEMU '*) HOST_QEMU=${line##* } ;;
@@ -737,8 +735,8 @@ VM_STATE='' VM_REASON='' VM_UUID=''
 look_at_state() {
   VM_STATE=absent VM_REASON=''
   if ! virsh_q domstate "$OPT_VM" --reason; then
-    is_gone "$RUN_ERR"
-    return
+    is_gone "$RUN_ERR" || return 1
+    return 0
   fi
   VM_STATE=${RUN_OUT%% (*}
   [[ $RUN_OUT != *\(*\)* ]] || { VM_REASON=${RUN_OUT#*\(} && VM_REASON=${VM_REASON%\)*}; }
@@ -786,7 +784,7 @@ disk_new() {
 # xml_attribute LINE NAME: REPLY is the value of an attribute in libvirt's own formatting; false when absent.
 xml_attribute() {
   REPLY=''
-  [[ $1 == *" $2='"* ]] || return
+  [[ $1 == *" $2='"* ]] || return 1
   REPLY=${1#*" $2='"}
   REPLY=${REPLY%%\'*}
   REPLY=${REPLY//&lt;/<} REPLY=${REPLY//&gt;/>} REPLY=${REPLY//&quot;/\"} REPLY=${REPLY//&apos;/\'} REPLY=${REPLY//&amp;/&}
@@ -840,9 +838,9 @@ read_domain_xml() {
 # look_at_live_disks: the domain as libvirt sees it now, and each active layer as QEMU sees it.
 look_at_live_disks() {
   local i
-  virsh_q dumpxml "$OPT_VM" || return
-  read_domain_xml "$RUN_OUT" || return
-  look_at_nodes || return
+  virsh_q dumpxml "$OPT_VM" || return 1
+  read_domain_xml "$RUN_OUT" || return 1
+  look_at_nodes || return 1
   look_at_written
   for ((i = 0; i < DISKS; i++)); do look_at_inode "$i"; done
 }
@@ -854,7 +852,7 @@ look_at_inode() {
 # look_at_nodes: format, sizes and bitmaps of each disk's active layer.
 look_at_nodes() {
   local i n count
-  qmp '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' || return
+  qmp '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' || return 1
   json_get QMP 'return#' && count=$REPLY
   for ((n = 0; n < count; n++)); do
     json_get QMP "return.$n.node-name"
@@ -920,8 +918,8 @@ look_at_stopped_disks() {
       D[$i.path]=${ASKED[$i.path]} D[$i.target]=${ASKED[$i.target]}
     done
   elif [[ $VM_STATE == 'shut off' ]]; then
-    virsh_q dumpxml "$OPT_VM" --inactive || return
-    read_domain_xml "$RUN_OUT" || return
+    virsh_q dumpxml "$OPT_VM" --inactive || return 1
+    read_domain_xml "$RUN_OUT" || return 1
   fi
   for ((i = 0; i < DISKS; i++)); do
     [[ ! ${ASKED[$i.format]-} ]] || D[$i.format]=${ASKED[$i.format]}
@@ -937,7 +935,7 @@ look_at_image() {
   if [[ $path != /* ]]; then
     D[$i.type]=network
   elif ! run "$NAS_SECONDS" test -e "$path"; then
-    D[$i.inuse]="$path: no such file" && return
+    D[$i.inuse]="$path: no such file" && return 0
   elif run "$NAS_SECONDS" test -b "$path"; then
     D[$i.type]=block
   else
@@ -946,9 +944,9 @@ look_at_image() {
   # Only a file may be probed: what lies on a raw device was written by the guest, which could fake a format there.
   [[ ${D[$i.type]} == file || ${D[$i.format]} ]] || D[$i.format]=raw
   if ! run "$VIRSH_SECONDS" qemu-img info ${2:+"$2"} ${D[$i.format]:+-f "${D[$i.format]}"} --output=json "$path"; then
-    D[$i.inuse]=$RUN_ERR && return
+    D[$i.inuse]=$RUN_ERR && return 0
   fi
-  json_read info "$RUN_OUT" || { D[$i.inuse]='qemu-img info answered something that is not JSON' && return; }
+  json_read info "$RUN_OUT" || { D[$i.inuse]='qemu-img info answered something that is not JSON' && return 0; }
   json_get info format && D[$i.format]=$REPLY
   json_get info virtual-size && D[$i.virtual]=$REPLY
   json_get info cluster-size && D[$i.cluster]=$REPLY
@@ -995,7 +993,7 @@ storage_verdict() {
   local i
   REPLY=''
   for ((i = 0; i < DISKS; i++)); do
-    if [[ ${D[$i.type]} != file || ${D[$i.device]:-disk} != disk ]]; then REPLY=storage-unsupported && return
+    if [[ ${D[$i.type]} != file || ${D[$i.device]:-disk} != disk ]]; then REPLY=storage-unsupported && return 0
     elif [[ ${D[$i.format]} != qcow2 || ${D[$i.compat]} == 0.10 ]]; then REPLY=image-unsupported; fi
   done
 }
@@ -1071,7 +1069,7 @@ match_asked_disks() {
 CHECKPOINTS=() # libvirt's records for the machine, whoever made them
 
 look_at_checkpoints() {
-  virsh_q checkpoint-list "$OPT_VM" --name || return
+  virsh_q checkpoint-list "$OPT_VM" --name || return 1
   local name
   CHECKPOINTS=()
   while IFS= read -r name; do [[ ! $name ]] || CHECKPOINTS+=("$name"); done <<<"$RUN_OUT"
@@ -1109,23 +1107,23 @@ redefine_checkpoint() {
 # again. False, with the reason in RUN_ERR, when something is left. The disks must have been looked at before.
 bitmap_drop() {
   [[ $1 =~ $BITMAP_PATTERN ]] || { RUN_ERR="$1 is not one of our bitmaps" && return 1; }
-  look_at_state || return
+  look_at_state || return 1
   if vm_is_live; then bitmap_drop_live "$1"; else bitmap_drop_stopped "$1"; fi
 }
 
 bitmap_drop_live() {
   local i
   # The machine may have been started since its disks were looked at.
-  [[ ${D[0.node]-} ]] || look_at_live_disks || return
-  look_at_checkpoints || return
+  [[ ${D[0.node]-} ]] || look_at_live_disks || return 1
+  look_at_checkpoints || return 1
   if has_checkpoint "$1" && ! virsh_q checkpoint-delete "$OPT_VM" "$1"; then
-    virsh_q checkpoint-delete "$OPT_VM" "$1" --metadata || return
+    virsh_q checkpoint-delete "$OPT_VM" "$1" --metadata || return 1
   fi
-  look_at_nodes || return
+  look_at_nodes || return 1
   for ((i = 0; i < DISKS; i++)); do
-    ! has_bitmap "$i" "$1" || bitmap_remove_live "$i" "$1" || return
+    ! has_bitmap "$i" "$1" || bitmap_remove_live "$i" "$1" || return 1
   done
-  look_at_nodes || return
+  look_at_nodes || return 1
   for ((i = 0; i < DISKS; i++)); do
     ! has_bitmap "$i" "$1" || { RUN_ERR="bitmap $1 is still on ${D[$i.target]}" && return 1; }
   done
@@ -1142,7 +1140,7 @@ bitmap_drop_stopped() {
     D[$i.inuse]=''
     look_at_image "$i"
     [[ ! ${D[$i.inuse]} ]] || { RUN_ERR=${D[$i.inuse]} && return 1; }
-    ! has_bitmap "$i" "$1" || run "$VIRSH_SECONDS" qemu-img bitmap --remove -f qcow2 -- "${D[$i.path]}" "$1" || return
+    ! has_bitmap "$i" "$1" || run "$VIRSH_SECONDS" qemu-img bitmap --remove -f qcow2 -- "${D[$i.path]}" "$1" || return 1
   done
 }
 
@@ -1204,7 +1202,7 @@ look_at_qemu_start() {
   local file=/run/libvirt/qemu/$OPT_VM.pid stat
   QEMU_PID='' QEMU_STARTED=''
   [[ -r $file ]] && read -r QEMU_PID <"$file" || :
-  [[ $QEMU_PID =~ ^[0-9]+$ && -d /proc/$QEMU_PID ]] || { QEMU_PID='' && return; }
+  [[ $QEMU_PID =~ ^[0-9]+$ && -d /proc/$QEMU_PID ]] || { QEMU_PID='' && return 0; }
   stat=$(stat -c %.3Y -- "$file") || return 0
   utc_ms "$stat" && QEMU_STARTED=$REPLY
 }
@@ -1473,19 +1471,19 @@ plan() {
 
 plan_incremental() {
   local i
-  [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return; }
+  [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return 0; }
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} ]] || D[$i.mode]=incremental
     [[ ${D[$i.mode]} == incremental ]] || continue
     bitmap_health "$i" "$OPT_BITMAP_PARENT"
-    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return; }
+    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return 0; }
     parent_verdict "$i"
-    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return; }
+    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return 0; }
   done
   for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != incremental ]] || break; done
   ((i < DISKS)) || bad_option '--disks asks for no incremental disk: that is a full'
   PLAN_REASON=regular
-  has_checkpoint "$OPT_BITMAP_PARENT" && return
+  has_checkpoint "$OPT_BITMAP_PARENT" && return 0
   if redefine_checkpoint "$OPT_BITMAP_PARENT"; then
     PLAN_REASON=redefined RECREATE_METHOD=redefined
   else
@@ -1517,11 +1515,11 @@ parent_verdict() {
   local -A chain
   if ! nas qemu-img info -U --backing-chain --output=json "$MNT/${D[$1.parent]}"; then
     warn "Parent backup file does not exist on NAS: ${D[$1.parent]}: $RUN_ERR"
-    REPLY=parent-file-missing && return
+    REPLY=parent-file-missing && return 0
   fi
-  json_read chain "$RUN_OUT" || { REPLY=parent-file-missing && return; }
+  json_read chain "$RUN_OUT" || { REPLY=parent-file-missing && return 0; }
   json_get chain 0.format
-  [[ $REPLY == qcow2 ]] || { REPLY=parent-file-missing && return; }
+  [[ $REPLY == qcow2 ]] || { REPLY=parent-file-missing && return 0; }
   json_get chain 0.virtual-size
   # A disk that is smaller than its parent was shrunk; its old tail would come back when it grows again.
   if ((REPLY > D[$i.virtual])); then REPLY=disk-shrunk; else REPLY=ok; fi
@@ -1805,7 +1803,7 @@ thaw() {
   for attempt in 1 2 3; do
     if run 10 "${VIRSH[@]}" domfsthaw "$OPT_VM"; then
       now_ms && FROZEN_MS=$((REPLY - FROZEN_FROM)) THAWED=true
-      return
+      return 0
     fi
   done
   THAWED=false
@@ -1815,7 +1813,7 @@ thaw() {
 
 # drop_new_bitmap: a checkpoint that no backup goes with must never become a parent.
 drop_new_bitmap() {
-  [[ ! $NAS_HUNG ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return; }
+  [[ ! $NAS_HUNG ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return 0; }
   bitmap_drop "$OPT_BITMAP_NEW" || left "bitmap $OPT_BITMAP_NEW of $OPT_VM: $RUN_ERR"
 }
 
@@ -1883,7 +1881,7 @@ shell_ask() {
 poll_job() {
   local line
   JOB_TYPE=''
-  shell_ask "domjobinfo $OPT_VM --rawstats" || return
+  shell_ask "domjobinfo $OPT_VM --rawstats" || return 1
   while IFS= read -r line; do
     case $line in
       'Job type: '*) JOB_TYPE=${line#*: } ;;
@@ -1898,7 +1896,7 @@ poll_job() {
 # poll_guest: VM_STATE and VM_REASON; notes when a running guest is stopped by an I/O error.
 poll_guest() {
   local line
-  shell_ask "domstate $OPT_VM --reason" || return
+  shell_ask "domstate $OPT_VM --reason" || return 1
   while IFS= read -r line; do
     [[ $line =~ ^(running|idle|paused|in\ shutdown|shut\ off|crashed|pmsuspended)\ \((.*)\)$ ]] || continue
     VM_STATE=${BASH_REMATCH[1]} VM_REASON=${BASH_REMATCH[2]}
@@ -1983,7 +1981,7 @@ end_job() {
     if ((SECONDS >= until)); then
       NAS_HUNG=yes
       left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
-      return
+      return 0
     fi
     nap 0.05
   done
@@ -2003,7 +2001,7 @@ wake_guest() {
     [[ $JOB_RESULT == failed || $ERROR_CODE == target-full ]] && ((${EPOCHREALTIME/./} < until)) || return 0
     nap 0.1
   done
-  virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return; }
+  virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return 0; }
   now_ms && PAUSED_MS=$((REPLY - PAUSED_FROM))
   nap 1
   poll_guest || :
@@ -2657,10 +2655,10 @@ job_aftercare() {
 # job_free_guest: whoever holds the machine's lock now is another operation, and what libvirt does is its job.
 job_free_guest() {
   OPT_VM=$JOB_VM
-  vm_try_lock "$OPT_VM" 1 || { ABORT_LIBVIRT=foreign && return; }
+  vm_try_lock "$OPT_VM" 1 || { ABORT_LIBVIRT=foreign && return 0; }
   if ! virsh_q domjobinfo "$OPT_VM"; then
     is_gone "$RUN_ERR" || { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
-    return
+    return 0
   fi
   [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
   [[ $JOB_QUIESCE != true ]] || { virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true; }
@@ -2687,7 +2685,7 @@ job_end_libvirt() {
 # job_resume_guest: only a guest that ran before the job and that an I/O error has paused; the job is gone by now.
 job_resume_guest() {
   virsh_q domstate "$OPT_VM" --reason && [[ $RUN_OUT == 'paused (I/O error)'* ]] || return 0
-  job_text vm_before && [[ $REPLY == running ]] || { left "$OPT_VM paused by an I/O error" && return; }
+  job_text vm_before && [[ $REPLY == running ]] || { left "$OPT_VM paused by an I/O error" && return 0; }
   virsh_q resume "$OPT_VM" || :
   nap 1 # the error may come back at once
   virsh_q domstate "$OPT_VM" --reason || :

@@ -10,6 +10,7 @@ const steps = [
   ['types', bin('tsc'), ['--noEmit', '-p', 'tsconfig.json']],
   ['dependency rules', bin('depcruise'), ['--config', '.dependency-cruiser.cjs', 'src', 'migrations']],
   ['dead code', bin('knip'), []],
+  ['host script', 'bash', ['agent/build.sh', '--check']],
   ['compose and Dockerfile', process.execPath, ['scripts/lint-containers.mjs']],
   ['unit', bin('jest'), ['--selectProjects', 'unit', '--silent']],
 ];

@@ -46,12 +46,10 @@ run_start() {
 
 # run_wait SECONDS: true when the child has ended (then RUN_CODE, RUN_OUT, RUN_ERR are set).
 run_wait() {
-  local code=''
-  if ! read -r -t "$1" -u "$RUN_FD" code; then
-    # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
-    (($? > 128)) && return 1
-    code=143
-  fi
+  local code='' answer=0
+  read -r -t "$1" -u "$RUN_FD" code || answer=$?
+  # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
+  ((answer <= 128)) || return 1
   run_close
   RUN_CODE=${code:-143}
   IFS= read -r -d '' RUN_OUT <"$WORK/out" || :

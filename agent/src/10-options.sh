@@ -121,7 +121,7 @@ check_options() {
 
 # must_match VARIABLE PATTERN WHAT [secret]: an empty value passes: what an operation needs, it asks for itself.
 must_match() {
-  [[ ! ${!1} || ${!1} =~ $2 ]] && return
+  [[ ! ${!1} || ${!1} =~ $2 ]] && return 0
   if [[ ${4-} ]]; then bad_option "Not a valid $3"; else bad_option "Not a valid $3: ${!1}"; fi
 }
 

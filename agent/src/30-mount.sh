@@ -90,7 +90,7 @@ unmount_repository() {
     if ! run 10 umount -- "$MNT"; then
       if [[ $RUN_CODE == 124 ]] || ((SECONDS >= until)); then
         left "mount $MNT (${RUN_ERR//$'\n'/; })"
-        return
+        return 0
       fi
       nap 0.2
     fi

@@ -8,7 +8,7 @@ virsh_q() { run "$VIRSH_SECONDS" "${VIRSH[@]}" "$@"; }
 
 # qmp JSON: asks QEMU; the answer is in the array QMP under "return". QEMU's errors come with exit code 0.
 qmp() {
-  virsh_q qemu-monitor-command "$OPT_VM" --pretty "$1" || return
+  virsh_q qemu-monitor-command "$OPT_VM" --pretty "$1" || return 1
   json_read QMP "$RUN_OUT" || { RUN_ERR='QEMU answered something that is not JSON' && return 1; }
   if json_get QMP error.desc; then
     RUN_ERR=$REPLY
@@ -20,7 +20,7 @@ declare -A QMP=()
 HOST_LIBVIRT='' HOST_QEMU=''
 look_at_host() {
   local line
-  virsh_q version --daemon || return
+  virsh_q version --daemon || return 1
   while IFS= read -r line; do
     case $line in
       'Running hypervisor: QEMU '*) HOST_QEMU=${line##* } ;;
@@ -53,8 +53,8 @@ VM_STATE='' VM_REASON='' VM_UUID=''
 look_at_state() {
   VM_STATE=absent VM_REASON=''
   if ! virsh_q domstate "$OPT_VM" --reason; then
-    is_gone "$RUN_ERR"
-    return
+    is_gone "$RUN_ERR" || return 1
+    return 0
   fi
   VM_STATE=${RUN_OUT%% (*}
   [[ $RUN_OUT != *\(*\)* ]] || { VM_REASON=${RUN_OUT#*\(} && VM_REASON=${VM_REASON%\)*}; }

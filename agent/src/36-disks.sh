@@ -16,7 +16,7 @@ disk_new() {
 # xml_attribute LINE NAME: REPLY is the value of an attribute in libvirt's own formatting; false when absent.
 xml_attribute() {
   REPLY=''
-  [[ $1 == *" $2='"* ]] || return
+  [[ $1 == *" $2='"* ]] || return 1
   REPLY=${1#*" $2='"}
   REPLY=${REPLY%%\'*}
   REPLY=${REPLY//&lt;/<} REPLY=${REPLY//&gt;/>} REPLY=${REPLY//&quot;/\"} REPLY=${REPLY//&apos;/\'} REPLY=${REPLY//&amp;/&}
@@ -70,9 +70,9 @@ read_domain_xml() {
 # look_at_live_disks: the domain as libvirt sees it now, and each active layer as QEMU sees it.
 look_at_live_disks() {
   local i
-  virsh_q dumpxml "$OPT_VM" || return
-  read_domain_xml "$RUN_OUT" || return
-  look_at_nodes || return
+  virsh_q dumpxml "$OPT_VM" || return 1
+  read_domain_xml "$RUN_OUT" || return 1
+  look_at_nodes || return 1
   look_at_written
   for ((i = 0; i < DISKS; i++)); do look_at_inode "$i"; done
 }
@@ -84,7 +84,7 @@ look_at_inode() {
 # look_at_nodes: format, sizes and bitmaps of each disk's active layer.
 look_at_nodes() {
   local i n count
-  qmp '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' || return
+  qmp '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' || return 1
   json_get QMP 'return#' && count=$REPLY
   for ((n = 0; n < count; n++)); do
     json_get QMP "return.$n.node-name"
@@ -150,8 +150,8 @@ look_at_stopped_disks() {
       D[$i.path]=${ASKED[$i.path]} D[$i.target]=${ASKED[$i.target]}
     done
   elif [[ $VM_STATE == 'shut off' ]]; then
-    virsh_q dumpxml "$OPT_VM" --inactive || return
-    read_domain_xml "$RUN_OUT" || return
+    virsh_q dumpxml "$OPT_VM" --inactive || return 1
+    read_domain_xml "$RUN_OUT" || return 1
   fi
   for ((i = 0; i < DISKS; i++)); do
     [[ ! ${ASKED[$i.format]-} ]] || D[$i.format]=${ASKED[$i.format]}
@@ -167,7 +167,7 @@ look_at_image() {
   if [[ $path != /* ]]; then
     D[$i.type]=network
   elif ! run "$NAS_SECONDS" test -e "$path"; then
-    D[$i.inuse]="$path: no such file" && return
+    D[$i.inuse]="$path: no such file" && return 0
   elif run "$NAS_SECONDS" test -b "$path"; then
     D[$i.type]=block
   else
@@ -176,9 +176,9 @@ look_at_image() {
   # Only a file may be probed: what lies on a raw device was written by the guest, which could fake a format there.
   [[ ${D[$i.type]} == file || ${D[$i.format]} ]] || D[$i.format]=raw
   if ! run "$VIRSH_SECONDS" qemu-img info ${2:+"$2"} ${D[$i.format]:+-f "${D[$i.format]}"} --output=json "$path"; then
-    D[$i.inuse]=$RUN_ERR && return
+    D[$i.inuse]=$RUN_ERR && return 0
   fi
-  json_read info "$RUN_OUT" || { D[$i.inuse]='qemu-img info answered something that is not JSON' && return; }
+  json_read info "$RUN_OUT" || { D[$i.inuse]='qemu-img info answered something that is not JSON' && return 0; }
   json_get info format && D[$i.format]=$REPLY
   json_get info virtual-size && D[$i.virtual]=$REPLY
   json_get info cluster-size && D[$i.cluster]=$REPLY
@@ -225,7 +225,7 @@ storage_verdict() {
   local i
   REPLY=''
   for ((i = 0; i < DISKS; i++)); do
-    if [[ ${D[$i.type]} != file || ${D[$i.device]:-disk} != disk ]]; then REPLY=storage-unsupported && return
+    if [[ ${D[$i.type]} != file || ${D[$i.device]:-disk} != disk ]]; then REPLY=storage-unsupported && return 0
     elif [[ ${D[$i.format]} != qcow2 || ${D[$i.compat]} == 0.10 ]]; then REPLY=image-unsupported; fi
   done
 }

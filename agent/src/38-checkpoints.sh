@@ -3,7 +3,7 @@
 CHECKPOINTS=() # libvirt's records for the machine, whoever made them
 
 look_at_checkpoints() {
-  virsh_q checkpoint-list "$OPT_VM" --name || return
+  virsh_q checkpoint-list "$OPT_VM" --name || return 1
   local name
   CHECKPOINTS=()
   while IFS= read -r name; do [[ ! $name ]] || CHECKPOINTS+=("$name"); done <<<"$RUN_OUT"
@@ -41,23 +41,23 @@ redefine_checkpoint() {
 # again. False, with the reason in RUN_ERR, when something is left. The disks must have been looked at before.
 bitmap_drop() {
   [[ $1 =~ $BITMAP_PATTERN ]] || { RUN_ERR="$1 is not one of our bitmaps" && return 1; }
-  look_at_state || return
+  look_at_state || return 1
   if vm_is_live; then bitmap_drop_live "$1"; else bitmap_drop_stopped "$1"; fi
 }
 
 bitmap_drop_live() {
   local i
   # The machine may have been started since its disks were looked at.
-  [[ ${D[0.node]-} ]] || look_at_live_disks || return
-  look_at_checkpoints || return
+  [[ ${D[0.node]-} ]] || look_at_live_disks || return 1
+  look_at_checkpoints || return 1
   if has_checkpoint "$1" && ! virsh_q checkpoint-delete "$OPT_VM" "$1"; then
-    virsh_q checkpoint-delete "$OPT_VM" "$1" --metadata || return
+    virsh_q checkpoint-delete "$OPT_VM" "$1" --metadata || return 1
   fi
-  look_at_nodes || return
+  look_at_nodes || return 1
   for ((i = 0; i < DISKS; i++)); do
-    ! has_bitmap "$i" "$1" || bitmap_remove_live "$i" "$1" || return
+    ! has_bitmap "$i" "$1" || bitmap_remove_live "$i" "$1" || return 1
   done
-  look_at_nodes || return
+  look_at_nodes || return 1
   for ((i = 0; i < DISKS; i++)); do
     ! has_bitmap "$i" "$1" || { RUN_ERR="bitmap $1 is still on ${D[$i.target]}" && return 1; }
   done
@@ -74,7 +74,7 @@ bitmap_drop_stopped() {
     D[$i.inuse]=''
     look_at_image "$i"
     [[ ! ${D[$i.inuse]} ]] || { RUN_ERR=${D[$i.inuse]} && return 1; }
-    ! has_bitmap "$i" "$1" || run "$VIRSH_SECONDS" qemu-img bitmap --remove -f qcow2 -- "${D[$i.path]}" "$1" || return
+    ! has_bitmap "$i" "$1" || run "$VIRSH_SECONDS" qemu-img bitmap --remove -f qcow2 -- "${D[$i.path]}" "$1" || return 1
   done
 }
 

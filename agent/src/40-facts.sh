@@ -30,7 +30,7 @@ look_at_qemu_start() {
   local file=/run/libvirt/qemu/$OPT_VM.pid stat
   QEMU_PID='' QEMU_STARTED=''
   [[ -r $file ]] && read -r QEMU_PID <"$file" || :
-  [[ $QEMU_PID =~ ^[0-9]+$ && -d /proc/$QEMU_PID ]] || { QEMU_PID='' && return; }
+  [[ $QEMU_PID =~ ^[0-9]+$ && -d /proc/$QEMU_PID ]] || { QEMU_PID='' && return 0; }
   stat=$(stat -c %.3Y -- "$file") || return 0
   utc_ms "$stat" && QEMU_STARTED=$REPLY
 }

@@ -50,19 +50,19 @@ plan() {
 
 plan_incremental() {
   local i
-  [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return; }
+  [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return 0; }
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} ]] || D[$i.mode]=incremental
     [[ ${D[$i.mode]} == incremental ]] || continue
     bitmap_health "$i" "$OPT_BITMAP_PARENT"
-    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return; }
+    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return 0; }
     parent_verdict "$i"
-    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return; }
+    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return 0; }
   done
   for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != incremental ]] || break; done
   ((i < DISKS)) || bad_option '--disks asks for no incremental disk: that is a full'
   PLAN_REASON=regular
-  has_checkpoint "$OPT_BITMAP_PARENT" && return
+  has_checkpoint "$OPT_BITMAP_PARENT" && return 0
   if redefine_checkpoint "$OPT_BITMAP_PARENT"; then
     PLAN_REASON=redefined RECREATE_METHOD=redefined
   else
@@ -94,11 +94,11 @@ parent_verdict() {
   local -A chain
   if ! nas qemu-img info -U --backing-chain --output=json "$MNT/${D[$1.parent]}"; then
     warn "Parent backup file does not exist on NAS: ${D[$1.parent]}: $RUN_ERR"
-    REPLY=parent-file-missing && return
+    REPLY=parent-file-missing && return 0
   fi
-  json_read chain "$RUN_OUT" || { REPLY=parent-file-missing && return; }
+  json_read chain "$RUN_OUT" || { REPLY=parent-file-missing && return 0; }
   json_get chain 0.format
-  [[ $REPLY == qcow2 ]] || { REPLY=parent-file-missing && return; }
+  [[ $REPLY == qcow2 ]] || { REPLY=parent-file-missing && return 0; }
   json_get chain 0.virtual-size
   # A disk that is smaller than its parent was shrunk; its old tail would come back when it grows again.
   if ((REPLY > D[$i.virtual])); then REPLY=disk-shrunk; else REPLY=ok; fi

@@ -160,7 +160,7 @@ thaw() {
   for attempt in 1 2 3; do
     if run 10 "${VIRSH[@]}" domfsthaw "$OPT_VM"; then
       now_ms && FROZEN_MS=$((REPLY - FROZEN_FROM)) THAWED=true
-      return
+      return 0
     fi
   done
   THAWED=false
@@ -170,7 +170,7 @@ thaw() {
 
 # drop_new_bitmap: a checkpoint that no backup goes with must never become a parent.
 drop_new_bitmap() {
-  [[ ! $NAS_HUNG ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return; }
+  [[ ! $NAS_HUNG ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return 0; }
   bitmap_drop "$OPT_BITMAP_NEW" || left "bitmap $OPT_BITMAP_NEW of $OPT_VM: $RUN_ERR"
 }
 

@@ -51,7 +51,7 @@ shell_ask() {
 poll_job() {
   local line
   JOB_TYPE=''
-  shell_ask "domjobinfo $OPT_VM --rawstats" || return
+  shell_ask "domjobinfo $OPT_VM --rawstats" || return 1
   while IFS= read -r line; do
     case $line in
       'Job type: '*) JOB_TYPE=${line#*: } ;;
@@ -66,7 +66,7 @@ poll_job() {
 # poll_guest: VM_STATE and VM_REASON; notes when a running guest is stopped by an I/O error.
 poll_guest() {
   local line
-  shell_ask "domstate $OPT_VM --reason" || return
+  shell_ask "domstate $OPT_VM --reason" || return 1
   while IFS= read -r line; do
     [[ $line =~ ^(running|idle|paused|in\ shutdown|shut\ off|crashed|pmsuspended)\ \((.*)\)$ ]] || continue
     VM_STATE=${BASH_REMATCH[1]} VM_REASON=${BASH_REMATCH[2]}
@@ -151,7 +151,7 @@ end_job() {
     if ((SECONDS >= until)); then
       NAS_HUNG=yes
       left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
-      return
+      return 0
     fi
     nap 0.05
   done
@@ -171,7 +171,7 @@ wake_guest() {
     [[ $JOB_RESULT == failed || $ERROR_CODE == target-full ]] && ((${EPOCHREALTIME/./} < until)) || return 0
     nap 0.1
   done
-  virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return; }
+  virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return 0; }
   now_ms && PAUSED_MS=$((REPLY - PAUSED_FROM))
   nap 1
   poll_guest || :

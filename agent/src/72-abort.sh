@@ -76,10 +76,10 @@ job_aftercare() {
 # job_free_guest: whoever holds the machine's lock now is another operation, and what libvirt does is its job.
 job_free_guest() {
   OPT_VM=$JOB_VM
-  vm_try_lock "$OPT_VM" 1 || { ABORT_LIBVIRT=foreign && return; }
+  vm_try_lock "$OPT_VM" 1 || { ABORT_LIBVIRT=foreign && return 0; }
   if ! virsh_q domjobinfo "$OPT_VM"; then
     is_gone "$RUN_ERR" || { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
-    return
+    return 0
   fi
   [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
   [[ $JOB_QUIESCE != true ]] || { virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true; }
@@ -106,7 +106,7 @@ job_end_libvirt() {
 # job_resume_guest: only a guest that ran before the job and that an I/O error has paused; the job is gone by now.
 job_resume_guest() {
   virsh_q domstate "$OPT_VM" --reason && [[ $RUN_OUT == 'paused (I/O error)'* ]] || return 0
-  job_text vm_before && [[ $REPLY == running ]] || { left "$OPT_VM paused by an I/O error" && return; }
+  job_text vm_before && [[ $REPLY == running ]] || { left "$OPT_VM paused by an I/O error" && return 0; }
   virsh_q resume "$OPT_VM" || :
   nap 1 # the error may come back at once
   virsh_q domstate "$OPT_VM" --reason || :
