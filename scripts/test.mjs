@@ -1,105 +1,95 @@
 // npm test: all the set-up, then every suite, the ones with real servers included. A suite that cannot run is a failure.
-import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { capture, giveUp, root, run, say } from './lib/run.mjs';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { giveUp, root, run, say } from './lib/run.mjs';
 import { setup } from './lib/setup.mjs';
+import { bats, jest, lint } from './lib/suite.mjs';
 
-const USAGE = `npm test -- [--full] [--only SUITE[,SUITE]]
-  suites: unit, persistence, e2e, agent, lab
-  --full  also what takes longer than npm test may (docs/testing.md)`;
+const USAGE = `npm test -- [--full] [--only SUITE[,SUITE]] [--jobs N]
+  suites: unit, persistence, contract, e2e, agent, lab, shellcheck; or one file of a suite: agent/jobs
+  --full  also what takes longer than npm test may (docs/testing.md)
+  --jobs  how many suites at once (2)`;
 
-const args = process.argv.slice(2);
-if (args.includes('--help')) {
+const { values: options } = parseArgs({
+  options: {
+    help: { type: 'boolean' },
+    full: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    jobs: { type: 'string', default: '2' },
+  },
+});
+if (options.help) {
   say(USAGE);
   process.exit(0);
 }
-const full = args.includes('--full');
-const only = args.includes('--only') ? (args[args.indexOf('--only') + 1] ?? '').split(',') : undefined;
+const { full } = options;
 
-const reports = join(root, 'reports');
-mkdirSync(reports, { recursive: true });
+const filesOf = (folder, suffix) =>
+  readdirSync(join(root, folder))
+    .filter((file) => file.endsWith(suffix))
+    .map((file) => join(folder, file));
 
-/** Runs one jest project; counts come from jest's own report, not from its exit code alone. */
-async function jest(project) {
-  const report = join(reports, `${project}.json`);
-  const code = await run(
-    process.execPath,
-    [
-      join(root, 'node_modules/jest/bin/jest.js'),
-      '--selectProjects',
-      project,
-      '--json',
-      `--outputFile=${report}`,
-      ...(project === 'unit' ? [] : ['--runInBand']),
-    ],
-    { env: { ...process.env, TZ: 'UTC', CHAINKEEPER_TEST_FULL: full ? '1' : '' }, stdio: ['ignore', 'ignore', 'inherit'] },
-  );
-  if (!existsSync(report)) return { passed: 0, failed: 1, why: `jest left no report (exit ${code})` };
-  const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, numTodoTests, numTotalTests } = JSON.parse(
-    readFileSync(report, 'utf8'),
-  );
-  // A file that does not load has no tests to count, and a skipped test has seen nothing: both are failures here.
-  const unseen = numPendingTests + numTodoTests;
-  const failed = Math.max(numFailedTests, numFailedTestSuites) + unseen;
-  const silent = failed === 0 && (code !== 0 || numTotalTests === 0) ? 1 : 0;
-  return {
-    passed: numPassedTests,
-    failed: failed + silent,
-    why: unseen ? `${unseen} skipped` : silent ? `exit ${code}, ${numTotalTests} tests` : '',
-  };
-}
+/** One task a file, so that no file waits for another: each brings its own lab, users and databases. */
+const tasksOf = (suite, folder, suffix, work) =>
+  filesOf(folder, suffix).map((file) => {
+    const name = `${suite}/${basename(file, suffix)}`;
+    return { suite, name, work: () => work(name, [file]) };
+  });
 
-/** Runs every bats file of a folder; counts the lines of its TAP. */
-async function bats(folder) {
-  const files = readdirSync(join(root, folder))
-    .filter((name) => name.endsWith('.bats'))
-    .map((name) => join(folder, name));
-  if (files.length === 0) return { passed: 0, failed: 1, why: `no bats file in ${folder}` };
-  const { code, out, err } = capture('bats', ['--tap', ...files]);
-  const failures = out.split('\n').filter((line) => line.startsWith('not ok'));
-  const skipped = out.split('\n').filter((line) => /^ok .*# skip/.test(line));
-  const passed = out.split('\n').filter((line) => /^ok /.test(line)).length - skipped.length;
-  if (failures.length + skipped.length > 0 || code !== 0) process.stderr.write(`${out}\n${err}\n`);
-  const failed = failures.length + skipped.length;
-  return { passed, failed: failed === 0 && code !== 0 ? 1 : failed, why: code === 0 ? '' : `bats exit ${code}` };
-}
+const time = (seconds) => ({ seconds: full ? seconds * 6 : seconds, full });
+const project = (name, seconds) => ({ suite: name, name, work: () => jest(name, name, [], time(seconds)) });
 
-async function shellcheck() {
-  const scripts = ['agent/nasbackup.sh', 'test/lab/lab.sh'];
-  const code = await run('shellcheck', ['-x', ...scripts]);
-  return code === 0 ? { passed: scripts.length, failed: 0, why: '' } : { passed: 0, failed: 1, why: 'shellcheck' };
-}
+// The long ones first: what is short fills the gaps at the end.
+const tasks = [
+  ...tasksOf('e2e', 'test/e2e', '.spec.ts', (name, files) => jest(name, 'e2e', files, time(300))),
+  ...tasksOf('agent', 'agent/test', '.bats', (name, files) => bats(name, files, time(300))),
+  project('contract', 180),
+  ...tasksOf('lab', 'test/lab', '.bats', (name, files) => bats(name, files, time(180))),
+  project('persistence', 180),
+  project('unit', 180),
+  {
+    suite: 'shellcheck',
+    name: 'shellcheck',
+    work: () => lint('shellcheck', 'shellcheck', ['-x'], ['agent/nasbackup.sh', 'test/lab/lab.sh'], time(120)),
+  },
+];
 
-const suites = {
-  unit: () => jest('unit'),
-  persistence: () => jest('persistence'),
-  shellcheck,
-  lab: () => bats('test/lab'),
-  agent: () => bats('agent/test'),
-  e2e: () => jest('e2e'),
-};
+const only = options.only?.split(',');
+const chosen = only ? tasks.filter(({ suite, name }) => only.includes(suite) || only.includes(name)) : tasks;
+if (chosen.length === 0) giveUp(`--only ${options.only} names no suite\n${USAGE}`);
 
 const missing = await setup('test');
 if (missing.length > 0) {
   giveUp(`These suites need ${missing.map(({ program }) => program).join(', ')}; see above.\n0 passed, ${missing.length} failed`);
 }
+mkdirSync(join(root, 'reports'), { recursive: true });
 
 const rows = [];
-for (const [name, suite] of Object.entries(suites)) {
-  if (only && !only.includes(name)) continue;
-  say(`\n== ${name}`);
-  const start = Date.now();
-  const result = await suite();
-  const seconds = ((Date.now() - start) / 1000).toFixed(1);
-  rows.push({ name, ...result, seconds });
-  say(`   ${result.passed} passed, ${result.failed} failed in ${seconds} s${result.why ? ` (${result.why})` : ''}`);
+const queue = [...chosen];
+const began = Date.now();
+const secondsSince = (start) => ((Date.now() - start) / 1000).toFixed(1);
+async function lane() {
+  for (let task = queue.shift(); task; task = queue.shift()) {
+    const start = Date.now();
+    say(`${task.name} | begins`);
+    const result = await task.work();
+    const row = { name: task.name, ...result, seconds: secondsSince(start) };
+    rows.push(row);
+    say(`${row.name} | ends: ${row.passed} passed, ${row.failed} failed in ${row.seconds} s${row.why ? ` (${row.why})` : ''}`);
+  }
 }
+await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, lane));
+// What a suite that was killed has left on the machine.
+if (chosen.some(({ suite }) => ['agent', 'lab', 'e2e', 'contract'].includes(suite))) await run('test/lab/lab.sh', ['reap']);
 
-say('\nNot run, because not steady yet: agent/test/unsteady (its README says why).');
-say('\nsuite         passed  failed  seconds');
-for (const { name, passed, failed, seconds } of rows) {
-  say(`${name.padEnd(12)} ${String(passed).padStart(7)} ${String(failed).padStart(7)} ${seconds.padStart(8)}`);
+say(`\n${'suite'.padEnd(32)} passed  failed  seconds`);
+for (const { name, passed, failed, seconds, why } of rows.sort((a, b) => a.name.localeCompare(b.name))) {
+  say(
+    `${name.padEnd(32)} ${String(passed).padStart(6)} ${String(failed).padStart(7)} ${seconds.padStart(8)}${why ? `  ${why}` : ''}`,
+  );
 }
 const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
+say(`${full ? 'full run' : 'run'} of ${rows.length} suites in ${secondsSince(began)} s`);
 say(`${sum('passed')} passed, ${sum('failed')} failed`);
 process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;

@@ -1,0 +1,110 @@
+#!/usr/bin/env bats
+# Freezing the guest's filesystems: for the moment of the checkpoint only, and never left so.
+
+load host
+load stubs
+setup_file() { host_up; }
+teardown_file() { host_down; }
+setup() { use_host; host_conf; QUIESCE=true; }
+teardown() { leave_host; }
+
+# agent WORD...: a guest agent that does what the words say: freeze, thaw, refuse-thaw N (that many times), begin-fails.
+agent() {
+  use_stubs
+  printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/agent"
+  stub virsh <<<'
+for word; do
+  case $word in
+    domfsfreeze | domfsthaw | backup-begin) echo "$word" >>"$CALLS" ;;&
+    domfsfreeze) echo "Froze 1 filesystem(s)"; exit 0 ;;
+    domfsthaw)
+      grep -q refuse-thaw "$(dirname "$CALLS")/agent" && sed -i "0,/refuse-thaw/{/refuse-thaw/d}" "$(dirname "$CALLS")/agent" && { echo "error: the agent is busy" >&2; exit 1; }
+      echo "Thawed 1 filesystem(s)"; exit 0 ;;
+    backup-begin) grep -q begin-fails "$(dirname "$CALLS")/agent" && { echo "error: no backup today" >&2; exit 1; } ;;
+    domjobinfo) grep -q hangs "$(dirname "$CALLS")/agent" && sleep 30 ;;
+  esac
+done
+real "$@"'
+}
+calls() { paste -sd' ' "$CALLS"; }
+
+@test "frozen just before the job begins, thawed right after it, and told" {
+  new_vm vda:64M
+  agent
+  full && done_is full null && identical
+  [[ $(calls) == 'domfsfreeze backup-begin domfsthaw' ]]
+  expect 'true true' '"\(.guest.thawed) \(.guest.frozenMs >= 0 and .guest.frozenMs < 10000)"'
+  lab write "$VM" vda 0x22 4M 1M
+  QUIESCE=false
+  : >"$CALLS"
+  incremental && done_is incremental regular && identical && accounted
+  [[ $(calls) == backup-begin ]]
+  expect 'null null' '"\(.guest.thawed) \(.guest.frozenMs)"'
+}
+
+@test "no agent in the guest: refused before anything has begun, and thawed to be sure" {
+  lab vm-create "$VM" --agent vda:64M
+  lab vm-start "$VM"
+  full
+  failed_is agent-missing && untouched
+  [[ $output == *'guest agent'* ]]
+  QUIESCE=false
+  forget
+  full && done_is full null && identical
+}
+
+@test "the job does not begin: thawed all the same" {
+  new_vm vda:64M
+  agent begin-fails
+  full
+  failed_is job-failed && untouched
+  [[ $(calls) == 'domfsfreeze backup-begin domfsthaw' ]]
+  expect true .guest.thawed
+  agent
+  forget
+  full && done_is full null && identical
+}
+
+@test "a thaw that fails is tried again; one that never works fails the run, and is said" {
+  new_vm vda:64M
+  agent refuse-thaw refuse-thaw
+  full && done_is full null && identical
+  [[ $(calls) == 'domfsfreeze backup-begin domfsthaw domfsthaw domfsthaw' ]]
+  expect true .guest.thawed
+
+  lab write "$VM" vda 0x22 4M 1M
+  agent refuse-thaw refuse-thaw refuse-thaw
+  incremental
+  [[ $status -eq 20 ]]
+  expect 'thaw-failed false none' '"\(.error.code) \(.guest.thawed) \(.done.mode)"'
+  [[ $(fact '.cleanup.left | join(" ")') == *'frozen filesystems'* && $output == *'Failed to thaw the filesystem'* ]]
+  untouched
+  agent
+  forget
+  incremental && done_is incremental regular && identical && accounted
+}
+
+@test "stopped between freeze and thaw: thawed on the way out" {
+  new_vm vda:64M
+  agent
+  stub virsh <<<'
+for word; do
+  case $word in
+    domfsfreeze | domfsthaw) echo "$word" >>"$CALLS"; exit 0 ;;
+    backup-begin) echo "$word" >>"$CALLS"; sleep 1.5 ;;
+  esac
+done
+real "$@"'
+  next && common
+  begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP"
+  for _ in {1..400}; do grep -q backup-begin "$CALLS" 2>/dev/null && break; sleep 0.05; done
+  kill -TERM "$SCRIPT_PID"
+  ended_within 15
+  end
+  failed_is job-cancelled && untouched
+  [[ $(calls) == 'domfsfreeze backup-begin domfsthaw'* ]]
+  expect true .guest.thawed
+  agent
+  forget
+  full && done_is full null && identical
+}

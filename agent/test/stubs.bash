@@ -1,0 +1,24 @@
+# A copy of the host script that finds some programs in a folder of the test's own before the real ones: for what no lab can
+# bring about, such as a NAS of a kind that this kernel does not know, or a guest agent that does not answer.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+# use_stubs: from now on SCRIPT is that copy. Its host.conf and state are the lab's.
+use_stubs() {
+  STUBS=$LAB_DIR/host/stubs
+  mkdir -p "$STUBS"
+  rm -f "$STUBS"/*
+  sed "s#^export PATH=#export PATH=$STUBS:#" "$LAB_DIR/host/nasbackup.sh" >"$LAB_DIR/host/stubbed.sh"
+  ! cmp -s "$LAB_DIR/host/nasbackup.sh" "$LAB_DIR/host/stubbed.sh"
+  chmod 755 "$LAB_DIR/host/stubbed.sh"
+  SCRIPT=$LAB_DIR/host/stubbed.sh
+}
+
+# stub PROGRAM: stdin is what it does; `real "$@"` goes on with the real one, $CALLS is a file for notes.
+stub() {
+  CALLS=$BATS_TEST_TMPDIR/calls
+  {
+    printf '#!/bin/bash\nCALLS=%q\nreal() { %q "$@"; }\n' "$CALLS" "$(command -v "$1")"
+    cat
+  } >"$STUBS/$1"
+  chmod 755 "$STUBS/$1"
+}
