@@ -4,7 +4,7 @@
 # a child stuck in a dead mount is left behind instead of being waited for.
 
 WORK=''        # private scratch directory of this call (made by work_open)
-RUN_PID='' RUN_FD='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
+RUN_PID='' RUN_FD='' RUN_SAID='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
 RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (begin_job)
 
 now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
@@ -40,7 +40,7 @@ run_start() {
     wait $!
     echo $?
   )
-  RUN_CODE='' RUN_PID=''
+  RUN_CODE='' RUN_PID='' RUN_SAID=''
   read -r -u "$RUN_FD" RUN_PID || :
 }
 
@@ -48,10 +48,12 @@ run_start() {
 run_wait() {
   local code='' answer=0
   read -r -t "$1" -u "$RUN_FD" code || answer=$?
+  # The time can be up between the digits and the end of their line.
+  RUN_SAID+=$code
   # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
   ((answer <= 128)) || return 1
   run_close
-  RUN_CODE=${code:-143}
+  RUN_CODE=${RUN_SAID:-143}
   IFS= read -r -d '' RUN_OUT <"$WORK/out" || :
   IFS= read -r -d '' RUN_ERR <"$WORK/err" || :
   RUN_OUT=${RUN_OUT%$'\n'} RUN_ERR=${RUN_ERR%$'\n'}

@@ -35,6 +35,14 @@ setup() {
   [[ $RUN_CODE == 5 && $RUN_OUT == late && -z $RUN_FD ]]
 }
 
+@test "a code that is read in two pieces is one code" {
+  exec {RUN_FD}< <(printf 1; sleep 0.6; echo 2)
+  RUN_SAID=''
+  : >"$WORK/out" 2>"$WORK/err"
+  until run_wait 0.1; do :; done
+  [[ $RUN_CODE == 12 ]]
+}
+
 @test "a child that was killed: by its signal; killed with the one that waits for it: 143" {
   run_start sleep 30
   kill -KILL "$RUN_PID"

@@ -1,0 +1,117 @@
+#!/usr/bin/env bats
+# Backups of a stopped machine: the bitmap is there before the first byte is read, or there is none at all.
+
+load host
+load stubs
+setup_file() { host_up; }
+teardown_file() { host_down; }
+setup() { use_host; host_conf; }
+teardown() { leave_host; }
+
+stop_vm() { lab vm-stop "$VM" && DISK_PATHS=$(all_images); }
+go_on() { start_vm && DISK_PATHS=''; }
+
+@test "seeded before the copy: what was written since the start is in the next incremental" {
+  new_vm vda:64M vdb:32M
+  stop_vm
+  full && done_is full null && identical
+  expect 'offline backup-1001 converted,converted' '"\(.done.transfer) \(.done.bitmapNew) \([.disks[].method] | join(","))"'
+  expect 'shut off null' '"\(.vm.state) \(.vm.qemuStarted)"'
+  # Seed's way: one size for each file, in the order of the disks, then the bitmap.
+  local sizes
+  sizes=$(lab vm-disks "$VM" | { i=0; while read -r _ path _; do stat -c %s "$NAS/$BACKUP_PATH/$(file_of "$path" "$i")"; i=1; done; })
+  [[ $(grep -E '^[0-9]+$' <<<"$output") == "$sizes" && ${lines[-1]} == BITMAP_CREATED=backup-1001 ]]
+  [[ $(bitmaps_of) == 'vda backup-1001,vdb backup-1001,' ]]
+
+  go_on
+  lab write-many "$VM" <<<$'write vda 0x22 4M 1M\nwrite vdb 0x23 5M 64K'
+  incremental && done_is incremental redefined && identical && accounted
+  expect '1048576 65536' '[.disks[].dirtyBefore] | map(tostring) | join(" ")'
+}
+
+@test "an incremental of a stopped machine is a full that says so, and takes nothing from the chain before it" {
+  new_vm vda:64M
+  full && done_is full null && identical
+  lab write "$VM" vda 0x22 4M 1M
+  stop_vm
+  incremental --fence 1 && done_is full vm-stopped && identical
+  [[ $output == *INCREMENTAL_FALLBACK=true* && $stderr != *INCREMENTAL_FALLBACK* ]]
+  # The parent's bitmap stays until the books have the child.
+  [[ $(bitmaps_of) == 'vda backup-1001,vda backup-1002,' ]]
+  go_on
+  lab write "$VM" vda 0x23 5M 1M
+  incremental && done_is incremental redefined && identical && accounted
+}
+
+@test "images that cannot hold bitmaps: a full without a chain" {
+  new_vm vda:64M:compat=0.10 vdb:32M:raw
+  stop_vm
+  full --disks "$(lab vm-disks "$VM" | jq -Rnc '[inputs | split("\t") | {target: .[0], path: .[1], format: (if .[0] == "vdb" then "raw" else "qcow2" end)}]')"
+  done_is legacy-full image-unsupported && identical
+  expect 'null vda,vdb' '"\(.done.bitmapNew) \([.disks[].target] | join(","))"'
+  [[ $output != *BITMAP_CREATED* && -z $(lab bitmaps "$VM") ]]
+}
+
+@test "a disk that somebody uses, or that is gone: refused, and no bitmap is left on the others" {
+  new_vm vda:64M vdb:32M
+  stop_vm
+  mkfifo "$BATS_TEST_TMPDIR/hold"
+  qemu-io -f qcow2 "$(image vdb)" <"$BATS_TEST_TMPDIR/hold" >"$BATS_TEST_TMPDIR/holder" 2>&1 3>&- &
+  local holder=$!
+  exec 7>"$BATS_TEST_TMPDIR/hold"
+  for _ in {1..200}; do qemu-img info "$(image vdb)" >/dev/null 2>&1 || break; sleep 0.02; done
+  full
+  exec 7>&-
+  wait "$holder"
+  failed_is image-in-use && untouched
+  [[ -z $(lab bitmaps "$VM") ]]
+
+  forget
+  mv "$(image vdb)" "$BATS_TEST_TMPDIR/aside"
+  full
+  mv "$BATS_TEST_TMPDIR/aside" "$(image vdb)"
+  failed_is disk-unreadable && untouched
+  [[ -z $(lab bitmaps "$VM") ]]
+  forget
+  full && done_is full null && identical
+}
+
+@test "a NAS that fills while it is written: no bitmap and no file stays, and a good full follows" {
+  new_vm vda:64M
+  lab write "$VM" vda 0x5a 4M 40M
+  stop_vm
+  REPOSITORY=$(lab nas-small 24 "small$BATS_TEST_NUMBER")
+  # It says that there is room, as a NAS with a quota does.
+  use_stubs
+  stub stat <<<'[[ "$*" != *-f* ]] && real "$@" || echo "4096 99999999 99999999"'
+  full
+  failed_is target-full && untouched
+  [[ -z $(lab bitmaps "$VM") && -z $(ls "$REPOSITORY") ]]
+  forget
+  REPOSITORY=$NAS
+  full && done_is full null && identical
+  go_on
+  lab write "$VM" vda 0x22 4M 1M
+  incremental && done_is incremental redefined && identical && accounted
+}
+
+@test "a bitmap that cannot be seeded on every disk is on none" {
+  new_vm vda:64M vdb:32M
+  stop_vm
+  use_stubs
+  stub qemu-img <<<'[[ "$*" == "bitmap --add"*'"$(image vdb)"'* ]] && { echo "no bitmap today" >&2; exit 1; }; real "$@"'
+  full
+  failed_is seed-failed && untouched
+  expect 'Failed to pre-seed bitmap' '.error.message[0:25]'
+  [[ $output == *'no bitmap today'* && -z $(lab bitmaps "$VM") ]]
+}
+
+@test "a machine that libvirt keeps the definition of is backed up without a list of its disks" {
+  new_vm vda:64M
+  lab vm-stop "$VM"
+  virsh_q define "$LAB_DIR/run/$VM.xml"
+  full
+  virsh_q undefine "$VM"
+  done_is full null && identical
+  expect vda '.disks[0].target'
+}
