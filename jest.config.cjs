@@ -5,13 +5,18 @@ const base = {
   transform: { '^.+\\.ts$': ['@swc/jest'] },
   moduleFileExtensions: ['ts', 'js', 'json'],
   setupFiles: ['<rootDir>/test/support/setup.ts'],
+  // Copies of the sources: what Stryker works on, and what is built.
+  modulePathIgnorePatterns: ['<rootDir>/.stryker-tmp/', '<rootDir>/dist/'],
 };
 
 const project = (displayName, testMatch, extra = {}) => ({ ...base, displayName, testMatch, ...extra });
 
 module.exports = {
   projects: [
-    project('unit', ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/unit/**/*.spec.ts']),
+    project(
+      'unit',
+      ['src', 'test/unit', 'test/fuzz'].map((folder) => `<rootDir>/${folder}/**/*.spec.ts`),
+    ),
     project('contract', ['<rootDir>/test/contract/**/*.spec.ts']),
     project('persistence', ['<rootDir>/test/persistence/**/*.spec.ts']),
     project('e2e', ['<rootDir>/test/e2e/**/*.spec.ts']),

@@ -70,15 +70,29 @@ function fileSize(random: Random): bigint {
   return BigInt(1 + random.below(9)) * 10n ** BigInt(digits - 1) + BigInt(random.below(10 ** Math.min(digits - 1, 9)));
 }
 
-/** Sizes as printed, and their sum. */
-function sizes(random: Random, vmState: RunPath, damage: Damage): { readonly lines: string[]; readonly sum: bigint } {
+interface Sizes {
+  readonly lines: readonly string[];
+  /** Of those that are numbers. */
+  readonly sum: bigint;
+  /** The first line of a stopped VM is no number: that is noise, and only who knows how many disks there are misses it. */
+  readonly firstLost: boolean;
+}
+
+function sizes(random: Random, vmState: RunPath, damage: Damage): Sizes {
   const files = Array.from({ length: vmState === 'running' ? 1 : 1 + random.below(4) }, () => fileSize(random));
   const at = random.below(files.length);
   if (damage === 'too-large') files[at] = 2n ** 53n + (random.oneIn(2) ? 0n : BigInt(random.below(2 ** 31)) ** 3n);
   if (damage === 'zero') files[at] = 0n;
   const lines = files.map(String);
-  if (damage === 'unit') lines[at] = random.pick(STRANGERS);
-  return { lines, sum: files.reduce((sum, file) => sum + file, 0n) };
+  if (damage === 'unit') {
+    lines[at] = random.pick(STRANGERS);
+    files[at] = 0n;
+  }
+  return {
+    lines,
+    sum: files.reduce((sum, file) => sum + file, 0n),
+    firstLost: damage === 'unit' && vmState === 'stopped' && at === 0 && files.length > 1,
+  };
 }
 
 const insert = (random: Random, lines: string[], line: string, from = 0): void => {
@@ -90,7 +104,7 @@ export function modelRun(random: Random): ModelRun {
   const dialect = random.pick(['legacy', 'seed', 'mid', 'final'] as const);
   const vmState = random.pick(['running', 'stopped'] as const);
   const damage: Damage = random.oneIn(3) ? random.pick(['no-size', 'stranger', 'unit', 'too-large', 'count', 'zero']) : 'none';
-  const { lines: numbers, sum } = sizes(random, vmState, damage);
+  const printed = sizes(random, vmState, damage);
   const speaksBitmaps = dialect === 'seed' || dialect === 'mid';
   const created = speaksBitmaps && random.oneIn(2) ? bitmapName(random) : null;
   const recreated = speaksBitmaps && random.oneIn(3) ? bitmapName(random) : null;
@@ -104,7 +118,7 @@ export function modelRun(random: Random): ModelRun {
   const jobBlock = vmState === 'running' && !random.oneIn(5);
   if (jobBlock) lines.push('Job type:         Completed   ', ...random.some(4, () => random.pick(JOB_LABELS)), '');
   const firstSize = lines.length;
-  if (damage !== 'no-size') lines.push(...numbers);
+  if (damage !== 'no-size') lines.push(...printed.lines);
   if (damage === 'stranger') {
     // Right behind the last number of a running VM, anywhere behind the first one of a stopped VM.
     if (vmState === 'running') lines.push(random.pick(STRANGERS));
@@ -131,7 +145,7 @@ export function modelRun(random: Random): ModelRun {
   const stdout = lines.map((line) => padded(random, line)).join(ending) + (random.oneIn(3) ? '' : ending);
   const exitCode = random.oneIn(3) ? random.pick([1, 2, 20, 21, 22, 32, 127, 143, -1, null]) : 0;
   const disksKnown = damage === 'count' || random.oneIn(2);
-  const disks = disksKnown ? numbers.length + (damage === 'count' ? random.pick([-1, 1, 2]) : 0) : undefined;
+  const disks = disksKnown ? printed.lines.length + (damage === 'count' ? random.pick([-1, 1, 2]) : 0) : undefined;
 
   return {
     dialect,
@@ -140,7 +154,7 @@ export function modelRun(random: Random): ModelRun {
     stderr: fallbackOnStderr ? 'INCREMENTAL_FALLBACK=full (VM stopped — incremental requires running VM)\n' : '',
     exitCode,
     disks,
-    truth: truthOf({ dialect, vmState, damage, numbers, sum, disks, created, recreated, fallback, exitCode, unknownMarkers }),
+    truth: truthOf({ dialect, vmState, damage, printed, disks, created, recreated, fallback, exitCode, unknownMarkers }),
   };
 }
 
@@ -154,8 +168,7 @@ interface Known {
   readonly dialect: Dialect;
   readonly vmState: RunPath;
   readonly damage: Damage;
-  readonly numbers: readonly string[];
-  readonly sum: bigint;
+  readonly printed: Sizes;
   readonly disks: number | undefined;
   readonly created: string | null;
   readonly recreated: string | null;
@@ -166,8 +179,10 @@ interface Known {
 
 /** What is true of the run, said without reading any text. */
 function truthOf(known: Known): Truth {
-  const { dialect, vmState, damage, sum, created, exitCode } = known;
-  const readable = (damage === 'none' || (damage === 'count' && vmState === 'running')) && sum <= BigInt(Number.MAX_SAFE_INTEGER);
+  const { dialect, vmState, damage, created, exitCode, disks } = known;
+  const { sum, firstLost } = known.printed;
+  const unharmed = damage === 'none' || (damage === 'count' && vmState === 'running') || (firstLost && disks === undefined);
+  const readable = unharmed && sum <= BigInt(Number.MAX_SAFE_INTEGER);
   const lost = exitCode === null || exitCode === -1;
   const rerun = dialect === 'mid' && exitCode === 21;
   const seedless = dialect === 'mid' && exitCode === 22;
