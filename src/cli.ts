@@ -7,6 +7,7 @@ import { configCommand } from './cli/config';
 import { EXIT } from './cli/exit-code';
 import { hostCommand, offeringCommand, repositoryCommand, vmCommand } from './cli/inventory';
 import { parseOutputCommand } from './cli/parse-output';
+import { adopt, fail } from './cli/program';
 import { openapiCommand, serveCommand } from './cli/serve';
 
 const program = new Command('chainkeeper')
@@ -39,6 +40,6 @@ for (const command of [
   configCommand(),
   openapiCommand(),
 ])
-  program.addCommand(command.copyInheritedSettings(program));
+  adopt(program, command);
 
-void program.parseAsync();
+program.parseAsync().catch((error: unknown) => fail(error, false));

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { HostDto } from '../inventory/dto/host.dto';
 import type { OfferingDto } from '../inventory/dto/offering.dto';
 import type { RepositoryDto } from '../inventory/dto/repository.dto';
@@ -66,7 +66,10 @@ async function create<T extends object>(path: string, body: object, options: Com
   show(options.json, item, () => details(item));
 }
 
-const number = (text: string): number => (/^\d+$/.test(text) ? Number(text) : NaN);
+function number(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is a whole number.');
+}
 
 /** `chainkeeper host`. */
 export function hostCommand(): Command {

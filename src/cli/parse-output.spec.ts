@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { parseOutputCommand } from './parse-output';
+import { adopt } from './program';
 
 interface Outcome {
   readonly stdout: string;
@@ -20,7 +21,7 @@ async function run(args: readonly string[], stdin: string | Uint8Array = '5\n'):
     return true;
   });
   const program = new Command('chainkeeper').exitOverride();
-  program.addCommand(parseOutputCommand(io).copyInheritedSettings(program));
+  adopt(program, parseOutputCommand(io));
   try {
     await program.parseAsync(['parse-output', ...args], { from: 'user' });
     return { stdout, stderr, exit: Number(process.exitCode) };

@@ -29,18 +29,38 @@ function report(error: unknown, json: boolean): void {
   process.stderr.write(`error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)} (internal.fault)\n`);
 }
 
-/** Runs the body of a command: its number is the exit code, an error is printed and mapped to one. */
+/** Ends the command line with an error: printed, and mapped to an exit code. */
+export function fail(error: unknown, json: boolean): void {
+  report(error, json);
+  process.exitCode = exitCodeOf(error);
+}
+
+/**
+ * Runs the body of a command: its number is the exit code, an error is printed and mapped to one. The body gets the arguments and
+ * the options, those of the commands above among them: `chainkeeper host --json list` means what it says.
+ */
 export const action =
   <A extends unknown[]>(body: (...args: A) => Promise<number | void> | number | void) =>
-  async (...args: A): Promise<void> => {
+  async (...given: unknown[]): Promise<void> => {
+    // commander hands over the arguments, the options and the command itself.
+    const options = (given.at(-1) as Command).optsWithGlobals<CommonOptions>();
     try {
-      process.exitCode = (await body(...args)) ?? EXIT.done;
+      process.exitCode = (await body(...([...given.slice(0, -2), options] as A))) ?? EXIT.done;
     } catch (error) {
-      report(error, process.argv.includes('--json'));
-      process.exitCode = exitCodeOf(error);
+      fail(error, options.json ?? false);
     }
   };
 
 /** A command with the option that all have. */
 export const command = (name: string, description: string): Command =>
   new Command(name).description(description).option('--json', 'print JSON instead of text');
+
+/** Adds a command with what it has under it. Settings are handed down by hand: commander does it only for those that it makes itself. */
+export function adopt(parent: Command, child: Command): void {
+  parent.addCommand(child);
+  const inherit = (heir: Command, from: Command): void => {
+    heir.copyInheritedSettings(from);
+    for (const next of heir.commands) inherit(next, heir);
+  };
+  inherit(child, parent);
+}
