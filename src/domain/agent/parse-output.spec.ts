@@ -161,6 +161,12 @@ describe('sizes are exact or refused', () => {
     );
   });
 
+  it('does not count for minutes what has megabytes of digits', () => {
+    const start = performance.now();
+    expect(parse('final', 'stopped', `5\n${'9'.repeat(10_000_000)}`).code).toBe('size-too-large');
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+
   it('takes the last number of a running VM, as CloudStack does, and says that there were more', () => {
     expect(parse('seed', 'running', '10\n100\n')).toMatchObject({
       size: 100,
@@ -215,6 +221,10 @@ describe('markers', () => {
         warnings: ['duplicate-marker: BITMAP_CREATED stands there more than once; the last one holds'],
       }),
     );
+  });
+
+  it('more than two of a kind are told once: a script that loops may print millions', () => {
+    expect(parse('final', 'running', `${'INCREMENTAL_FALLBACK=true\n'.repeat(5)}5\n`).warnings).toHaveLength(1);
   });
 
   it('an unknown one is taken out before the size is read, and told', () => {

@@ -24,13 +24,15 @@ const JOB_TYPE = /^Job type:\s*(\S+)/;
 
 const shown = (line: string): string => JSON.stringify(clip(line));
 
-/** Adds numbers of any length exactly. Above 2^53-1 a JavaScript number would round, so the sum is refused. */
+/** Adds numbers exactly. Above 2^53-1 a JavaScript number would round, so the sum is refused. */
 function sum(sizes: readonly string[], warnings: readonly string[]): SizeReading {
+  const tooLarge = (bytes: string): SizeReading =>
+    refuse('size-too-large', `${shown(bytes)} bytes is more than can be counted exactly (2^53-1).`);
+  // Not even a BigInt may be made of megabytes of digits: it would take minutes.
+  const endless = sizes.find((size) => size.replace(/^0+/, '').length > 16);
+  if (endless !== undefined) return tooLarge(endless);
   const total = sizes.reduce((bytes, size) => bytes + BigInt(size), 0n);
-  if (total > BigInt(Number.MAX_SAFE_INTEGER)) {
-    return refuse('size-too-large', `${shown(String(total))} bytes is more than can be counted exactly (2^53-1).`);
-  }
-  return { ok: true, size: Number(total), warnings };
+  return total > BigInt(Number.MAX_SAFE_INTEGER) ? tooLarge(String(total)) : { ok: true, size: Number(total), warnings };
 }
 
 /**

@@ -21,16 +21,17 @@ const MARKER = /^([A-Z][A-Z_]*)=(.*)$/s;
 export function readTranscript(stdout: string): Transcript {
   const lines: string[] = [];
   const markers = new Map<string, string>();
-  const warnings: string[] = [];
+  const duplicates = new Set<string>();
   for (const line of stdout.split('\n')) {
     const [, name, value] = MARKER.exec(line) ?? [];
     if (name === undefined || value === undefined) {
       if (line.trim() !== '') lines.push(line.trim());
       continue;
     }
-    if (markers.has(name)) warnings.push(`duplicate-marker: ${name} stands there more than once; the last one holds`);
+    if (markers.has(name)) duplicates.add(name);
     markers.set(name, value.trim());
   }
+  const warnings = [...duplicates].map((name) => `duplicate-marker: ${name} stands there more than once; the last one holds`);
   return { lines, markers, warnings };
 }
 
