@@ -76,11 +76,16 @@ export class Leases {
   }
 }
 
-/** The first lease of a VM needs a row to compare with; two that make it at once find the same one. */
+/**
+ * The first lease of a VM needs a row to compare with; two that make it at once find the same one. Its epochs begin at
+ * the present second: a VM that comes back after it was removed, or comes to new books, has a host that remembers the
+ * highest epoch of before, and no VM has a run every second.
+ */
 async function rowFor(manager: EntityManager, vmId: number): Promise<void> {
   const sqlite = manager.dataSource.options.type === 'better-sqlite3';
+  const first = sqlite ? "CAST(strftime('%s', 'now') AS INTEGER)" : 'UNIX_TIMESTAMP()';
   const quietly = sqlite ? 'ON CONFLICT (vm_id) DO NOTHING' : 'ON DUPLICATE KEY UPDATE vm_id = vm_id';
-  await manager.query(`INSERT INTO ck_vm_leases (vm_id, epoch) VALUES (?, 0) ${quietly}`, [vmId]);
+  await manager.query(`INSERT INTO ck_vm_leases (vm_id, epoch) VALUES (?, ${first}) ${quietly}`, [vmId]);
 }
 
 async function change(
