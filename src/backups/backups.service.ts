@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { VmRow } from '../database/entities/vm-row';
 import { Backups } from '../database/repositories/backups';
 import { Evidence } from '../database/repositories/evidence';
 import { Runs } from '../database/repositories/runs';
@@ -11,8 +10,6 @@ import { readChainKeys } from '../domain/chain/chain-keys';
 import { explainBackup } from '../domain/chain/explain-backup';
 import type { Reason } from '../domain/chain/reasons';
 import { type ChainLink, readChains } from '../domain/chain/read-chain';
-import { UserError } from '../domain/errors';
-import { hasEnded, RUN_STATES } from '../domain/run/run-state';
 import { type BackupInBooks, BookReader } from '../engine/book-reader';
 import { Planner, refusalError } from '../engine/planner';
 import { found } from '../platform/found';
@@ -55,7 +52,7 @@ export class BackupsService {
 
   /**
    * Writes a run down; the engine takes it from there.
-   * @throws UserError `run.active` while another run of the VM goes on
+   * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`
    */
   async create(
     { vm: id, mode, quiesce }: CreateBackupDto,
@@ -63,8 +60,7 @@ export class BackupsService {
   ): Promise<RunDto> {
     const vm = found(await this.vms.find(id), 'vm', id);
     await this.planner.surroundings(vm);
-    await this.#refuseSecond(vm, idempotencyKey);
-    const { run } = await this.runs.create({
+    const run = await this.runs.request({
       id: randomUUID(),
       vmId: vm.id,
       kind: 'backup',
@@ -112,21 +108,6 @@ export class BackupsService {
       findings: link?.assuranceWhy ? [link.assuranceWhy] : [],
     });
     return { backupId: row.uuid, ...explanation };
-  }
-
-  async #refuseSecond(vm: VmRow, idempotencyKey: string | undefined): Promise<void> {
-    const { items } = await this.runs.page({ limit: 1 }, { vmId: vm.id, states: RUN_STATES.filter((state) => !hasEnded(state)) });
-    const active = items[0];
-    if (active === undefined || (idempotencyKey !== undefined && active.idempotencyKey === idempotencyKey)) return;
-    throw new UserError(
-      'run.active',
-      'busy',
-      `Run ${active.id} of VM ${vm.instanceName} is ${active.state}; one run per VM at a time.`,
-      {
-        next: `Follow it at /api/v1/runs/${active.id}, or abort it.`,
-        facts: { runId: active.id, state: active.state },
-      },
-    );
   }
 
   /** Restorable and assurance hang on the whole chain, so all backups of each VM are read once. */

@@ -8,6 +8,7 @@ import { RunRow } from '../entities/run-row';
 import { VmLeaseRow } from '../entities/vm-lease-row';
 import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
+import { lockVm, refuseActiveRun } from './active-run';
 import { clip } from './clip';
 
 /** A run to be written down before anything happens. */
@@ -43,6 +44,22 @@ export class Runs {
         return { run: await sameAs(manager, run, run.idempotencyKey), created: false };
       }
       return { run: await manager.findOneByOrFail(RunRow, { id: run.id }), created: true };
+    });
+  }
+
+  /**
+   * Writes down a run that somebody asked for.
+   * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused` as `create`
+   */
+  request(run: NewRun): Promise<RunRow> {
+    return this.work.run(async (manager) => {
+      const { idempotencyKey } = run;
+      await lockVm(manager, run.vmId);
+      // A retry is answered whatever goes on meanwhile: nothing new is asked for.
+      if (idempotencyKey !== null && (await manager.existsBy(RunRow, { idempotencyKey })))
+        return sameAs(manager, run, idempotencyKey);
+      await refuseActiveRun(manager, run.vmId);
+      return (await this.create(run)).run;
     });
   }
 

@@ -6,6 +6,7 @@ import { VmDetailRow } from '../entities/vm-detail-row';
 import { VmRow } from '../entities/vm-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
+import { refuseActiveRun } from './active-run';
 import { findLive, pageLive, refuseTaken } from './live-rows';
 import { OWN_SCOPE } from './own-scope';
 
@@ -50,22 +51,27 @@ export class Vms {
     return this.work.read((manager) => pageLive(manager, VmRow, part));
   }
 
-  /** False: there is none. */
+  /** False: there is none. @throws UserError `run.active`: a run goes on by the host and the offering that it began with */
   change(id: number, change: VmChange): Promise<boolean> {
-    return this.work.run(async (manager) => (await manager.update(VmRow, { id, removed: IsNull() }, change)).affected === 1);
+    return this.work.run(async (manager) => {
+      if (change.hostId !== undefined) await refuseActiveRun(manager, id);
+      return (await manager.update(VmRow, { id, removed: IsNull() }, change)).affected === 1;
+    });
   }
 
-  /** Its backups stay. False: there is none. */
+  /** Its backups stay. False: there is none. @throws UserError `run.active` */
   remove(id: number): Promise<boolean> {
     return this.work.run(async (manager) => {
+      await refuseActiveRun(manager, id);
       const change = { removed: () => nowToTheSecond(manager) };
       return (await manager.update(VmRow, { id, removed: IsNull() }, change)).affected === 1;
     });
   }
 
-  /** Gives it an offering or takes it away (null). Either way the next backup starts a new chain, as CloudStack has it. False: no VM. */
+  /** Gives it an offering or takes it away (null). Either way the next backup starts a new chain, as CloudStack has it. False: no VM. @throws UserError `run.active` */
   assignOffering(id: number, offeringId: number | null): Promise<boolean> {
     return this.work.run(async (manager) => {
+      await refuseActiveRun(manager, id);
       const { affected } = await manager.update(VmRow, { id, removed: IsNull() }, { backupOfferingId: offeringId });
       if (affected === 1) await setDetail(manager, id, ACTIVE_CHECKPOINT_KEY, null);
       return affected === 1;

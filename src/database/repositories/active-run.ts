@@ -1,0 +1,30 @@
+import { In, type EntityManager } from 'typeorm';
+import { UserError } from '../../domain/errors';
+import { hasEnded, RUN_STATES } from '../../domain/run/run-state';
+import { RunRow } from '../entities/run-row';
+import { VmRow } from '../entities/vm-row';
+
+/**
+ * Until the transaction ends nobody else asks for a run of this VM or changes what one goes by. To be called before
+ * anything is read: a server shows what was committed before the first reading.
+ */
+export async function lockVm(manager: EntityManager, vmId: number): Promise<void> {
+  const vm = manager.createQueryBuilder(VmRow, 'vm').where({ id: vmId });
+  // SQLite has one writer, and this is it.
+  if (manager.dataSource.options.type !== 'better-sqlite3') vm.setLock('pessimistic_write');
+  await vm.getMany();
+}
+
+/**
+ * Refuses while a run of the VM goes on or waits.
+ * @throws UserError `run.active`
+ */
+export async function refuseActiveRun(manager: EntityManager, vmId: number): Promise<void> {
+  await lockVm(manager, vmId);
+  const active = await manager.findOneBy(RunRow, { vmId, state: In(RUN_STATES.filter((state) => !hasEnded(state))) });
+  if (active === null) return;
+  throw new UserError('run.active', 'busy', `Run ${active.id} of this VM is ${active.state}; one thing at a time per VM.`, {
+    next: `Follow it at /api/v1/runs/${active.id} and come back when it has ended, or abort it.`,
+    facts: { runId: active.id, state: active.state },
+  });
+}
