@@ -1,5 +1,4 @@
 import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { APP_GUARD } from '@nestjs/core';
 import { LoggerModule } from 'nestjs-pino';
 import type { DataSource } from 'typeorm';
 import { AuditModule } from './audit/audit.module';
@@ -16,7 +15,6 @@ import { Config } from './platform/config/load-config';
 import { HealthController, READINESS } from './platform/health/health.controller';
 import { createLog, LOG, type Log } from './platform/log';
 import { ProblemFilter } from './platform/problem.filter';
-import { TokenGuard } from './platform/token.guard';
 import { RunsModule } from './runs/runs.module';
 
 /** What leaves the process, and can be replaced: by the fake host, by a test's log. */
@@ -78,7 +76,6 @@ export class AppModule {
       controllers: [HealthController],
       providers: [
         ProblemFilter,
-        { provide: APP_GUARD, useClass: TokenGuard },
         {
           provide: READINESS,
           useFactory: (books: DataSource) => [{ name: 'books', check: async () => void (await books.query('SELECT 1')) }],

@@ -7,8 +7,10 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import helmet from 'helmet';
 import { Logger } from 'nestjs-pino';
 import { AppModule, type Adapters } from './app.module';
+import { OperationalError } from './domain/errors';
 import { Worker } from './engine/worker';
 import { type Config, loadConfig } from './platform/config/load-config';
+import { guardGate } from './platform/gate';
 import { createLog } from './platform/log';
 import { openApi, serveOpenApi } from './platform/openapi';
 import { ProblemFilter } from './platform/problem.filter';
@@ -25,14 +27,21 @@ export interface Service {
 
 async function createApp(config: Config, adapters: Partial<Adapters>): Promise<NestExpressApplication> {
   const module = AppModule.forRoot(config, adapters);
-  const app = await NestFactory.create<NestExpressApplication>(module, { bufferLogs: true, forceCloseConnections: true });
-  app.useLogger(app.get(Logger));
+  const app = await NestFactory.create<NestExpressApplication>(module, {
+    bodyParser: false,
+    forceCloseConnections: true,
+    // Nest would end the process by itself, with its own words.
+    abortOnError: false,
+    logger: false,
+  });
+  // Nest tells every route and module at level info; operators want to read about runs.
+  app.useLogger(Object.assign(app.get(Logger), { log: () => undefined }));
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready'] });
   app.useGlobalPipes(requestValidation());
   app.useGlobalFilters(app.get(ProblemFilter));
+  guardGate(app, config.http.token);
   // Swagger's page brings inline styles; nothing else is served as HTML.
   app.use(helmet({ contentSecurityPolicy: { directives: { 'style-src': ["'self'", "'unsafe-inline'"] } } }));
-  app.useBodyParser('json', { limit: '256kb' });
   return app;
 }
 
@@ -44,7 +53,7 @@ export async function startService(config: Config, adapters: Partial<Adapters> =
   const app = await createApp(config, adapters);
   try {
     serveOpenApi(app);
-    await app.listen(config.http.port, config.http.address);
+    await listen(app, config.http);
     app.get(Worker).start();
   } catch (error) {
     await app.close();
@@ -53,6 +62,19 @@ export async function startService(config: Config, adapters: Partial<Adapters> =
   const { address, port } = app.getHttpServer().address() as AddressInfo;
   const host = address.includes(':') ? `[${address}]` : address;
   return { url: `http://${host}:${port}`, app, close: () => app.close() };
+}
+
+async function listen(app: INestApplication, { address, port }: Config['http']): Promise<void> {
+  try {
+    await app.listen(port, address);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'EADDRINUSE' ? 'something listens there already' : message;
+    throw new OperationalError('service.cannot-listen', 'failed', `Cannot listen on ${address}, port ${port}: ${why}.`, {
+      next: 'Set CHAINKEEPER_HTTP_ADDRESS and CHAINKEEPER_HTTP_PORT to what is free on this machine; nothing was started.',
+      cause: error,
+    });
+  }
 }
 
 /** Runs the service until SIGINT or SIGTERM. */

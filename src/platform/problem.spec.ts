@@ -11,8 +11,10 @@ describe('toProblem', () => {
     [new OperationalError('host.unreachable', 'unreachable', 'x'), 503, 'host.unreachable'],
     [new OperationalError('host.failed', 'failed', 'x'), 502, 'host.failed'],
     [new InvariantError('chain.cycle', 'x'), 500, 'chain.cycle'],
-    [new NotFoundException('no route'), 404, 'http.404'],
-    [new BadRequestException('broken JSON'), 400, 'http.400'],
+    [new NotFoundException('Cannot PUT /api/v1/vms'), 404, 'request.no-route'],
+    [new BadRequestException("Failed to decode param '%zz'"), 400, 'request.malformed'],
+    [new UserError('request.too-large', 'invalid', 'x'), 413, 'request.too-large'],
+    [new UserError('request.media-type', 'invalid', 'x'), 415, 'request.media-type'],
     [new TypeError('secret inside'), 500, 'internal.fault'],
   ])('%s', (error, status, code) => {
     expect(toProblem(error, 'req-1')).toMatchObject({ status, code, type: `urn:chainkeeper:${code}`, requestId: 'req-1' });
@@ -22,6 +24,12 @@ describe('toProblem', () => {
     expect(JSON.stringify(toProblem(new TypeError('hunter22')))).not.toContain('hunter22');
     const cause = new Error('mount -o password=hunter22');
     expect(JSON.stringify(toProblem(new OperationalError('nas.mount', 'failed', 'x', { cause })))).not.toContain('hunter22');
+  });
+
+  it('always says what to do next, in words of its own where the error has none', () => {
+    const kinds = ['invalid', 'not-found', 'unauthorized', 'conflict', 'refused', 'busy'] as const;
+    const errors = [...kinds.map((kind) => new UserError('a.b', kind, 'x')), new InvariantError('a.b', 'x'), new Error('x')];
+    for (const error of errors) expect(toProblem(error).next).toMatch(/^[A-Z].+\.$/);
   });
 
   it('says what to do next and shows the facts', () => {
