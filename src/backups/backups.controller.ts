@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Headers, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiExtraModels, ApiHeader, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
+import { UserError } from '../domain/errors';
 import { DryRunQuery } from '../platform/dry-run';
 import type { Page } from '../platform/page';
 import { RunDto } from '../runs/dto/run.dto';
@@ -26,6 +27,8 @@ export class BackupsController {
     @Headers('x-chainkeeper-trigger') trigger: string | undefined,
     @Res({ passthrough: true }) response: Response,
   ): Promise<RunDto | PlanDto> {
+    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
+      throw new UserError('request.idempotency-key', 'invalid', 'The Idempotency-Key is not 1 to 255 visible ASCII characters.');
     if (dryRun) {
       response.status(200);
       return this.backups.plan(body);

@@ -10,7 +10,7 @@ import { ChainDto, ChainsQuery, ChainWithLinksDto } from './dto/chain.dto';
 export class ChainsController {
   constructor(private readonly chains: ChainsService) {}
 
-  /** Lists chains by VM, newest backup first. */
+  /** Lists chains, of one VM or of all; the one that began last comes first. */
   @Get()
   list(@Query() query: ChainsQuery): Promise<Page<ChainDto>> {
     return this.chains.list(query);

@@ -6,7 +6,7 @@ import { presentBackup } from '../backups/present-backup';
 import { type Chain, readChains } from '../domain/chain/read-chain';
 import { type BackupInBooks, BookReader } from '../engine/book-reader';
 import { found } from '../platform/found';
-import { type Page, toPage } from '../platform/page';
+import { type Page, toPage, toPart } from '../platform/page';
 import type { ChainDto, ChainsQuery, ChainWithLinksDto } from './dto/chain.dto';
 
 @Injectable()
@@ -17,13 +17,16 @@ export class ChainsService {
     private readonly reader: BookReader,
   ) {}
 
-  /** All chains of one VM, or of all; newest first. Chains of one VM are few, so they come on one page. */
-  async list({ vm: id }: ChainsQuery): Promise<Page<ChainDto>> {
-    const vms = id === undefined ? (await this.vms.page({ limit: 500 })).items : [found(await this.vms.find(id), 'vm', id)];
-    const chains = await Promise.all(
-      vms.map(async (vm) => (await this.#ofVm(vm)).map(({ chain, all }) => summary(vm, chain, all))),
-    );
-    return toPage({ items: chains.flat(), next: null }, (chain) => chain);
+  /** Chains of one VM, or of all; the one that began last comes first. */
+  async list({ vm: id, ...page }: ChainsQuery): Promise<Page<ChainDto>> {
+    const vmId = id === undefined ? undefined : found(await this.vms.find(id), 'vm', id).id;
+    const { items, next } = await this.backups.chains(toPart(page), { vmId });
+    const chains = new Map<string, ChainDto>();
+    for (const owner of new Set(items.map((key) => key.vmId))) {
+      const vm = found(await this.vms.findById(owner), 'vm', String(owner));
+      for (const { chain, all } of await this.#ofVm(vm)) chains.set(chain.id, summary(vm, chain, all));
+    }
+    return toPage({ items: items.flatMap((key) => chains.get(key.id) ?? []), next }, (chain) => chain);
   }
 
   async show(id: string): Promise<ChainWithLinksDto> {

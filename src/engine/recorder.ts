@@ -84,6 +84,9 @@ export class Recorder {
         state: 'succeeded',
         backupId: backup.id,
         reason: settled.reason,
+        ...(ended.facts?.job?.processed == null
+          ? {}
+          : { progress: { done: ended.facts.job.processed, total: ended.facts.job.total } }),
         ...output,
         warnings: [...ended.warnings, ...settled.findings],
       });

@@ -169,7 +169,7 @@ export class Runner {
       {
         onStatus: async ({ progress, state }) => {
           if (state === 'running' && progress !== null)
-            await this.runs.note(claim, { progress: { done: progress.processed ?? 0, total: progress.total, step: null } });
+            await this.runs.note(claim, { progress: { done: progress.processed ?? 0, total: progress.total } });
           if (Date.now() < deadline || aborted) return;
           aborted = true;
           log.warn({ hours: this.config.engine.runHours }, 'the run takes longer than it may; it is aborted');

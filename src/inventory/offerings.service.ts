@@ -17,15 +17,16 @@ export class OfferingsService {
   async create({ name, repository, description, ...policy }: CreateOfferingDto): Promise<OfferingDto> {
     const { uuid: externalId } = found(await this.repositories.find(repository), 'repository', repository);
     const offering = { uuid: randomUUID(), name, description: description ?? '', externalId };
-    return present(await this.offerings.create(offering, toSettings(policy)));
+    return this.#present(await this.offerings.create(offering, toSettings(policy)));
   }
 
   async list(query: PageQuery): Promise<Page<OfferingDto>> {
-    return toPage(await this.offerings.page(toPart(query)), present);
+    const { items, next } = await this.offerings.page(toPart(query));
+    return toPage({ items: await Promise.all(items.map((row) => this.#present(row))), next }, (offering) => offering);
   }
 
   async show(id: string): Promise<OfferingDto> {
-    return present(found(await this.offerings.find(id), 'offering', id));
+    return this.#present(found(await this.offerings.find(id), 'offering', id));
   }
 
   async update(id: string, { name, description, ...policy }: UpdateOfferingDto): Promise<OfferingDto> {
@@ -39,12 +40,16 @@ export class OfferingsService {
     const { id: row } = found(await this.offerings.find(id), 'offering', id);
     await this.offerings.remove(row);
   }
-}
 
-const present = ({ uuid, name, description, externalId, details }: OfferingWithDetails): OfferingDto => ({
-  id: uuid,
-  name,
-  description: description ?? '',
-  repositoryId: externalId ?? '',
-  ...readPolicy(details),
-});
+  async #present({ uuid, name, description, externalId, details }: OfferingWithDetails): Promise<OfferingDto> {
+    const repository = externalId === null ? null : await this.repositories.find(externalId);
+    return {
+      id: uuid,
+      name,
+      description: description ?? '',
+      repositoryId: externalId ?? '',
+      repository: repository?.name ?? null,
+      ...readPolicy(details),
+    };
+  }
+}

@@ -111,7 +111,9 @@ export class VmsService {
       name: row.instanceName,
       displayName: row.name,
       hostId: host?.uuid ?? null,
+      host: host?.name ?? null,
       offeringId: offering?.uuid ?? null,
+      offering: offering?.name ?? null,
       activeCheckpoint: readActiveCheckpoint(details).active,
       disks: disks.map(({ deviceId, target, path, size }: VmDisk) => ({ deviceId, target, path, size })),
     };

@@ -1,12 +1,13 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
+import { IsInt, IsString, Max, MaxLength, Min } from 'class-validator';
 import { UserError } from '../domain/errors';
+import { Optional } from './optional';
 
 /** Query of a list: how many, and after which. */
 export class PageQuery {
   @ApiPropertyOptional({ description: 'How many items at most.', default: 50, minimum: 1, maximum: 500 })
-  @IsOptional()
+  @Optional()
   @Transform(({ value }) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : (value as unknown)))
   @IsInt()
   @Min(1)
@@ -14,7 +15,7 @@ export class PageQuery {
   limit?: number;
 
   @ApiPropertyOptional({ description: 'The `nextCursor` of the page before.' })
-  @IsOptional()
+  @Optional()
   @IsString()
   @MaxLength(200)
   cursor?: string;

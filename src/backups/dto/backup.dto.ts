@@ -1,5 +1,6 @@
-import { IsBoolean, IsIn, IsOptional, IsString, MaxLength, MinLength } from 'class-validator';
+import { IsBoolean, IsIn, IsString, MaxLength, MinLength } from 'class-validator';
 import { PageQuery } from '../../platform/page';
+import { Optional } from '../../platform/optional';
 
 /** A backup to take now. */
 export class CreateBackupDto {
@@ -10,12 +11,12 @@ export class CreateBackupDto {
   vm!: string;
 
   /** `auto`: incremental where it is true, else full; `full`: a full in any case. */
-  @IsOptional()
+  @Optional()
   @IsIn(['auto', 'full'])
   mode?: 'auto' | 'full';
 
   /** Freeze the guest's file systems for the moment of the checkpoint; needs the guest agent. */
-  @IsOptional()
+  @Optional()
   @IsBoolean()
   quiesce?: boolean;
 }
@@ -23,7 +24,7 @@ export class CreateBackupDto {
 /** Which backups to list. */
 export class BackupsQuery extends PageQuery {
   /** VM (id or name). */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MaxLength(255)
   vm?: string;

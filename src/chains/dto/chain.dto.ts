@@ -1,10 +1,12 @@
-import { IsOptional, IsString, MaxLength } from 'class-validator';
+import { IsString, MaxLength } from 'class-validator';
 import { BackupDto } from '../../backups/dto/backup.dto';
+import { PageQuery } from '../../platform/page';
+import { Optional } from '../../platform/optional';
 
 /** Which chains to list. */
-export class ChainsQuery {
+export class ChainsQuery extends PageQuery {
   /** VM (id or name). */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MaxLength(255)
   vm?: string;

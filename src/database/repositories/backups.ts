@@ -15,6 +15,14 @@ export type BackupChange = Partial<Omit<BackupRow, 'id' | 'uuid' | 'vmId' | 'rem
 /** A backup with its details as they are, duplicates and unknown keys included. */
 export type BookedBackup = BackupRow & { readonly details: BackupDetailRow[] };
 
+/** A chain by its keys alone. */
+export interface ChainKey {
+  readonly id: string;
+  readonly vmId: number;
+  /** Row id of its first link. */
+  readonly first: number;
+}
+
 /** The restore points. A backup and its details always go in or out together. */
 @Injectable()
 export class Backups {
@@ -68,6 +76,28 @@ export class Backups {
     return this.work.read(async (manager) => {
       const detail = await manager.findOneBy(BackupDetailRow, { name: CHAIN_KEYS.chainId, value: chainId });
       return detail && ((await manager.findOneBy(BackupRow, { id: detail.backupId }))?.vmId ?? null);
+    });
+  }
+
+  /** The chains in the order of their first links, newest first. */
+  chains(part: Part, { vmId }: { readonly vmId?: number | undefined } = {}): Promise<Listed<ChainKey>> {
+    return this.work.read(async (manager) => {
+      const query = manager
+        .createQueryBuilder(BackupDetailRow, 'detail')
+        .innerJoin(BackupRow, 'backup', 'backup.id = detail.backupId AND backup.removed IS NULL')
+        .select('detail.value', 'id')
+        .addSelect('backup.vmId', 'vmId')
+        .addSelect('MIN(backup.id)', 'first')
+        .where('detail.name = :name', { name: CHAIN_KEYS.chainId })
+        .groupBy('detail.value')
+        .addGroupBy('backup.vmId')
+        .orderBy('MIN(backup.id)', 'DESC')
+        .limit(part.limit + 1);
+      if (vmId !== undefined) query.andWhere('backup.vmId = :vmId', { vmId });
+      if (part.after !== undefined) query.having('MIN(backup.id) < :after', { after: part.after });
+      const rows = await query.getRawMany<Record<keyof ChainKey, string | number>>();
+      const keys = rows.map((row) => ({ id: String(row.id), vmId: Number(row.vmId), first: Number(row.first) }));
+      return cut(keys, part.limit, ({ first }) => first);
     });
   }
 

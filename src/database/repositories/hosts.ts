@@ -68,7 +68,9 @@ export class Hosts {
       if (!(await manager.existsBy(HostRow, { id, removed: IsNull() }))) return false;
       const host = { ...change, ...(access.address === undefined ? {} : { privateIpAddress: access.address }) };
       if (Object.keys(host).length > 0) await manager.update(HostRow, { id }, host);
-      if (Object.keys(access).length > 0) await manager.update(HostAccessRow, { hostId: id }, access);
+      // What was installed lies at the old path.
+      const forgotten = access.scriptPath === undefined ? {} : { scriptVersion: null, scriptSha256: null, installedAt: null };
+      if (Object.keys(access).length > 0) await manager.update(HostAccessRow, { hostId: id }, { ...access, ...forgotten });
       return true;
     });
   }

@@ -1,5 +1,14 @@
 import { IsIn, IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min, MinLength } from 'class-validator';
 import type { Dialect } from '../../domain/agent/facts';
+import { Optional } from '../../platform/optional';
+
+const ADDRESS = /^[A-Za-z0-9:][A-Za-z0-9.:_-]{0,39}$/;
+const ADDRESS_TEXT = { message: 'address must be a host name or an IP address of at most 40 characters' };
+const USER = /^[a-z_][a-z0-9_-]{0,31}$/;
+const KEY_FILE = /^\/[^\p{Cc}]+$/u;
+const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}=?$/;
+const FINGERPRINT_TEXT = { message: 'fingerprint must look like SHA256:... as ssh-keygen -lf prints it' };
+const SCRIPT_PATH = /^(?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)+$/;
 
 /** A hypervisor to add. */
 export class CreateHostDto {
@@ -9,48 +18,46 @@ export class CreateHostDto {
   name!: string;
 
   /** Address that the orchestrator connects to. Default: the name. */
-  @IsOptional()
+  @Optional()
   @IsString()
-  @Matches(/^[A-Za-z0-9][A-Za-z0-9.:_-]{0,39}$/, {
-    message: 'address must be a host name or an IP address of at most 40 characters',
-  })
+  @Matches(ADDRESS, ADDRESS_TEXT)
   address?: string;
 
   /** SSH port. */
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   @Max(65535)
   port?: number;
 
   /** SSH user; unprivileged, with the one sudoers line that `host install` prints. */
-  @IsOptional()
+  @Optional()
   @IsString()
-  @Matches(/^[a-z_][a-z0-9_-]{0,31}$/, { message: 'user must be a Linux user name' })
+  @Matches(USER, { message: 'user must be a Linux user name' })
   user?: string;
 
   /** Private key file on the orchestrator. Default: CHAINKEEPER_SSH_KEY. */
-  @IsOptional()
+  @Optional()
   @IsString()
-  @Matches(/^\/[^\0\n]+$/, { message: 'privateKeyFile must be an absolute path' })
+  @Matches(KEY_FILE, { message: 'privateKeyFile must be an absolute path' })
   @MaxLength(1024)
   privateKeyFile?: string;
 
   /** `SHA256:...` of the host's key. Default: the known_hosts file decides. */
-  @IsOptional()
+  @Optional()
   @IsString()
-  @Matches(/^SHA256:[A-Za-z0-9+/]{43}=?$/, { message: 'fingerprint must look like SHA256:... as ssh-keygen -lf prints it' })
+  @Matches(FINGERPRINT, FINGERPRINT_TEXT)
   fingerprint?: string;
 
   /** Path of the host script. */
-  @IsOptional()
+  @Optional()
   @IsString()
-  @Matches(/^\/[A-Za-z0-9._/-]+$/, { message: 'scriptPath must be an absolute path of plain characters' })
+  @Matches(SCRIPT_PATH, { message: 'scriptPath must be an absolute path of plain characters' })
   @MaxLength(1024)
   scriptPath?: string;
 
   /** What the host script prints: `seed` (default) or `final` for ours. */
-  @IsOptional()
+  @Optional()
   @IsIn(['seed', 'final'])
   dialect?: 'seed' | 'final';
 }
@@ -58,39 +65,51 @@ export class CreateHostDto {
 /** A change to a host: what is left out stays as it is. */
 export class UpdateHostDto {
   /** Address that the orchestrator connects to. */
-  @IsOptional()
+  @Optional()
   @IsString()
-  @Matches(/^[A-Za-z0-9][A-Za-z0-9.:_-]{0,39}$/, {
-    message: 'address must be a host name or an IP address of at most 40 characters',
-  })
+  @Matches(ADDRESS, ADDRESS_TEXT)
   address?: string;
 
   /** SSH port. */
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   @Max(65535)
   port?: number;
 
   /** SSH user. */
-  @IsOptional()
+  @Optional()
   @IsString()
-  @Matches(/^[a-z_][a-z0-9_-]{0,31}$/, { message: 'user must be a Linux user name' })
+  @Matches(USER, { message: 'user must be a Linux user name' })
   user?: string;
 
-  /** `SHA256:...` of the host's key; the way to accept a changed key. */
+  /** Private key file on the orchestrator; null: CHAINKEEPER_SSH_KEY. */
   @IsOptional()
   @IsString()
-  @Matches(/^SHA256:[A-Za-z0-9+/]{43}=?$/, { message: 'fingerprint must look like SHA256:... as ssh-keygen -lf prints it' })
-  fingerprint?: string;
+  @Matches(KEY_FILE, { message: 'privateKeyFile must be an absolute path' })
+  @MaxLength(1024)
+  privateKeyFile?: string | null;
+
+  /** `SHA256:...` of the host's key, the way to accept a changed one; null: the known_hosts file decides. */
+  @IsOptional()
+  @IsString()
+  @Matches(FINGERPRINT, FINGERPRINT_TEXT)
+  fingerprint?: string | null;
+
+  /** Path of the host script; it has to be installed there anew. */
+  @Optional()
+  @IsString()
+  @Matches(SCRIPT_PATH, { message: 'scriptPath must be an absolute path of plain characters' })
+  @MaxLength(1024)
+  scriptPath?: string;
 
   /** `seed` or `final`. */
-  @IsOptional()
+  @Optional()
   @IsIn(['seed', 'final'])
   dialect?: 'seed' | 'final';
 
   /** `Enabled`, or `Maintenance`: no new run starts there. */
-  @IsOptional()
+  @Optional()
   @IsIn(['Enabled', 'Maintenance'])
   resourceState?: 'Enabled' | 'Maintenance';
 }
@@ -98,10 +117,10 @@ export class UpdateHostDto {
 /** Whom to install the host script as. */
 export class InstallHostDto {
   /** SSH user with the right to install; default: the host's own user. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MinLength(1)
-  @Matches(/^[a-z_][a-z0-9_-]{0,31}$/, { message: 'as must be a Linux user name' })
+  @Matches(USER, { message: 'as must be a Linux user name' })
   as?: string;
 }
 

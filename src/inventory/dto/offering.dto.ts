@@ -1,4 +1,6 @@
-import { IsBoolean, IsInt, IsOptional, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { IsBoolean, IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { Optional } from '../../platform/optional';
+import { OneLine } from '../../platform/one-line';
 
 /** A backup offering to add: where backups go, and how. */
 export class CreateOfferingDto {
@@ -6,6 +8,7 @@ export class CreateOfferingDto {
   @IsString()
   @MinLength(1)
   @MaxLength(255)
+  @OneLine()
   name!: string;
 
   /** Repository (id or name) that its backups are written to. */
@@ -15,20 +18,21 @@ export class CreateOfferingDto {
   repository!: string;
 
   /** For people. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MaxLength(255)
+  @OneLine()
   description?: string;
 
   /** Links in a chain, the full included, before the next full; 1: every backup is a full. CloudStack's `nas.backup.full.every`. */
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   @Max(1000)
   fullEvery?: number;
 
   /** Whether incrementals are taken at all. CloudStack's `nas.backup.incremental.enabled`. */
-  @IsOptional()
+  @Optional()
   @IsBoolean()
   incrementalEnabled?: boolean;
 }
@@ -36,27 +40,29 @@ export class CreateOfferingDto {
 /** A change to an offering. The repository stays: chains lie there. */
 export class UpdateOfferingDto {
   /** New name. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MinLength(1)
   @MaxLength(255)
+  @OneLine()
   name?: string;
 
   /** For people. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MaxLength(255)
+  @OneLine()
   description?: string;
 
   /** Links in a chain before the next full. */
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   @Max(1000)
   fullEvery?: number;
 
   /** Whether incrementals are taken at all. */
-  @IsOptional()
+  @Optional()
   @IsBoolean()
   incrementalEnabled?: boolean;
 }
@@ -71,6 +77,8 @@ export class OfferingDto {
   description!: string;
   /** Repository that it points at (uuid). */
   repositoryId!: string;
+  /** Name of that repository; null: it is gone. */
+  repository!: string | null;
   /** Links in a chain before the next full. */
   fullEvery!: number;
   /** Whether incrementals are taken. */

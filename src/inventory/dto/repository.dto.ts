@@ -1,4 +1,6 @@
-import { IsIn, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { IsIn, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { Optional } from '../../platform/optional';
+import { OneLine } from '../../platform/one-line';
 
 /** A NAS export to add. */
 export class CreateRepositoryDto {
@@ -6,6 +8,7 @@ export class CreateRepositoryDto {
   @IsString()
   @MinLength(1)
   @MaxLength(255)
+  @OneLine()
   name!: string;
 
   /** How a host mounts it: `nfs`, `cifs`, `ceph`, or `dir` for a directory that is there already. */
@@ -19,7 +22,7 @@ export class CreateRepositoryDto {
   address!: string;
 
   /** Mount options. They are never shown again: they may hold credentials. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @Matches(/^[^\s\0]*$/, { message: 'mountOptions must be a comma list without blanks' })
   @MaxLength(1024)
@@ -29,14 +32,15 @@ export class CreateRepositoryDto {
 /** A change to a repository. Type and address stay: backups lie there. */
 export class UpdateRepositoryDto {
   /** New name. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MinLength(1)
   @MaxLength(255)
+  @OneLine()
   name?: string;
 
   /** New mount options. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @Matches(/^[^\s\0]*$/, { message: 'mountOptions must be a comma list without blanks' })
   @MaxLength(1024)

@@ -1,5 +1,7 @@
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsOptional, IsString, Matches, MaxLength, MinLength, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsString, Matches, MaxLength, MinLength, ValidateNested } from 'class-validator';
+import { Optional } from '../../platform/optional';
+import { OneLine } from '../../platform/one-line';
 
 /** One disk of a VM, for a VM that is stopped when it is added. */
 export class CreateVmDiskDto {
@@ -28,14 +30,15 @@ export class CreateVmDto {
   host!: string;
 
   /** Name for people. Default: the domain name. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MinLength(1)
   @MaxLength(255)
+  @OneLine()
   displayName?: string;
 
   /** Its disks, first disk first; left out: the host is asked, which needs the VM running. */
-  @IsOptional()
+  @Optional()
   @IsArray()
   @ArrayMaxSize(64)
   @ValidateNested({ each: true })
@@ -46,17 +49,18 @@ export class CreateVmDto {
 /** A change to a VM. */
 export class UpdateVmDto {
   /** Host (id or name) that it runs on now. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MinLength(1)
   @MaxLength(255)
   host?: string;
 
   /** Name for people. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MinLength(1)
   @MaxLength(255)
+  @OneLine()
   displayName?: string;
 }
 
@@ -91,8 +95,12 @@ export class VmDto {
   displayName!: string;
   /** Host (uuid) that it was last known on. */
   hostId!: string | null;
+  /** Name of that host. */
+  host!: string | null;
   /** Offering (uuid); null: none, so it cannot be backed up. */
   offeringId!: string | null;
+  /** Name of that offering. */
+  offering!: string | null;
   /** Bitmap that the next incremental goes by; null: the next backup is a full. */
   activeCheckpoint!: string | null;
   /** Its disks. */

@@ -1,10 +1,11 @@
-import { IsOptional, IsString, MaxLength } from 'class-validator';
+import { IsString, MaxLength } from 'class-validator';
 import { PageQuery } from '../../platform/page';
+import { Optional } from '../../platform/optional';
 
 /** Which runs to list. */
 export class RunsQuery extends PageQuery {
   /** VM (id or name). */
-  @IsOptional()
+  @Optional()
   @IsString()
   @MaxLength(255)
   vm?: string;
@@ -16,8 +17,6 @@ export class ProgressDto {
   done!: number;
   /** Bytes in all; null: not known yet. */
   total!: number | null;
-  /** What the host script is at, for people. */
-  step!: string | null;
 }
 
 /** A run: one attempt to take a backup. */
