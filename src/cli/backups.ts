@@ -7,6 +7,7 @@ import type { Client } from './client';
 import { EXIT } from './exit-code';
 import { bytes, progressBar, show, table } from './output';
 import { action, client, command, type CommonOptions } from './program';
+import { runText } from './runs';
 
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'skipped']);
 
@@ -25,13 +26,6 @@ async function follow(service: Client, location: string, quiet: boolean): Promis
     }
     await sleep(pause);
   }
-}
-
-function runText(run: RunDto): string {
-  const lines = [`run ${run.id}: ${run.state}${run.reason ? `, ${run.plannedKind ?? ''} because ${run.reason}` : ''}`];
-  if (run.backupId) lines.push(`backup ${run.backupId}; "chainkeeper explain ${run.backupId}" says why it was what it was`);
-  if (run.errorMessage) lines.push(`error: ${run.errorMessage} (${run.errorCode ?? 'unknown'})`);
-  return [...lines, ...run.warnings.map((warning) => `warning: ${warning}`)].join('\n');
 }
 
 const exitOf = (run: RunDto): number =>
@@ -70,7 +64,11 @@ export const backupCommand = (): Command =>
             'x-chainkeeper-trigger': 'cli',
           });
           if (!options.wait) {
-            show(options.json, queued, () => `run ${queued.id} is ${queued.state}`);
+            show(
+              options.json,
+              queued,
+              () => `run ${queued.id} is ${queued.state}; "chainkeeper run show ${queued.id}" tells how it goes`,
+            );
             return EXIT.done;
           }
           const run = await follow(service, `/runs/${queued.id}`, options.json ?? false);

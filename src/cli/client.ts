@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { ChainkeeperError, type ErrorKind, type ErrorParts, OperationalError } from '../domain/errors';
+import { readText } from './read-file';
 
 /** An error that the service answered with; code and kind are the service's own. */
 class ServiceError extends ChainkeeperError {
@@ -18,7 +18,6 @@ interface ProblemBody {
 }
 
 const KIND_BY_STATUS: Readonly<Record<number, ErrorKind>> = {
-  400: 'invalid',
   401: 'unauthorized',
   403: 'refused',
   404: 'not-found',
@@ -46,7 +45,7 @@ export function clientOptions(environment: NodeJS.ProcessEnv): ClientOptions {
   const tokenFile = environment['CHAINKEEPER_API_TOKEN_FILE'];
   return {
     url: environment['CHAINKEEPER_URL'] ?? `http://127.0.0.1:${environment['CHAINKEEPER_HTTP_PORT'] ?? '8470'}`,
-    token: tokenFile ? readFileSync(tokenFile, 'utf8').trim() : environment['CHAINKEEPER_API_TOKEN'],
+    token: tokenFile ? readText(tokenFile, 'CHAINKEEPER_API_TOKEN_FILE') : environment['CHAINKEEPER_API_TOKEN'],
   };
 }
 
@@ -104,7 +103,7 @@ function problemError(status: number, body: unknown): ChainkeeperError {
   const { code, detail, next, facts } = (typeof body === 'object' && body !== null ? body : {}) as ProblemBody;
   return new ServiceError(
     code ?? `http.${status}`,
-    KIND_BY_STATUS[status] ?? 'failed',
+    KIND_BY_STATUS[status] ?? (status < 500 ? 'invalid' : 'failed'),
     detail ?? `The service answered ${status}.`,
     { ...(next === undefined ? {} : { next }), ...(facts === undefined ? {} : { facts }) },
   );

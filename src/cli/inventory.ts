@@ -1,15 +1,22 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { HostDto } from '../inventory/dto/host.dto';
 import type { OfferingDto } from '../inventory/dto/offering.dto';
 import type { RepositoryDto } from '../inventory/dto/repository.dto';
 import type { VmDto } from '../inventory/dto/vm.dto';
 import { type Column, show, table } from './output';
+import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
+
+interface NewDisk {
+  readonly target: string;
+  readonly path: string;
+}
 
 interface Resource<T> {
   readonly name: string;
   readonly path: string;
   readonly what: string;
+  readonly verbs?: string;
   readonly columns: readonly Column<T>[];
 }
 
@@ -28,8 +35,14 @@ const details = (item: object): string =>
   ]);
 
 /** `list`, `show` and `remove`, the same for every resource. */
-function resourceCommand<T extends object>({ name, path, what, columns }: Resource<T>): Command {
-  const parent = command(name, `${what}: add, list, show, remove`);
+function resourceCommand<T extends object>({
+  name,
+  path,
+  what,
+  verbs = 'add, list, show, remove',
+  columns,
+}: Resource<T>): Command {
+  const parent = new Command(name).description(`${what}: ${verbs}`);
   parent.addCommand(
     command('list', `list all ${what}`).action(
       action(async (options: CommonOptions) => {
@@ -67,9 +80,27 @@ async function create<T extends object>(path: string, body: object, options: Com
 }
 
 function number(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It is a whole number.');
 }
+
+/** `vda=/path/of/the/image`. */
+function disk(text: string, before: readonly NewDisk[] = []): NewDisk[] {
+  const [, target, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (target !== undefined && path !== undefined) return [...before, { target, path }];
+  throw new InvalidArgumentError('It looks like this: vda=/var/lib/libvirt/images/disk.qcow2');
+}
+
+/** The options that say how a host is reached. */
+const withAccess = (host: Command): Command =>
+  host
+    .option('--address <address>', 'address to connect to (default: the name)')
+    .option('--port <port>', 'SSH port (default: 22)', number)
+    .option('--user <user>', 'unprivileged SSH user (default: chainkeeper)')
+    .option('--private-key-file <file>', 'private key on the orchestrator (default: CHAINKEEPER_SSH_KEY)')
+    .option('--fingerprint <sha256>', 'pin this host key, SHA256:... (default: the known_hosts file decides)')
+    .option('--script-path <path>', 'path of the host script')
+    .addOption(new Option('--dialect <dialect>', 'what the host script prints (default: seed)').choices(['seed', 'final']));
 
 /** `chainkeeper host`. */
 export function hostCommand(): Command {
@@ -77,6 +108,7 @@ export function hostCommand(): Command {
     name: 'host',
     path: '/hosts',
     what: 'hosts',
+    verbs: 'add, change, install, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'ADDRESS', of: (row) => `${row.address}:${row.port}` },
@@ -88,19 +120,23 @@ export function hostCommand(): Command {
     ],
   });
   host.addCommand(
-    command('add', 'add a host')
-      .argument('<name>')
-      .option('--address <address>', 'address to connect to (default: the name)')
-      .option('--port <port>', 'SSH port', number)
-      .option('--user <user>', 'unprivileged SSH user')
-      .option('--private-key-file <file>', 'private key on the orchestrator')
-      .option('--fingerprint <sha256>', 'pin this host key (SHA256:...)')
-      .option('--script-path <path>', 'path of the host script')
-      .option('--dialect <dialect>', 'seed or final')
+    withAccess(command('add', 'add a host').argument('<name>')).action(
+      action(async (name: string, { json, ...options }: CommonOptions & Record<string, unknown>) =>
+        create<HostDto>('/hosts', { name, ...options }, { json: json ?? false }),
+      ),
+    ),
+  );
+  host.addCommand(
+    withAccess(command('change', 'change how a host is reached, or accept its new key').argument('<host>', 'id or name'))
+      .addOption(new Option('--state <state>', 'no new run starts in maintenance').choices(['Enabled', 'Maintenance']))
       .action(
-        action(async (name: string, { json, ...options }: CommonOptions & Record<string, unknown>) =>
-          create<HostDto>('/hosts', { name, ...options }, { json: json ?? false }),
-        ),
+        action(async (id: string, { json, state, ...access }: CommonOptions & Record<string, unknown>) => {
+          const { body } = await client().send<HostDto>('PATCH', at('/hosts', id), {
+            ...access,
+            ...(state === undefined ? {} : { resourceState: state }),
+          });
+          show(json, body, () => details(body));
+        }),
       ),
   );
   host.addCommand(
@@ -143,8 +179,7 @@ export function repositoryCommand(): Command {
       .option('--mount-options-file <file>', 'file with the mount options, because they may hold credentials')
       .action(
         action(async (name: string, options: CommonOptions & { type: string; address: string; mountOptionsFile?: string }) => {
-          const { readFileSync } = await import('node:fs');
-          const mountOptions = options.mountOptionsFile && readFileSync(options.mountOptionsFile, 'utf8').trim();
+          const mountOptions = options.mountOptionsFile && readText(options.mountOptionsFile, '--mount-options-file').trim();
           await create<RepositoryDto>(
             '/repositories',
             { name, type: options.type, address: options.address, ...(mountOptions ? { mountOptions } : {}) },
@@ -166,7 +201,7 @@ export function offeringCommand(): Command {
       { title: 'NAME', of: (row) => row.name },
       { title: 'FULL EVERY', of: (row) => row.fullEvery, right: true },
       { title: 'INCREMENTAL', of: (row) => row.incrementalEnabled },
-      { title: 'REPOSITORY', of: (row) => row.repositoryId },
+      { title: 'REPOSITORY', of: (row) => row.repository },
       { title: 'ID', of: (row) => row.id },
     ],
   });
@@ -200,12 +235,13 @@ export function vmCommand(): Command {
     name: 'vm',
     path: '/vms',
     what: 'VMs',
+    verbs: 'add, assign, unassign, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'DISKS', of: (row) => row.disks.map(({ target }) => target).join(',') },
-      { title: 'OFFERING', of: (row) => row.offeringId },
+      { title: 'OFFERING', of: (row) => row.offering },
       { title: 'NEXT GOES BY', of: (row) => row.activeCheckpoint },
-      { title: 'HOST', of: (row) => row.hostId },
+      { title: 'HOST', of: (row) => row.host },
       { title: 'ID', of: (row) => row.id },
     ],
   });
@@ -214,17 +250,13 @@ export function vmCommand(): Command {
       .argument('<name>')
       .requiredOption('--host <host>', 'id or name of the host it runs on')
       .option('--offering <offering>', 'id or name of the offering it gets')
-      .option('--disk <target=path...>', 'its disks, first disk first; only needed while it is stopped')
+      .option('--disk <target=path>', 'one of its disks, first disk first, once for each; only needed while it is stopped', disk)
       .action(
-        action(async (name: string, options: CommonOptions & { host: string; offering?: string; disk?: string[] }) => {
-          const disks = options.disk?.map((text) => {
-            const cut = text.indexOf('=');
-            return { target: text.slice(0, Math.max(cut, 0)), path: text.slice(cut + 1) };
-          });
+        action(async (name: string, options: CommonOptions & { host: string; offering?: string; disk?: NewDisk[] }) => {
           const { body: added } = await client().send<VmDto>('POST', '/vms', {
             name,
             host: options.host,
-            ...(disks ? { disks } : {}),
+            ...(options.disk ? { disks: options.disk } : {}),
           });
           const item = options.offering
             ? (await client().send<VmDto>('PUT', `/vms/${added.id}/offering`, { offering: options.offering })).body

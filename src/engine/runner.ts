@@ -8,7 +8,7 @@ import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
-import { buildBackup } from '../domain/agent/build-argv';
+import { buildBackup, secretsOf } from '../domain/agent/build-argv';
 import { parseOutput } from '../domain/agent/parse-output';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import { settleBackup } from '../domain/chain/settle-backup';
@@ -17,6 +17,7 @@ import { ChainkeeperError, InvariantError, OperationalError } from '../domain/er
 import type { HostAccess } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
+import { redact } from '../hosts/redact';
 import { hostAccess } from '../inventory/host-access';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
@@ -195,6 +196,8 @@ export class Runner {
       exitCode: job.exit,
       disks: plan.disks.length,
     });
+    // No program is supposed to repeat a secret. If one does, it stays here.
+    const hide = (text: string): string => redact(text, secretsOf(around.mount));
     const ended: EndedRun = {
       run,
       vm,
@@ -202,8 +205,8 @@ export class Runner {
       offeringId: around.offeringId,
       plan,
       facts: parsed.facts,
-      output: { stdout: job.stdout, stderr: job.stderr, exitCode: job.exit },
-      warnings: parsed.warnings,
+      output: { stdout: hide(job.stdout), stderr: hide(job.stderr), exitCode: job.exit },
+      warnings: parsed.warnings.map(hide),
     };
     let settled: Settlement = settleBackup(plan, parsed, parsed.facts);
     if (settled.outcome === 'unknown') {
@@ -220,6 +223,7 @@ export class Runner {
       };
     }
     if (settled.outcome === 'failed') {
+      settled = { ...settled, sentence: hide(settled.sentence), findings: settled.findings.map(hide) };
       await this.recorder.failed(ended, settled);
       log.warn({ code: settled.code, detail: settled.sentence, retry: settled.retry }, 'the run failed');
     } else {

@@ -148,7 +148,8 @@ function withSecrets(argv: readonly string[], repository: RepositoryAccess): Hos
   return secrets === undefined ? { argv } : { argv, secrets };
 }
 
-function secretsOf({ options }: RepositoryAccess): Secrets | undefined {
+/** What of a repository's options may be on no command line and in no text that others read; undefined: nothing. */
+export function secretsOf({ options }: Pick<RepositoryAccess, 'options'>): Secrets | undefined {
   const { open, credentials, secret } = partMountOptions(options ?? '');
   if (credentials === null && secret.length === 0) return undefined;
   return {

@@ -78,7 +78,7 @@ function refusal(host: HostAccess, key: Buffer, verdict: Exclude<KeyVerdict, 'kn
       next:
         verdict === 'revoked'
           ? 'Give the host a new key.'
-          : `Run \`ssh-keygen -lf\` on the host's own /etc/ssh/ssh_host_*_key.pub; if it shows ${seen}, accept it by setting the host's fingerprint to ${seen}${where}.`,
+          : `Run \`ssh-keygen -lf\` on the host's own /etc/ssh/ssh_host_*_key.pub; if it shows ${seen}, accept it: chainkeeper host change ${host.name} --fingerprint ${seen}${where}.`,
       facts: { host: host.name, seen, type, pinned },
     },
   );
