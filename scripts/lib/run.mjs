@@ -34,13 +34,20 @@ export function which(program) {
 /** Runs a program in the project's folder, its output passed through; answers its exit code. */
 export function run(program, args, options = {}) {
   const child = spawn(program, args, { cwd: root, stdio: 'inherit', env, ...options });
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal));
+  // However often it comes: whoever is told to stop may need a while to clean up, and is waited for.
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  const forward = (signal) => child.kill(signal);
+  for (const signal of signals) process.on(signal, forward);
   return new Promise((done) => {
+    const end = (code) => {
+      for (const signal of signals) process.off(signal, forward);
+      done(code);
+    };
     child.on('error', (error) => {
       process.stderr.write(`${program}: ${error.message}\n`);
-      done(127);
+      end(127);
     });
-    child.on('close', (code, signal) => done(code ?? (signal ? 130 : 1)));
+    child.on('close', (code, signal) => end(code ?? (signal ? 130 : 1)));
   });
 }
 

@@ -6,7 +6,7 @@ import { parseOutput, type ParsedOutput } from '../../src/domain/agent/parse-out
 import type { FollowedJob } from '../../src/engine/follow-job';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { HostClient, StartRequest } from '../../src/hosts/host-client';
-import type { LabHost } from '../../src/hosts/fake/lab-host';
+import type { LabDisk, LabHost } from '../../src/hosts/fake/lab-host';
 import { follow } from './follow';
 
 /** One backup as the test knows it. */
@@ -24,6 +24,7 @@ let serial = Math.floor(Date.now() / 1000);
 export class ChainOf {
   fence = 1;
   stopped = false;
+  #disks: Promise<readonly LabDisk[]> | undefined;
 
   constructor(
     private readonly lab: LabHost,
@@ -40,7 +41,7 @@ export class ChainOf {
     path = this.#path(),
   ): Promise<StartRequest & { path: string; bitmap: string }> {
     const { vm, nas } = this;
-    const disks = await this.lab.vmDisks(vm);
+    const disks = await this.disks();
     const bitmap = `backup-${(serial += 1)}`;
     const { argv } = buildBackup(
       { kind: 'ours', dialect: 'seed' },
@@ -85,7 +86,7 @@ export class ChainOf {
 
   /** Every disk of a point, with its chain, against what the disk held when it was asked for. */
   async identical({ path, bitmap }: Point): Promise<boolean[]> {
-    const disks = await this.lab.vmDisks(this.vm);
+    const disks = await this.disks();
     return Promise.all(
       disks.map((disk, index) => {
         const file = this.lab.nasFile(this.nas, `${path}/${this.file(disk.path, index)}`);
@@ -94,10 +95,14 @@ export class ChainOf {
     );
   }
 
-  retire(bitmap: string, fence = this.fence): Promise<void> {
-    return this.lab
-      .vmDisks(this.vm)
-      .then((disks) => this.client.retire(this.host, { vm: this.vm, bitmap, fence, diskPaths: disks.map(({ path }) => path) }));
+  async retire(bitmap: string): Promise<void> {
+    const diskPaths = (await this.disks()).map(({ path }) => path);
+    await this.client.retire(this.host, { vm: this.vm, bitmap, fence: this.fence, diskPaths });
+  }
+
+  /** The VM's disks, which stay the same. */
+  disks(): Promise<readonly LabDisk[]> {
+    return (this.#disks ??= this.lab.vmDisks(this.vm));
   }
 
   private file(path: string, index: number): string {

@@ -9,5 +9,5 @@ export const follow = (client: HostClient, host: HostAccess, jobId: string): Pro
     host,
     jobId,
     { onStatus: () => Promise.resolve(), onSilence: () => Promise.resolve() },
-    AbortSignal.timeout(30_000),
+    AbortSignal.timeout(100_000),
   );

@@ -25,7 +25,8 @@ export interface Subject {
   close(): Promise<void>;
 }
 
-jest.setTimeout(30_000);
+// For a machine that does much else besides; nothing here waits for a time to pass.
+jest.setTimeout(120_000);
 
 const MIB = 1024 * 1024;
 const KIB = 1024;
@@ -51,12 +52,11 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       await subject.lab.nas(nas);
       await subject.lab.vmStart(vm);
       chain = new ChainOf(subject.lab, subject.client, subject.host, vm, nas);
-    }, 60_000);
+    });
     afterAll(async () => {
       await subject?.close();
-    }, 60_000);
+    });
 
-    const diskPaths = async (): Promise<string[]> => (await subject.lab.vmDisks(vm)).map(({ path }) => path);
     const write = (target: string, pattern: number, offset: number, length: number): Promise<void> =>
       subject.lab.write(vm, target, pattern, offset, length);
 
@@ -210,6 +210,8 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         const aborted = await subject.client.abort(subject.host, order.jobId);
         expect(aborted).toMatchObject({ state: 'done', aborted: true, abort: { left: [] } });
         expect(aborted.exit).not.toBe(0);
+        // As the engine does: a run that had to be killed could not take its own checkpoint back.
+        await chain.retire(order.bitmap);
         expect(
           await subject.lab.leaks(
             (await subject.client.inspect(subject.host, { vm })).checkpoints.filter((n) => n !== order.bitmap),
@@ -232,7 +234,8 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       test('stopped: a full with seeded bitmaps; after the start the next incremental holds every write since', async () => {
         await subject.lab.vmStop(vm);
         chain.stopped = true;
-        const facts = await subject.client.inspect(subject.host, { vm, diskPaths: await diskPaths() });
+        const diskPaths = (await chain.disks()).map(({ path }) => path);
+        const facts = await subject.client.inspect(subject.host, { vm, diskPaths });
         expect([facts.vm.state, facts.vm.qemuStarted]).toEqual(['shut off', null]);
         expect(facts.disks[0]?.bitmaps?.map(({ name, recording }) => [name, recording])).toContainEqual([last.bitmap, true]);
         last = await chain.take('incremental', last);

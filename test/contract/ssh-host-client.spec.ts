@@ -38,9 +38,8 @@ defineHostClientContract('ssh', async () => {
     },
     cutDuring: async (work) => {
       const before = proxy.connections;
-      const lost = work();
-      setTimeout(() => proxy.cut(), 20);
-      await expect(lost).rejects.toMatchObject({ code: 'host.outcome-unknown' });
+      proxy.cutAtCommand();
+      await expect(work()).rejects.toMatchObject({ code: 'host.outcome-unknown' });
       await client.status(host, { jobId: 'any' });
       expect(proxy.connections).toBe(before + 1);
     },

@@ -1,11 +1,15 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
+/** Encrypted as it is, a command is known by its length: what opens and closes its channel is much shorter. */
+const COMMAND_BYTES = 100;
+
 /** A TCP proxy in front of an sshd that can stop forwarding, drop its connections and refuse new ones. */
 export class TcpProxy {
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #connections = 0;
   #silent = false;
+  #cutsAtCommand = false;
 
   private constructor(
     private readonly targetPort: number,
@@ -33,14 +37,14 @@ export class TcpProxy {
     for (const socket of this.#sockets) socket.pause().unpipe();
   }
 
-  /** New connections pass again. */
-  restore(): void {
-    this.#silent = false;
-  }
-
   /** Drops what is connected now; new connections are accepted. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Drops the connection as soon as the next command has gone to the host, before any answer to it. */
+  cutAtCommand(): void {
+    this.#cutsAtCommand = true;
   }
 
   async close(): Promise<void> {
@@ -60,6 +64,11 @@ export class TcpProxy {
       target.on('close', () => client.destroy());
       if (this.#silent) return;
       client.pipe(target);
+      client.on('data', (chunk: Buffer) => {
+        if (!this.#cutsAtCommand || chunk.length < COMMAND_BYTES) return;
+        this.#cutsAtCommand = false;
+        this.cut();
+      });
       target.pipe(client);
     });
     await new Promise<void>((done) => this.#server?.listen(port, '127.0.0.1', done));

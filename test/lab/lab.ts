@@ -177,7 +177,8 @@ export class RealLab implements LabHost {
     return new Promise((resolve, reject) => {
       // The owner lets any later lab clean this one away, should this process be killed.
       const env = { ...process.env, LAB_DIR: this.folder, LAB_OWNER: `${process.pid}` };
-      const child = spawn(labScript(), args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      // Ctrl-C in a terminal is for us: a verb that is cut short, `down` above all, leaves half of it behind.
+      const child = spawn(labScript(), args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
       const out: Buffer[] = [];
       const err: Buffer[] = [];
       child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

@@ -46,12 +46,13 @@ export class Stage {
     // QEMU runs as its own user and must be able to pass through to its disks.
     await chmod(folder, 0o711);
     const stage = kind === 'real' ? new Stage(new RealLab(join(folder, 'lab'), `ck-${name}`), {}, name) : fakeStage(name);
-    await stage.lab.up();
     try {
+      await stage.lab.up();
       await stage.lab.vmCreate(stage.vm, DISKS);
       await stage.lab.vmStart(stage.vm);
     } catch (error) {
-      await stage.lab.down();
+      // Where nothing could be set up there may be nothing to take down: what went wrong first is what counts.
+      await stage.lab.down().catch(() => undefined);
       throw error;
     }
     return stage;

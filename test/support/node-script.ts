@@ -31,11 +31,11 @@ export interface NodeScript {
   end(): Promise<{ code: number | null; out: string; err: string }>;
 }
 
-/** Starts `test/.../script.ts` (a path below the repository) with one argument, given as JSON, and more in the environment. */
+/** Starts `test/.../script.ts` (a path below the repository) with words, or one argument given as JSON, and more in the environment. */
 export function startScript(path: string, argument: unknown, env: NodeJS.ProcessEnv = {}): NodeScript {
   const child: ChildProcessByStdio<null, Readable, Readable> = spawn(
     process.execPath,
-    ['-e', BOOT, join(ROOT, path), JSON.stringify(argument)],
+    ['-e', BOOT, join(ROOT, path), ...(Array.isArray(argument) ? (argument as string[]) : [JSON.stringify(argument)])],
     { cwd: ROOT, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   started.push(child);
