@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,12 +56,13 @@ async function openStage(asked: StageOptions): Promise<Stage> {
   return Stage.open({ ...asked, kind: 'fake' });
 }
 
-/** Folders of quickstarts that were killed. Their labs go first (any lab removes those of the dead), for they may hold mounts. */
+/** Folders of this user's quickstarts that were killed. Their labs go first (any lab removes those of the dead), for they may hold mounts. */
 function sweep(): void {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(FOLDER))) {
     const owner = Number(/^\d+/.exec(name.slice(FOLDER.length))?.[0]);
     const folder = join(tmpdir(), name);
     if (!owner || existsSync(`/proc/${owner}`) || existsSync(join(folder, 'lab'))) continue;
+    if (statSync(folder).uid !== process.getuid?.()) continue;
     rmSync(folder, { recursive: true, force: true });
     say(`An earlier quickstart was killed; what it left is gone: ${folder}`);
   }
