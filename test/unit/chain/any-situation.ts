@@ -3,7 +3,7 @@ import type { BitmapFacts, InspectedDisk } from '../../../src/domain/agent/facts
 import type { BookedBackup, BookedDisk, DiskResize } from '../../../src/domain/chain/booked-backup';
 import { toDetails, type DetailRow } from '../../../src/domain/chain/chain-keys';
 import type { DecideInput } from '../../../src/domain/chain/decide-input';
-import { bitmap, bookedDisk, CHAIN, disk, full, GIB, inspect, keys, NAS, NEW_CHAIN, situation, T0 } from './situation';
+import { bitmap, bookedDisk, CHAIN, disk, full, GIB, inspect, keys, NAS, NEW_CHAIN, situation, T0, VM } from './situation';
 
 /** Any situation of a VM: mostly in order, with a few things odd, so that incrementals and every reason come up. */
 
@@ -63,7 +63,10 @@ const anyLink = (position: number, targets: readonly string[]): fc.Arbitrary<Boo
   );
   return fc
     .record({
-      status: mostly<BookedBackup['status']>('BackedUp', 'Hidden', 'Error', 'Removed', 'Failed'),
+      status: mostly<BookedBackup['status']>(
+        'BackedUp',
+        ...(['Hidden', 'Error', 'Removed', 'Failed', 'BackingUp', 'Restoring'] as const),
+      ),
       externalId: mostly<string | null>(`vm/link-${position}`, null),
       date: mostly<number | null>(T0 + position * 10, null),
       repositoryId: mostly<string | null>(NAS, null, 'nas-2'),
@@ -112,6 +115,7 @@ const anyDisks = (targets: readonly string[], name: string): fc.Arbitrary<Inspec
     { weight: 40, arbitrary: fc.tuple(...targets.map((target, index) => anyDisk(target, index, name))) },
     { weight: 1, arbitrary: fc.tuple(...[...targets, 'vdz'].map((target, index) => anyDisk(target, index, name))) },
     { weight: 1, arbitrary: fc.constant<InspectedDisk[]>([]) },
+    { weight: 1, arbitrary: fc.tuple(...['vda', 'vda'].map((target, index) => anyDisk(target, index, name))) },
   );
 
 const anyResizes = (target: string): fc.Arbitrary<DiskResize[]> => {
@@ -140,6 +144,7 @@ export const anySituation: fc.Arbitrary<DecideInput> = fc
         resizes: anyResizes('vda'),
         restoredAt: mostly<number | null>(null, T0, T0 + 20, T0 + 1000),
         state: mostly<'running' | 'paused' | 'shut off' | 'absent'>('running', 'paused', 'shut off', 'absent'),
+        vm: mostly(VM, '-x', 'a/b', '', 'x'.repeat(128)),
         job: mostly<string | null>(null, 'Backup', 'Outgoing migration'),
         checkpoints: fc.constantFrom([name], [name], [name], []),
         mode: mostly<'auto' | 'full'>('auto', 'full'),
@@ -173,7 +178,7 @@ export const anySituation: fc.Arbitrary<DecideInput> = fc
             inspections: any.inspections.map((disks) => ({ disks })),
           },
           facts: inspect({
-            vm: { state: any.state },
+            vm: { name: any.vm, state: any.state },
             job: { active: any.job !== null, operation: any.job },
             checkpoints: any.checkpoints,
             disks: any.disks,

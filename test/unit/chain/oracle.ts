@@ -7,7 +7,8 @@ import type { Reason } from '../../../src/domain/chain/reasons';
  * about one table of everything that was ever seen of each disk. It shares no code with what it judges.
  */
 export function expectedOutcome(input: DecideInput): string {
-  if (RULES_OF_REFUSAL.some(([, holds]) => holds(input))) return RULES_OF_REFUSAL.find(([, holds]) => holds(input))?.[0] ?? '';
+  const refusal = RULES_OF_REFUSAL.find(([, holds]) => holds(input));
+  if (refusal !== undefined) return refusal[0];
   const view = viewOf(input);
   const rule = RULES_OF_FULLS.find(([, holds]) => holds(view));
   if (rule !== undefined) return rule[0];
@@ -15,11 +16,21 @@ export function expectedOutcome(input: DecideInput): string {
   return (known ? 'regular' : 'redefined') satisfies Reason;
 }
 
-const RULES_OF_REFUSAL: readonly [string, (input: DecideInput) => boolean][] = [
+const atWork = ({ books }: DecideInput) => books.backups.find(({ status }) => status === 'BackingUp' || status === 'Restoring');
+
+/** Why no backup can be taken at all. */
+export const RULES_OF_REFUSAL: readonly [string, (input: DecideInput) => boolean][] = [
+  ['vm.bad-name', ({ facts }) => !/^\w[\w.+@:-]{0,126}$/.test(facts.vm.name)],
   ['vm.absent', ({ facts }) => facts.vm.state === 'absent'],
   ['vm.migrating', ({ facts }) => facts.job.active && String(facts.job.operation).toLowerCase().includes('migration')],
   ['vm.busy', ({ facts }) => facts.job.active],
+  ['vm.restoring', (input) => atWork(input)?.status === 'Restoring'],
+  ['backup.in-progress', (input) => atWork(input) !== undefined],
   ['vm.no-disks', ({ facts }) => facts.disks.length === 0],
+  [
+    'vm.disks-ambiguous',
+    ({ facts }) => facts.disks.some(({ target }, at) => facts.disks.findIndex((one) => one.target === target) < at),
+  ],
 ];
 
 interface Seen {
@@ -120,7 +131,7 @@ function viewOf(input: DecideInput): View {
 
 const now = ({ seen }: View): readonly Seen[] => seen.filter(({ when }) => when === 'now');
 const booked = (view: View, target: string) => view.parent?.disks.find((disk) => disk.target === target);
-const names = (list: readonly { target: string }[]): string => [...new Set(list.map(({ target }) => target))].sort().join();
+const names = (list: readonly { target: string }[]): string => list.map(({ target }) => target).sort().join();
 const sizesOf = (view: View, target: string): number[] => {
   const ofTarget = view.input.books.resizes.filter((resize) => resize.target === target);
   return [
