@@ -131,7 +131,11 @@ function viewOf(input: DecideInput): View {
 
 const now = ({ seen }: View): readonly Seen[] => seen.filter(({ when }) => when === 'now');
 const booked = (view: View, target: string) => view.parent?.disks.find((disk) => disk.target === target);
-const names = (list: readonly { target: string }[]): string => list.map(({ target }) => target).sort().join();
+const names = (list: readonly { target: string }[]): string =>
+  list
+    .map(({ target }) => target)
+    .sort()
+    .join();
 const sizesOf = (view: View, target: string): number[] => {
   const ofTarget = view.input.books.resizes.filter((resize) => resize.target === target);
   return [
