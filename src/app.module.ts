@@ -61,7 +61,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         LoggerModule.forRoot({
-          pinoHttp: { logger: log, quietReqLogger: true, autoLogging: config.log.level === 'debug' },
+          pinoHttp: { logger: log, quietReqLogger: true, autoLogging: log.isLevelEnabled('debug') },
           forRoutes: ['{*path}'],
         }),
         PlatformModule.with(config, { hostClient, log }),

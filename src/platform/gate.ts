@@ -1,7 +1,7 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
-import { UserError } from '../domain/errors';
+import { ChainkeeperError, UserError } from '../domain/errors';
 
 const BODY_LIMIT = '256kb';
 /** What answers without a token: health is for balancers, the description of the API is no secret. */
@@ -45,23 +45,15 @@ function refuseOtherMedia(request: Request, _response: Response, next: NextFunct
 
 /** What body-parser says becomes an error of ours. Its texts quote the body, which may hold a secret. */
 function readBodyError(error: unknown, _request: Request, _response: Response, next: NextFunction): void {
+  if (error instanceof ChainkeeperError) return next(error);
   const { type } = error as { type?: string };
-  switch (type) {
-    case undefined:
-      return next(error);
-    case 'entity.too.large':
-      return next(new UserError('request.too-large', 'invalid', `The body is larger than ${BODY_LIMIT}.`));
-    case 'entity.parse.failed':
-      return next(
-        new UserError(
-          'request.json',
-          'invalid',
-          'The body is not valid JSON, or its outermost value is neither object nor array.',
-        ),
-      );
-    default:
-      return next(new UserError('request.body', 'invalid', `The body cannot be read (${type}).`));
-  }
+  if (type === 'entity.too.large')
+    return next(new UserError('request.too-large', 'invalid', `The body is larger than ${BODY_LIMIT}.`));
+  if (type === 'entity.parse.failed')
+    return next(
+      new UserError('request.json', 'invalid', 'The body is not valid JSON, or its outermost value is neither object nor list.'),
+    );
+  next(new UserError('request.body', 'invalid', 'The body cannot be read in the encoding that the call names.'));
 }
 
 /** What a call passes before any route sees it, in this order. Must be called before anything else is added to the app. */

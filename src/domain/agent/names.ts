@@ -11,6 +11,7 @@ interface Rule {
 // argument and as a part of a path. The host script checks against the same patterns again (agent/src/10-options.sh).
 const SEGMENT = '[A-Za-z0-9_][A-Za-z0-9_.+@:-]*';
 
+// Half a character (\p{Cs}) would come back from a database or a host as another one.
 const RULES = {
   vm: {
     what: 'name of a virtual machine',
@@ -57,13 +58,13 @@ const RULES = {
   },
   address: {
     what: 'address of a repository',
-    pattern: /^[^-\p{Cc}][^\p{Cc}]*$/u,
+    pattern: /^[^-\p{Cc}\p{Cs}][^\p{Cc}\p{Cs}]*$/u,
     longest: 1024,
     example: '10.1.1.1:/export/backup',
   },
   options: {
     what: 'list of mount options',
-    pattern: /^(?:[^-\p{Cc}][^\p{Cc}]*)?$/u,
+    pattern: /^(?:[^-\p{Cc}\p{Cs}][^\p{Cc}\p{Cs}]*)?$/u,
     longest: 1024,
     example: 'vers=4.2,soft',
   },
@@ -76,7 +77,7 @@ const RULES = {
   // Disk paths travel as a list with commas between them, so a comma in one would make two of it.
   disk: {
     what: 'path of a disk',
-    pattern: /^\/[^,\p{Cc}]*(?<!\/)$/u,
+    pattern: /^\/[^,\p{Cc}\p{Cs}]*(?<!\/)$/u,
     longest: 4096,
     example: '/var/lib/libvirt/images/0f5e7d3c',
   },

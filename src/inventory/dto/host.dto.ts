@@ -5,7 +5,7 @@ import { Optional } from '../../platform/optional';
 const ADDRESS = /^[A-Za-z0-9:][A-Za-z0-9.:_-]{0,39}$/;
 const ADDRESS_TEXT = { message: 'address must be a host name or an IP address of at most 40 characters' };
 const USER = /^[a-z_][a-z0-9_-]{0,31}$/;
-const KEY_FILE = /^\/[^\p{Cc}]+$/u;
+const KEY_FILE = /^\/[^\p{Cc}\p{Cs}]+$/u;
 const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}=?$/;
 const FINGERPRINT_TEXT = { message: 'fingerprint must look like SHA256:... as ssh-keygen -lf prints it' };
 const SCRIPT_PATH = /^(?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)+$/;

@@ -1,0 +1,291 @@
+import { Brake, until } from '../support/brake';
+import { type CliEnd, runCli } from '../support/cli';
+import { describeDatabases } from '../support/databases';
+import { FakeService } from '../support/fake-service';
+
+jest.setTimeout(120_000);
+
+/** Every command against a running service: what it says, as text and as JSON, and the exit code that scripts build on. */
+describeDatabases(
+  'the command line',
+  (databases) => {
+    let service: FakeService;
+    const vm = 'i-2-10-VM';
+    const ck = (...args: string[]): Promise<CliEnd> => runCli(args, { CHAINKEEPER_URL: service.url });
+    /** The same with --json, read; fails when the command did. */
+    const json = async <T>(...args: string[]): Promise<T> => {
+      const { code, out, err } = await ck(...args, '--json');
+      expect([args, code, err]).toEqual([args, 0, '']);
+      return JSON.parse(out) as T;
+    };
+    beforeAll(async () => {
+      service = await FakeService.start(await databases.fresh());
+    });
+    afterAll(() => service?.close());
+
+    it('tells the service about host, repository, offering and VM', async () => {
+      const { address, user } = await service.lab.access();
+      const host = await ck('host', 'add', 'kvm1', '--address', address, '--user', user, '--port', '22');
+      expect([host.code, host.err]).toEqual([0, '']);
+      expect(host.out).toMatch(/^name +kvm1$/m);
+      expect((await ck('repo', 'add', 'nas1', '--type', 'dir', '--address', await service.lab.nas('nas1'))).code).toBe(0);
+      expect((await ck('offering', 'add', 'daily', '--repository', 'nas1', '--full-every', '10')).code).toBe(0);
+      expect((await ck('vm', 'add', vm, '--host', 'kvm1', '--offering', 'daily')).code).toBe(0);
+      expect(await json('vm', 'show', vm)).toMatchObject({ name: vm, host: 'kvm1', offering: 'daily' });
+    });
+
+    it.each([
+      ['host', 'kvm1', /^NAME +ADDRESS +USER +DIALECT +SCRIPT +STATE +ID\nkvm1 +fake-host:22 +chainkeeper +seed/],
+      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +ID\nnas1 +dir/],
+      ['offering', 'daily', /^NAME +FULL EVERY +INCREMENTAL +REPOSITORY +ID\ndaily +10 +yes +nas1/],
+      ['vm', vm, /^NAME +DISKS +OFFERING +NEXT GOES BY +HOST +ID\ni-2-10-VM +vda,vdb +daily +- +kvm1/],
+    ])('%s: lists, shows, refuses to remove what is needed, and knows no other', async (noun, name, table) => {
+      expect((await ck(noun, 'list')).out).toMatch(table);
+      const [item] = await json<{ id: string; name: string }[]>(noun, 'list');
+      expect(item?.name).toBe(name);
+      expect(await json(noun, 'show', name)).toEqual(item);
+      expect((await ck(noun, 'show', item?.id ?? '')).out).toMatch(new RegExp(`^name +${name}$`, 'm'));
+      if (noun !== 'vm') {
+        const refused = await ck(noun, 'remove', name);
+        expect([refused.code, refused.out]).toEqual([11, '']);
+        expect(refused.err).toMatch(/^error: It is still needed .*in-use\)\nnext: {2}\S/);
+      }
+      for (const verb of ['show', 'remove']) {
+        const none = await ck(noun, verb, 'nope');
+        expect([none.code, none.err]).toEqual([10, expect.stringMatching(/not-found\)\nnext: {2}\S/)]);
+      }
+    });
+
+    it('removes what nobody needs', async () => {
+      expect((await ck('offering', 'add', 'spare', '--repository', 'nas1', '--no-incremental')).out).toMatch(
+        /^incrementalEnabled +false$/m,
+      );
+      expect(await json('offering', 'remove', 'spare')).toEqual({ removed: 'spare' });
+      expect((await ck('vm', 'add', 'i-2-77-VM', '--host', 'kvm1', '--disk', 'vda=/a', '--disk', 'vdb=/b')).code).toBe(0);
+      expect(await json('vm', 'show', 'i-2-77-VM')).toMatchObject({
+        disks: [
+          { target: 'vda', path: '/a' },
+          { target: 'vdb', path: '/b' },
+        ],
+      });
+      expect((await ck('vm', 'remove', 'i-2-77-VM')).out).toBe('removed i-2-77-VM\n');
+    });
+
+    it('changes how a host is reached', async () => {
+      const fingerprint = `SHA256:${'A'.repeat(43)}`;
+      expect((await ck('host', 'add', 'kvm7')).code).toBe(0);
+      expect((await ck('host', 'change', 'kvm7', '--fingerprint', fingerprint, '--state', 'Maintenance')).code).toBe(0);
+      expect(await json('host', 'show', 'kvm7')).toMatchObject({
+        fingerprint,
+        resourceState: 'Maintenance',
+        address: 'kvm7',
+        port: 22,
+      });
+      expect((await ck('host', 'remove', 'kvm7')).code).toBe(0);
+    });
+
+    it('installs the host script, and says so the second time', async () => {
+      const dry = await json<{ changed: boolean; dryRun: boolean }>('host', 'install', 'kvm1', '--dry-run');
+      expect(dry).toMatchObject({ dryRun: true, changed: false, permitted: true });
+      expect((await ck('host', 'install', 'kvm1')).out).toMatch(
+        /^sudoersLine +chainkeeper ALL=\(root\) NOPASSWD: \/usr\/local\/lib\/chainkeeper\/nasbackup\.sh$/m,
+      );
+      expect(await json('host', 'show', 'kvm1')).toMatchObject({ scriptVersion: expect.any(String) as string });
+    });
+
+    it('plans, takes and waits for a backup', async () => {
+      const plan = await ck('backup', vm, '--dry-run');
+      expect([plan.code, plan.out]).toEqual([0, 'full because no-parent: There is no earlier backup to build on.\n']);
+      expect((await ck('backups')).out).not.toContain(vm);
+      const full = await ck('backup', vm, '--wait');
+      expect([full.code, full.err]).toEqual([0, '']);
+      expect(full.out).toMatch(/^run \S+: succeeded, full because no-parent\nbackup \S+; "chainkeeper explain /);
+      const run = await json<{ state: string; trigger: string; reason: string }>('backup', vm, '--wait');
+      expect(run).toMatchObject({ state: 'succeeded', trigger: 'cli', reason: 'regular' });
+      const asked = await json<{ reason: string }>('backup', vm, '--full', '--wait');
+      expect(asked).toMatchObject({ reason: 'requested', plannedKind: 'full' });
+    });
+
+    it('draws a bar on a terminal while it waits', async () => {
+      const brake = new Brake(service.lab.host);
+      Object.defineProperty(process.stderr, 'isTTY', { value: true, configurable: true });
+      try {
+        const waiting = ck('backup', vm, '--full', '--wait');
+        const bytes = (): boolean =>
+          [...service.lab.host.jobs.values()].some(
+            ({ progress }) => (progress?.processed ?? 0) > 0 && progress?.processed !== progress?.total,
+          );
+        await until(() => bytes() || (brake.step(), false), 'bytes moved');
+        await new Promise((wake) => setTimeout(wake, 3000));
+        brake.release();
+        const { code, err } = await waiting;
+        expect([code, err]).toEqual([0, expect.stringMatching(/\r\u001b\[K\[#+\.+\] \d+ % of .*MiB[^]*\r\u001b\[K$/)]);
+      } finally {
+        Reflect.deleteProperty(process.stderr, 'isTTY');
+      }
+    });
+
+    it('ends with 3 when the backup is good and something should be looked at', async () => {
+      service.lab.host.faults.add({ kind: 'umount-busy', on: 'backup' });
+      const { code, out } = await ck('backup', vm, '--wait');
+      expect([code, out]).toEqual([3, expect.stringMatching(/succeeded[^]*^warning: /m)]);
+    });
+
+    it('ends with 1 when the run failed, and the run says why', async () => {
+      service.lab.host.faults.add({ kind: 'check-failed' });
+      const { code, out } = await ck('backup', vm, '--wait', '--json');
+      const run = JSON.parse(out) as { id: string; state: string; errorCode: string };
+      expect([code, run.state]).toEqual([1, 'failed']);
+      expect(run.errorCode).toMatch(/\S/);
+      const shown = await ck('run', 'show', run.id);
+      expect([shown.code, shown.out]).toEqual([
+        0,
+        expect.stringMatching(new RegExp(`^run ${run.id}: failed[^]*^error: .*\\(${run.errorCode}\\)`, 'm')),
+      ]);
+      expect((await ck('run', 'log', run.id)).out).toMatch(/\S/);
+      await until(
+        async () => (await json<{ ended: string | null }[]>('run', 'list', '--vm', vm)).every(({ ended }) => ended !== null),
+        'the retry has ended',
+      );
+    });
+
+    it('ends with 12 when somebody else is at it, and can stop that', async () => {
+      const brake = new Brake(service.lab.host);
+      const queued = await json<{ id: string }>('backup', vm);
+      const busy = await ck('backup', vm);
+      expect([busy.code, busy.err]).toEqual([12, expect.stringMatching(new RegExp(`${queued.id}.*\\(run\\.active\\)\nnext: `))]);
+      expect((await ck('vm', 'unassign', vm)).code).toBe(12);
+      await until(() => service.lab.host.vm(vm).job !== null || (brake.step(), false), 'the job runs');
+      expect((await ck('run', 'abort', queued.id)).code).toBe(0);
+      brake.release();
+      await until(async () => (await json<{ state: string }>('run', 'show', queued.id)).state === 'cancelled', 'it is cancelled');
+    });
+
+    it('ends with 13 when a host cannot be reached, or the service', async () => {
+      service.lab.host.faults.add({ kind: 'unreachable' });
+      expect(await ck('backup', vm, '--dry-run')).toMatchObject({ code: 13, out: '' });
+      const none = await runCli(['backups'], { CHAINKEEPER_URL: 'http://127.0.0.1:1' });
+      expect([none.code, none.err]).toEqual([
+        13,
+        expect.stringMatching(/service\.unreachable\)\nnext: {2}Start it with "chainkeeper serve"/),
+      ]);
+    });
+
+    it('ends with 11 for what is refused', async () => {
+      expect((await ck('host', 'add', 'kvm1')).code).toBe(11);
+      expect((await ck('vm', 'unassign', vm)).code).toBe(0);
+      expect(await ck('backup', vm, '--dry-run')).toMatchObject({
+        code: 11,
+        err: expect.stringMatching(/vm\.no-offering\)\nnext: {2}Give it one: chainkeeper vm assign/) as string,
+      });
+      expect((await ck('vm', 'assign', vm, 'daily')).out).toMatch(/^offering +daily$/m);
+    });
+
+    it('shows chains, explains a backup, and reports', async () => {
+      await ck('backup', vm, '--wait');
+      await service.lab.vmStop(vm);
+      await service.lab.vmStart(vm);
+      await ck('backup', vm, '--wait');
+      const backups = await json<{ id: string; reason: string }[]>('backups', '--vm', vm);
+      expect(backups[0]?.reason).toBe('redefined');
+      expect((await ck('backups', '--vm', vm)).out).toMatch(
+        /^DATE +VM +TYPE +STATUS +REASON +SIZE +RESTORABLE +ASSURANCE +ID\n.*INCREMENTAL +BackedUp +redefined/,
+      );
+      const chain = await ck('chain', vm);
+      expect([chain.code, chain.out]).toEqual([
+        0,
+        expect.stringMatching(/^chain \S+: 2 link\(s\), 2 restorable[^]*POS +DATE +TYPE +REASON +BITMAP +RECREATED/),
+      ]);
+      expect((await json<{ links: number }[]>('chain', vm))[0]).toMatchObject({ links: 2, findings: [] });
+      const why = await ck('explain', backups[0]?.id ?? '');
+      expect(why.out).toMatch(
+        /^Why it was what it was\n {2}Incremental \(redefined\)[^]*^Why this size[^]*^How we know\n {2}\S/m,
+      );
+      expect((await ck('audit', '--vm', vm)).out).toMatch(
+        /^DATE +VM +TYPE +SIZE +RATIO +UNUSUAL +RESTARTS +RECREATED +METHOD +REASON +ASSURANCE +BACKUP\n.* 1 +backup-\d+ +redefined +redefined +accounted /,
+      );
+      const rows = await json<{ recreateMethod: string | null }[]>('audit', '--vm', vm);
+      expect(rows[0]?.recreateMethod).toBe('redefined');
+      const csv = await ck('audit', '--csv');
+      expect([csv.code, csv.out.trimEnd().split('\n').length]).toEqual([0, rows.length + 1]);
+    });
+
+    it.each([
+      [[]],
+      [['frob']],
+      [['host']],
+      [['host', 'frob']],
+      [['host', 'add']],
+      [['vm', 'add', 'x']],
+      [['backup']],
+      [['explain']],
+      [['host', 'add', 'x', '--port', 'abc']],
+      [['host', 'add', 'x', '--port', '-1']],
+      [['offering', 'add', 'x', '--repository', 'nas1', '--full-every', '1.5']],
+      [['vm', 'add', 'x', '--host', 'kvm1', '--disk', 'vda']],
+      [['host', 'add', 'x', '--dialect', 'klingon']],
+      [['backups', '--colour']],
+      [['host', 'show', 'a', 'b']],
+      [['audit', '--csv', '--json']],
+      [['audit', '--since', 'yesterday']],
+      [['host', 'add', "a'b;$(id)"]],
+      [['repo', 'add', 'x', '--type', 'nfs', '--address', 'a:/b', '--mount-options-file', '/nope']],
+    ])('ends with 2 for a wrong call, and prints nothing on stdout: %j', async (args) => {
+      const { code, out, err } = await ck(...args);
+      expect([args, code, out]).toEqual([args, 2, '']);
+      expect(err).toMatch(/^(?:error: |Usage: )/);
+    });
+
+    it('names a token file that it cannot read', async () => {
+      const { code, err } = await runCli(['backups'], { CHAINKEEPER_URL: service.url, CHAINKEEPER_API_TOKEN_FILE: '/nope' });
+      expect([code, err]).toEqual([
+        2,
+        expect.stringMatching(/^error: .*CHAINKEEPER_API_TOKEN_FILE.*\/nope \(ENOENT\)\. \(cli\.file\)\nnext: /),
+      ]);
+    });
+
+    it('prints an error as JSON when JSON was asked for, on stderr', async () => {
+      const { code, out, err } = await ck('vm', 'show', 'nope', '--json');
+      expect([code, out]).toEqual([10, '']);
+      expect(JSON.parse(err)).toMatchObject({
+        code: 'vm.not-found',
+        message: expect.any(String) as string,
+        next: expect.any(String) as string,
+      });
+    });
+
+    it('has help for every command, with its exit codes, without a service', async () => {
+      const { code, out } = await runCli(['--help']);
+      expect([code, out]).toEqual([
+        0,
+        expect.stringMatching(
+          /Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not found, 11 refused, 12 busy, 13 unreachable/,
+        ),
+      ]);
+      const names = [...out.matchAll(/^ {2}([a-z][a-z-]+)(?: \S+)* {2,}\S/gm)].map(([, name]) => name ?? '');
+      expect(names).toEqual([
+        'parse-output',
+        'serve',
+        'host',
+        'repo',
+        'offering',
+        'vm',
+        'backup',
+        'backups',
+        'chain',
+        'explain',
+        'run',
+        'audit',
+        'config',
+        'openapi',
+        'help',
+      ]);
+      for (const name of names.slice(0, -1)) {
+        const help = await runCli([name, '--help']);
+        expect([name, help.code, help.err]).toEqual([name, 0, '']);
+        expect(help.out).toMatch(/^Usage: chainkeeper [^]*-h, --help/);
+      }
+    });
+  },
+  ['sqlite'],
+);

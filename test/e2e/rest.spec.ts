@@ -1,0 +1,355 @@
+import { Brake, until } from '../support/brake';
+import { FakeService } from '../support/fake-service';
+import { describeDatabases } from '../support/databases';
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const uuid = expect.stringMatching(UUID) as string;
+const time = expect.stringMatching(TIME) as string;
+
+jest.setTimeout(120_000);
+
+/** Every route of the API, as a client meets it; the fake host stands in for a hypervisor. */
+describeDatabases('REST', (databases) => {
+  let service: FakeService;
+
+  beforeAll(async () => {
+    service = await FakeService.start(await databases.fresh());
+    await service.register();
+  });
+  afterAll(() => service?.close());
+
+  describe.each([
+    [
+      'hosts',
+      { name: 'kvm9', address: '10.0.0.9', port: 2222, user: 'ops', dialect: 'final' },
+      { port: 22, resourceState: 'Maintenance', fingerprint: `SHA256:${'A'.repeat(43)}` },
+    ],
+    [
+      'repositories',
+      { name: 'nas9', type: 'nfs', address: '10.1.1.1:/export', mountOptions: 'vers=4.2,soft' },
+      { name: 'nas nine' },
+    ],
+    [
+      'offerings',
+      { name: 'weekly', repository: 'nas1', fullEvery: 5, description: 'For people' },
+      { fullEvery: 1, incrementalEnabled: false },
+    ],
+    ['vms', { name: 'i-2-99-VM', host: 'kvm1', disks: [{ target: 'vda', path: '/images/99' }] }, { displayName: 'db server' }],
+  ])('%s', (resource, asked, change) => {
+    it('creates, lists, shows, changes and removes', async () => {
+      const created = await service.post(`/${resource}`, asked);
+      expect([created.status, created.body.id]).toEqual([201, uuid]);
+      const { mountOptions, repository: _repository, disks: _disks, host: _host, ...same } = asked as Record<string, unknown>;
+      expect(created.body).toMatchObject(same);
+      if (mountOptions !== undefined) expect(created.body.mountOptions).toEqual(['vers', 'soft']);
+
+      const { id } = created.body as { id: string };
+      expect((await service.get(`/${resource}/${id}`)).body).toEqual(created.body);
+      expect((await service.get(`/${resource}/${encodeURIComponent(created.body.name as string)}`)).body).toEqual(created.body);
+      const { items } = (await service.get(`/${resource}`)).body as { items: { id: string }[] };
+      expect(items[0]).toEqual(created.body);
+
+      const changed = await service.call('PATCH', `/${resource}/${id}`, { body: change });
+      expect([changed.status, changed.body]).toEqual([200, { ...created.body, ...change }]);
+      expect((await service.get(`/${resource}/${id}`)).body).toEqual(changed.body);
+
+      const removed = await service.call('DELETE', `/${resource}/${id}`);
+      expect([removed.status, removed.text]).toEqual([204, '']);
+      expect((await service.get(`/${resource}/${id}`)).status).toBe(404);
+      expect((await service.call('DELETE', `/${resource}/${id}`)).status).toBe(404);
+      // The name is free again.
+      const again = await service.post(`/${resource}`, asked);
+      expect(again.status).toBe(201);
+      await service.call('DELETE', `/${resource}/${again.body.id}`);
+    });
+  });
+
+  it('takes what was set back to its default, for a host’s pinned key and key file', async () => {
+    const { body } = await service.post('/hosts', {
+      name: 'kvm8',
+      fingerprint: `SHA256:${'B'.repeat(43)}`,
+      privateKeyFile: '/key',
+    });
+    const changed = await service.call('PATCH', `/hosts/${body.id}`, { body: { fingerprint: null, privateKeyFile: null } });
+    expect(changed.body).toEqual({ ...body, fingerprint: null, privateKeyFile: null });
+    await service.call('DELETE', `/hosts/${body.id}`);
+  });
+
+  it('pages by cursor: every item once, newest first', async () => {
+    const names = Array.from({ length: 5 }, (_, index) => `paged-${index}`);
+    for (const name of names) await service.post('/offerings', { name, repository: 'nas1' });
+    const seen: string[] = [];
+    for (let cursor: string | null = null; ;) {
+      const query: string = `/offerings?limit=2${cursor === null ? '' : `&cursor=${cursor}`}`;
+      const { body } = (await service.get(query)) as { body: { items: { name: string }[]; nextCursor: string | null } };
+      expect(body.items.length).toBeLessThanOrEqual(2);
+      seen.push(...body.items.map(({ name }) => name));
+      cursor = body.nextCursor;
+      if (cursor === null) break;
+    }
+    expect(seen).toEqual([...names.reverse(), 'daily']);
+    for (const name of names) await service.call('DELETE', `/offerings/${name}`);
+  });
+
+  it('refuses a second of one name, and to remove what is needed', async () => {
+    for (const [path, body, code] of [
+      ['/hosts', { name: 'kvm1' }, 'host.name-taken'],
+      ['/repositories', { name: 'nas1', type: 'dir', address: '/x' }, 'repository.name-taken'],
+      ['/offerings', { name: 'daily', repository: 'nas1' }, 'offering.name-taken'],
+      ['/vms', { name: service.vm, host: 'kvm1' }, 'vm.name-taken'],
+    ] as const) {
+      const answer = await service.post(path, body);
+      expect([answer.status, answer.body.code]).toEqual([409, code]);
+    }
+    for (const [path, code] of [
+      ['/hosts/kvm1', 'host.in-use'],
+      ['/repositories/nas1', 'repository.in-use'],
+      ['/offerings/daily', 'offering.in-use'],
+    ] as const) {
+      const answer = await service.call('DELETE', path);
+      expect([answer.status, answer.body.code]).toEqual([409, code]);
+    }
+  });
+
+  it('asks the host for the disks of a VM, and says when the host knows none', async () => {
+    const { body } = await service.get(`/vms/${service.vm}`);
+    expect(body).toMatchObject({ name: service.vm, host: 'kvm1', offering: 'daily', activeCheckpoint: null });
+    expect(body.disks).toEqual([
+      { deviceId: 0, target: 'vda', path: expect.any(String), size: 4 * 1024 * 1024 },
+      { deviceId: 1, target: 'vdb', path: expect.any(String), size: 2 * 1024 * 1024 },
+    ]);
+    const absent = await service.post('/vms', { name: 'i-2-11-VM', host: 'kvm1' });
+    expect([absent.status, absent.body.code]).toEqual([404, 'vm.absent']);
+  });
+
+  describe('a backup', () => {
+    it('is planned by a dry run, which says why and changes nothing', async () => {
+      const before = await everything(service);
+      const plan = await service.post('/backups?dryRun=true', { vm: service.vm });
+      expect(plan.status).toBe(200);
+      expect(plan.body).toMatchObject({
+        kind: 'full',
+        reason: 'no-parent',
+        sentence: 'There is no earlier backup to build on.',
+        position: 0,
+        parentId: null,
+        disks: [
+          { target: 'vda', mode: 'full', parentFile: null },
+          { target: 'vdb', mode: 'full', parentFile: null },
+        ],
+      });
+      expect(await everything(service)).toEqual(before);
+    });
+
+    it('is accepted as a run with a Location, progresses, and is shown with keys, evidence and reason', async () => {
+      const brake = new Brake(service.lab.host);
+      const accepted = await service.post('/backups', { vm: service.vm });
+      expect([accepted.status, accepted.headers.get('location')]).toEqual([202, `/api/v1/runs/${accepted.body.id}`]);
+      expect(accepted.body).toMatchObject({
+        id: uuid,
+        vm: service.vm,
+        state: 'queued',
+        trigger: 'rest',
+        created: time,
+        ended: null,
+      });
+
+      const location = accepted.headers.get('location') ?? '';
+      const inside = (): number => service.lab.host.jobs.get(accepted.body.id as string)?.progress?.processed ?? 0;
+      await until(() => inside() > 0 || (brake.step(), false), 'bytes moved on the host');
+      await until(async () => (await service.get(location)).body.progress?.done === inside(), 'the API tells the bytes');
+      expect((await service.get(location)).body).toMatchObject({
+        state: 'running',
+        progress: { total: expect.any(Number) as number },
+      });
+      brake.release();
+      await service.ended(accepted.body.id as string);
+
+      const { body: run } = await service.get(`/runs/${accepted.body.id}`);
+      expect(run).toMatchObject({
+        state: 'succeeded', plannedKind: 'full', reason: 'no-parent', backupId: uuid, exitCode: 0, warnings: [],
+        errorCode: null, started: time, ended: time,
+      }); // prettier-ignore
+      expect(run.progress).toEqual({ done: run.progress.total, total: expect.any(Number) });
+      expect((await service.get(`/runs/${run.id}/log`)).body).toMatchObject({ stdout: expect.stringMatching(/BITMAP_CREATED=/) });
+
+      const { body: backup } = await service.get(`/backups/${run.backupId}`);
+      expect(backup).toMatchObject({
+        id: run.backupId, runId: run.id, vm: service.vm, status: 'BackedUp', type: 'FULL', reason: 'no-parent', date: time,
+        assurance: 'accounted', restorable: true, findings: [],
+        chain: { chainId: uuid, position: 0, parentId: null, bitmap: expect.stringMatching(/^backup-\d+$/), type: 'full',
+          bitmapRecreated: null, recreateMethod: null },
+        facts: { v: 1, done: { mode: 'full' } },
+      }); // prettier-ignore
+      expect(Number.isInteger(backup.size) && backup.size > 0).toBe(true);
+      expect(backup.disks).toMatchObject([
+        { target: 'vda', check: 'ok' },
+        { target: 'vdb', check: 'ok' },
+      ]);
+      expect((await service.get(`/vms/${service.vm}`)).body.activeCheckpoint).toBe(backup.chain.bitmap);
+    });
+
+    it('is incremental when that is true, listed newest first, and explained', async () => {
+      await service.lab.write(service.vm, 'vda', 0x11, 0, 65_536);
+      const backup = await service.backup();
+      expect(backup).toMatchObject({ type: 'INCREMENTAL', reason: 'regular', chain: { position: 1, type: 'incremental' } });
+      const { items } = (await service.get(`/backups?vm=${service.vm}`)).body as { items: { id: string; chain: object }[] };
+      expect(items.length).toBe(2);
+      expect(items[0]).toMatchObject({ id: backup.id, chain: { parentId: items[1]?.id } });
+      const { body: why } = await service.get(`/backups/${backup.id}/explain`);
+      expect(why.why[0]).toMatch(/^Incremental \(regular\)/);
+      expect([why.size.length > 0, why.evidence.length > 0]).toEqual([true, true]);
+    });
+
+    it('is refused while another run of the VM goes on, and so is whatever would change what that run goes by', async () => {
+      const brake = new Brake(service.lab.host);
+      const { body: run } = await service.post('/backups', { vm: service.vm, mode: 'full' });
+      for (const [method, path, body] of [
+        ['POST', '/backups', { vm: service.vm }],
+        ['PUT', `/vms/${service.vm}/offering`, { offering: 'daily' }],
+        ['DELETE', `/vms/${service.vm}/offering`, undefined],
+        ['PATCH', `/vms/${service.vm}`, { host: 'kvm1' }],
+        ['DELETE', `/vms/${service.vm}`, undefined],
+      ] as const) {
+        const answer = await service.call(method, path, { body });
+        expect([method, path, answer.status, answer.body.code, answer.body.facts.runId]).toEqual([
+          method,
+          path,
+          423,
+          'run.active',
+          run.id,
+        ]);
+      }
+      brake.release();
+      expect(await service.ended(run.id as string)).toMatchObject({ state: 'succeeded', reason: 'requested' });
+    });
+
+    it('is one run for one Idempotency-Key, however often it is asked for, also later', async () => {
+      const key = { 'idempotency-key': `key-${Date.now()}` };
+      const answers = await Promise.all([1, 2, 3].map(() => service.post('/backups', { vm: service.vm }, key)));
+      expect(answers.map(({ status }) => status)).toEqual([202, 202, 202]);
+      expect(new Set(answers.map(({ body }) => body.id as string)).size).toBe(1);
+      await service.ended(answers[0]?.body.id as string);
+      const brake = new Brake(service.lab.host);
+      const { body: other } = await service.post('/backups', { vm: service.vm });
+      expect((await service.post('/backups', { vm: service.vm }, key)).body.id).toBe(answers[0]?.body.id);
+      const reused = await service.post('/backups', { vm: service.vm, mode: 'full' }, key);
+      expect([reused.status, reused.body.code]).toEqual([409, 'run.key-reused']);
+      brake.release();
+      await service.ended(other.id as string);
+    });
+
+    it('is one of many that are asked for at once', async () => {
+      const brake = new Brake(service.lab.host);
+      const answers = await Promise.all(Array.from({ length: 6 }, () => service.post('/backups', { vm: service.vm })));
+      brake.release();
+      expect(answers.map(({ status }) => status).sort()).toEqual([202, 423, 423, 423, 423, 423]);
+      await service.ended(answers.find(({ status }) => status === 202)?.body.id as string);
+    });
+
+    it('can be stopped: the run is cancelled, and no backup is in the books', async () => {
+      const brake = new Brake(service.lab.host);
+      const { body: run } = await service.post('/backups', { vm: service.vm });
+      const job = (): boolean => service.lab.host.vm(service.vm).job !== null;
+      await until(() => job() || (brake.step(), false), 'the job runs');
+      expect((await service.call('POST', `/runs/${run.id}/abort`)).status).toBe(202);
+      brake.release();
+      expect(await service.ended(run.id as string)).toMatchObject({ state: 'cancelled', backupId: null });
+      const again = await service.call('POST', `/runs/${run.id}/abort`);
+      expect([again.status, again.body.code]).toEqual([409, 'run.ended']);
+      expect((await service.get(`/runs?vm=${service.vm}&limit=1`)).body.items[0].id).toBe(run.id);
+    });
+  });
+
+  it('lists chains by VM, page by page, and shows one with its links, assurance and gaps', async () => {
+    const { body: all } = await service.get(`/chains?vm=${service.vm}`);
+    expect(all.items.length).toBeGreaterThanOrEqual(2);
+    const one = await service.get(`/chains?vm=${service.vm}&limit=1`);
+    const rest = await service.get(`/chains?vm=${service.vm}&limit=100&cursor=${one.body.nextCursor}`);
+    expect([...one.body.items, ...rest.body.items]).toEqual(all.items);
+    expect((await service.get('/chains')).body.items).toEqual(all.items);
+    const oldest = (all.items as { id: string }[]).at(-1) ?? { id: '' };
+    expect(oldest).toMatchObject({
+      vm: service.vm,
+      links: 2,
+      restorable: 2,
+      assurance: 'accounted',
+      from: time,
+      to: time,
+      findings: [],
+    });
+    const { body: chain } = await service.get(`/chains/${oldest.id}`);
+    expect(chain).toMatchObject(oldest);
+    expect(chain.backups).toMatchObject([
+      { type: 'FULL', chain: { position: 0 } },
+      { type: 'INCREMENTAL', chain: { position: 1 } },
+    ]);
+  });
+
+  it('starts a new chain after an offering was taken away or given anew', async () => {
+    await service.backup({ mode: 'full' });
+    expect((await service.get(`/vms/${service.vm}`)).body.activeCheckpoint).toMatch(/^backup-/);
+    const without = await service.call('DELETE', `/vms/${service.vm}/offering`);
+    expect([without.status, without.body.offeringId, without.body.activeCheckpoint]).toEqual([200, null, null]);
+    const refused = await service.post('/backups', { vm: service.vm });
+    expect([refused.status, refused.body.code]).toEqual([409, 'vm.no-offering']);
+    const given = await service.call('PUT', `/vms/${service.vm}/offering`, { body: { offering: 'daily' } });
+    expect([given.body.offering, given.body.activeCheckpoint]).toEqual(['daily', null]);
+    expect((await service.post('/backups?dryRun=true', { vm: service.vm })).body).toMatchObject({ kind: 'full', parentId: null });
+  });
+
+  it('reports recreations as JSON and as CSV, which agree', async () => {
+    await service.backup();
+    await service.lab.vmStop(service.vm);
+    await service.lab.vmStart(service.vm);
+    const redefined = await service.backup();
+    expect(redefined).toMatchObject({ reason: 'redefined', chain: { recreateMethod: 'redefined' } });
+    const { body: json } = await service.get(`/audit/recreations?vm=${service.vm}`);
+    expect(json.items[0]).toEqual({
+      backupId: redefined.id, vmId: redefined.vmId, vm: service.vm, date: redefined.date, type: 'INCREMENTAL', size: redefined.size,
+      ratio: expect.any(Number), suspicion: null, restarts: 1, recreated: redefined.chain.bitmapRecreated,
+      recreateMethod: 'redefined', reason: 'redefined', assurance: 'accounted',
+    }); // prettier-ignore
+    const csv = await service.get(`/audit/recreations?vm=${service.vm}&format=csv`);
+    expect(csv.headers.get('content-type')).toMatch(/^text\/csv/);
+    const [head = '', ...rows] = csv.text.trimEnd().split('\n');
+    expect(rows.length).toBe(json.items.length);
+    const first = Object.fromEntries(head.split(',').map((name, index) => [name, rows[0]?.split(',')[index]]));
+    expect(first).toMatchObject({
+      recreateMethod: 'redefined',
+      restarts: '1',
+      backupId: redefined.id,
+      size: String(redefined.size),
+    });
+    expect((await service.get('/audit/recreations?since=2999-01-01T00:00:00Z')).body).toEqual({ items: [] });
+
+    const line = service.lines
+      .map((text) => JSON.parse(text) as Record<string, unknown>)
+      .find(({ method }) => method === 'redefined');
+    expect(line).toMatchObject({
+      level: 'info', runId: redefined.runId, vm: service.vm, host: 'kvm1', chainId: redefined.chain.chainId,
+      backupId: redefined.id, bitmap: redefined.chain.bitmapRecreated,
+    }); // prettier-ignore
+    expect(line?.['msg']).toMatch(/bitmap was recreated/);
+  });
+
+  it('writes a log line with run, VM, chain and host for every step of a run', () => {
+    const lines = service.lines.map((text) => JSON.parse(text) as Record<string, unknown>);
+    for (const message of ['dispatched', 'backed up']) {
+      const line = lines.find(({ msg }) => msg === message);
+      expect(line).toMatchObject({ level: 'info', time, runId: uuid, vm: service.vm, chainId: uuid, host: 'kvm1' });
+    }
+  });
+
+  it('says that it is alive and ready', async () => {
+    expect((await service.get('/health/live')).body).toEqual({ status: 'ok' });
+    expect((await service.get('/health/ready')).body).toEqual({ status: 'ok', checks: ['books'] });
+  });
+});
+
+/** All lists, as they stand. */
+async function everything(service: FakeService): Promise<unknown[]> {
+  const paths = ['/vms', '/hosts', '/repositories', '/offerings', '/backups', '/chains', '/runs'];
+  return Promise.all(paths.map(async (path) => (await service.get(path)).body as unknown));
+}
