@@ -9,6 +9,7 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/.stryker-tmp/', '<rootDir>/dist/'],
 };
 
+const patient = { setupFilesAfterEnv: ['<rootDir>/test/support/patience.ts'] };
 const project = (displayName, testMatch, extra = {}) => ({ ...base, displayName, testMatch, ...extra });
 
 module.exports = {
@@ -17,8 +18,8 @@ module.exports = {
       'unit',
       ['src', 'test/unit', 'test/fuzz'].map((folder) => `<rootDir>/${folder}/**/*.spec.ts`),
     ),
-    project('contract', ['<rootDir>/test/contract/**/*.spec.ts']),
-    project('persistence', ['<rootDir>/test/persistence/**/*.spec.ts']),
-    project('e2e', ['<rootDir>/test/e2e/**/*.spec.ts']),
+    project('contract', ['<rootDir>/test/contract/**/*.spec.ts'], patient),
+    project('persistence', ['<rootDir>/test/persistence/**/*.spec.ts'], patient),
+    project('e2e', ['<rootDir>/test/e2e/**/*.spec.ts'], patient),
   ],
 };

@@ -11,9 +11,6 @@ import { deviations, isIdentical, playStory, type StoryPoint, type StoryStage } 
 import { type NodeScript, startScript } from '../support/node-script';
 import { serviceConfig } from '../support/service-config';
 
-// For a machine that does much else besides.
-jest.setTimeout(180_000);
-
 /** The story that e2e plays on a real host, on the fake one: what quickstart shows where no KVM host can be had. */
 describe('the story on the fake host', () => {
   let folder: string;

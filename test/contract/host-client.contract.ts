@@ -25,9 +25,6 @@ export interface Subject {
   close(): Promise<void>;
 }
 
-// For a machine that does much else besides; nothing here waits for a time to pass.
-jest.setTimeout(120_000);
-
 const MIB = 1024 * 1024;
 const KIB = 1024;
 

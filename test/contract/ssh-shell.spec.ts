@@ -12,9 +12,6 @@ import { SshShell } from '../../src/hosts/ssh/ssh-shell';
 import { RealLab } from '../lab/lab';
 import { TcpProxy } from './tcp-proxy';
 
-// For a machine that does much else besides.
-jest.setTimeout(120_000);
-
 /** What only SSH can do wrong; what every host client must do is in host-client.contract.ts. */
 describe('SshShell on a real sshd', () => {
   const lab = new RealLab(join(tmpdir(), `ck-ssh-${process.pid}`), `ckssh${process.pid % 100000}`);

@@ -34,6 +34,7 @@ need_up() { [[ -e $REGISTRY/labs/$LAB_ID ]] || die "no lab at $LAB_DIR: run 'lab
 # Runs a command under the one lock of all labs of this machine. The lock file goes with the last lab, so a lock on a file
 # that is no longer the one in the directory counts for nothing and is taken again.
 with_registry() {
+  ((EUID == 0)) || die 'a lab needs root'
   local fd
   while :; do
     mkdir -p "$REGISTRY/labs"

@@ -81,7 +81,7 @@ write_running() {
   local name=$1 work=$2 log="/var/log/libvirt/qemu/$1.log" expected target command
   declare -A alias
   while IFS=$'\t' read -r target command; do
-    [[ ${alias[$target]:-} ]] || alias[$target]=$(disk_alias "$name" "$target")
+    [[ ${alias[$target]:-} ]] || alias[$target]=$(disk_alias "$target")
     printf "qemu-monitor-command %s --hmp 'qemu-io -d /machine/peripheral/%s/virtio-backend \"%s\"'\n" "$name" "${alias[$target]}" "$command"
   done <"$work/order" >"$work/hmp"
   # Only what was flushed was promised to the guest: without it a kill -9 loses writes that the mirror has.
@@ -104,11 +104,8 @@ log_since() {
 }
 log_answers() { (($(log_since "$1" "$2" | grep -cE ' bytes at offset|failed: ') >= $3)); }
 
-disk_alias() {
-  virsh_q dumpxml "$1" | awk -v RS='</disk>' -v target="dev='$2'" '
-    index($0, target) && match($0, /<alias name=.[^\x27"]*/) { print substr($0, RSTART + 13, RLENGTH - 13); found = 1 }
-    END { exit !found }' || die "VM $1 runs without a disk $2"
-}
+# libvirt names a virtio disk's device after the place of its target's letter.
+disk_alias() { printf 'virtio-disk%s' $(($(printf '%d' "'${1#vd}") - 97)); }
 
 #: bitmap-remove NAME TARGET BITMAP          a lost bitmap; the VM must be stopped
 verb_bitmap_remove() {
@@ -126,7 +123,7 @@ verb_bitmaps() {
   if running "$1"; then
     devices=$(virsh_q qemu-monitor-command "$1" '{"execute":"query-block"}')
     while IFS=$'\t' read -r target image _; do
-      jq -r --arg qdev "/machine/peripheral/$(disk_alias "$1" "$target")/virtio-backend" --arg target "$target" '
+      jq -r --arg qdev "/machine/peripheral/$(disk_alias "$target")/virtio-backend" --arg target "$target" '
         .return[] | select(.qdev == $qdev) | .inserted["dirty-bitmaps"] // [] | .[] |
         [$target, .name, ([(if .recording then "recording" else "stopped" end), (if .persistent then "persistent" else "transient" end),
           (if .inconsistent then "inconsistent" else empty end)] | join(",")), .count] | @tsv' <<<"$devices"

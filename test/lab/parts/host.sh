@@ -4,7 +4,6 @@
 #:                                 LAB_SCRIPT=FILE: another host script than agent/nasbackup.sh
 #:                                 LAB_OWNER=PID: `reap`, and any other lab's `up`, may remove the lab once that process is gone
 verb_up() {
-  ((EUID == 0)) || die 'a lab needs root'
   local tool
   for tool in virsh virtlogd libvirtd qemu-img qemu-io qemu-system-x86_64 flock jq setpriv; do
     command -v "$tool" >/dev/null || die "missing on this machine: $tool"
