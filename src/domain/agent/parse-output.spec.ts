@@ -162,9 +162,9 @@ describe('sizes are exact or refused', () => {
   });
 
   it('does not count for minutes what has megabytes of digits', () => {
-    const start = performance.now();
-    expect(parse('final', 'stopped', `5\n${'9'.repeat(10_000_000)}`).code).toBe('size-too-large');
-    expect(performance.now() - start).toBeLessThan(5_000);
+    const start = process.cpuUsage().user;
+    expect(parse('final', 'stopped', `5\n${'9'.repeat(3_000_000)}`).code).toBe('size-too-large');
+    expect(process.cpuUsage().user - start).toBeLessThan(1_000_000);
   });
 
   it('takes the last number of a running VM, as CloudStack does, and says that there were more', () => {

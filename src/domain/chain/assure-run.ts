@@ -1,5 +1,5 @@
 import type { BackupMode, DiskFacts, Facts } from '../agent/facts';
-import { weakest, type Assurance } from './assurance';
+import type { Assurance } from './assurance';
 import type { BackupPlan, PlannedDisk } from './backup-plan';
 import type { Answer, Recreation } from './settlement';
 
@@ -31,15 +31,14 @@ export function assureRun(
       unproven(`bitmap ${recreation.bitmap} was recreated, and the host did not say how: an empty one would leave a hole`),
     );
   }
-  const worth = weakest(['accounted', ...doubts.map(({ worth }) => worth)]);
-  return { assurance: worth === 'proven' ? 'accounted' : worth, findings: doubts.map(({ why }) => why) };
+  const worst = doubts.some(({ worth }) => worth === 'broken') ? 'broken' : 'unproven';
+  return { assurance: doubts.length === 0 ? 'accounted' : worst, findings: doubts.map(({ why }) => why) };
 }
 
 function doubtsOf(plan: BackupPlan, made: BackupMode, { exitCode }: Answer, facts: Facts): Doubt[] {
-  const pairs = plan.disks.flatMap((planned) => {
-    const ran = facts.disks.find(({ target }) => target === planned.target);
-    return ran === undefined ? [] : [{ planned, ran }];
-  });
+  const pairs = plan.disks.flatMap((planned) =>
+    facts.disks.filter(({ target }) => target === planned.target).map((ran) => ({ planned, ran })),
+  );
   const doubts = exitCode === 0 ? [] : [unproven(`the host script ended with exit code ${exitCode}`)];
   for (const { planned, ran } of pairs) {
     doubts.push(...doubtSize(planned, ran));
@@ -99,10 +98,11 @@ function doubtBytes({ bitmap }: PlannedDisk, ran: DiskFacts): Doubt[] {
       ),
     );
   }
-  if (bitmap?.dirtyBytes != null && dirtyBefore < bitmap.dirtyBytes) {
+  const dirtyInspected = bitmap?.dirtyBytes ?? 0;
+  if (dirtyBefore < dirtyInspected) {
     doubts.push(
       broken(
-        `the parent's bitmap on disk ${target} fell from ${bitmap.dirtyBytes} to ${dirtyBefore} dirty bytes: it is another bitmap`,
+        `the parent's bitmap on disk ${target} fell from ${dirtyInspected} to ${dirtyBefore} dirty bytes: it is another bitmap`,
       ),
     );
   }
@@ -115,14 +115,16 @@ function doubtBytes({ bitmap }: PlannedDisk, ran: DiskFacts): Doubt[] {
 /** The job counts whole units, the delta ends with the disk: they may differ by what lies beyond the end, and no more. */
 function doubtJob({ job, disks }: Facts): Doubt[] {
   const processed = job?.processed ?? null;
-  const sums = disks.map((disk) => {
-    const own = ownBytes(disk);
-    if (own === null || disk.virtualSize === null) return null;
-    return { own, beyond: beyondEnd(disk.virtualSize, Math.max(COPY_UNIT, disk.clusterSize ?? 0)) };
-  });
-  if (processed === null || sums.some((sum) => sum === null)) return [unproven('the bytes of the job were not measured')];
-  const own = sums.reduce((total, sum) => total + (sum?.own ?? 0), 0);
-  const beyond = sums.reduce((total, sum) => total + (sum?.beyond ?? 0), 0);
+  const unmeasured = [unproven('the bytes of the job were not measured')];
+  let own = 0;
+  let beyond = 0;
+  for (const disk of disks) {
+    const held = ownBytes(disk);
+    if (held === null || disk.virtualSize === null) return unmeasured;
+    own += held;
+    beyond += beyondEnd(disk.virtualSize, Math.max(COPY_UNIT, disk.clusterSize ?? 0));
+  }
+  if (processed === null) return unmeasured;
   return processed >= own && processed <= own + beyond
     ? []
     : [unproven(`the job moved ${processed} bytes, and the deltas hold ${own}`)];

@@ -2,7 +2,6 @@ import type { BackupMode, DiskFacts, Facts } from '../agent/facts';
 import { isName } from '../agent/names';
 import { resolveBacking } from './backup-names';
 import type { BackupPlan, PlannedDisk } from './backup-plan';
-import type { Answer } from './settlement';
 
 /** Why a run that claims success is none. */
 export interface RunFault {
@@ -12,12 +11,10 @@ export interface RunFault {
 }
 
 /**
- * What must hold before a backup may be called one: the size is known, every disk of the plan has its file, the file's
+ * What must hold, besides a known size, before a backup may be called one: every disk of the plan has its file, the file's
  * backing file is the parent's, and qemu-img found no error in it. A stock script tells none of this but the size.
  */
-export function checkRun(plan: BackupPlan, made: BackupMode, answer: Answer, facts: Facts | null): RunFault | null {
-  // Even an empty delta is a qcow2 file with a header.
-  if (answer.size === null || answer.size <= 0) return fault('size-unknown', 'The host script reported no size.');
+export function checkRun(plan: BackupPlan, made: BackupMode, facts: Facts | null): RunFault | null {
   if (made === 'incremental' && plan.kind !== 'incremental')
     return fault('mode-contradicts-plan', `The plan was ${plan.kind}, and the host made an incremental.`);
   return facts === null ? null : (checkReport(plan, facts) ?? checkFiles(plan, made, facts));

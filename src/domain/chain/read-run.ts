@@ -18,7 +18,7 @@ export function readRecreation(plan: BackupPlan, { bitmapRecreated }: Answer, fa
 export function madeKind(plan: BackupPlan, { incrementalFallback }: Answer, facts: Facts | null): BackupMode {
   if (plan.kind === 'legacy-full' && facts?.done.mode !== 'incremental') return 'legacy-full';
   if (facts !== null && facts.done.mode !== 'none') return facts.done.mode;
-  return incrementalFallback && plan.kind === 'incremental' ? 'full' : plan.kind;
+  return incrementalFallback ? 'full' : plan.kind;
 }
 
 /** The new bitmap if the host confirmed it, by its answer and, where there are facts, by them too. */

@@ -55,7 +55,7 @@ describe('settleBackup', () => {
   describe('a run as planned', () => {
     it('books an incremental', () => {
       const settlement = backedUp(incrementalPlan());
-      expect(settlement).toEqual({
+      expect(settlement).toStrictEqual({
         outcome: 'backed-up',
         status: 'BackedUp',
         type: 'INCREMENTAL',
@@ -555,6 +555,15 @@ describe('settleBackup', () => {
       );
     });
 
+    it.each<[string, Told]>([
+      ['The backup job is not known to have completed: nothing reported.', { job: null }],
+      ['The backup job is not known to have completed: failed.', { job: { result: 'failed' } }],
+      ['The file of disk vdb is not known to be sound: check not reported.', (plan) => disks(plan, { check: null })],
+      ['The file of disk vdb is not known to be sound: check errors.', (plan) => disks(plan, { check: 'errors' })],
+    ])('says what is wrong: %s', (sentence, facts) => {
+      expect(failed(plan, facts).sentence).toBe(sentence);
+    });
+
     it('says which disks differ', () => {
       expect(failed(plan, { disks: [] }).sentence).toBe('The plan is for vda, vdb, the host backed up nothing.');
     });
@@ -565,7 +574,10 @@ describe('settleBackup', () => {
     });
 
     it('is an incremental where a full was planned', () => {
-      expect(failed(planOf(FULL_WISH), { done: { mode: 'incremental' } }).code).toBe('mode-contradicts-plan');
+      expect(failed(planOf(FULL_WISH), { done: { mode: 'incremental' } })).toMatchObject({
+        code: 'mode-contradicts-plan',
+        sentence: 'The plan was full, and the host made an incremental.',
+      });
       expect(failed(planOf(RAW), { done: { mode: 'incremental' } }).code).toBe('mode-contradicts-plan');
     });
 
@@ -581,11 +593,25 @@ describe('settleBackup', () => {
       expect(backedUp(plan, disks(plan, { backing: `./x/..//${backing}` })).status).toBe('BackedUp');
     });
 
-    it('takes disks in any order', () =>
-      expect(backedUp(plan, { disks: [ranDisk(plan, 1), ranDisk(plan, 0)] }).assurance).toBe('accounted'));
+    it('takes disks in any order', () => {
+      expect(backedUp(plan, { disks: [ranDisk(plan, 1), ranDisk(plan, 0)] }).assurance).toBe('accounted');
+      expect(settleBackup({ ...plan, disks: [...plan.disks].reverse() }, answer(), ran(plan)).outcome).toBe('backed-up');
+    });
+  });
+
+  it('gives a legacy full no bitmap, whatever the host says', () => {
+    const plan = incrementalPlan();
+    const settlement = backedUp(plan, { disks: fullDisks(plan), done: { mode: 'legacy-full' } });
+    expect(settlement).toMatchObject({ details: [], activeCheckpoint: { change: 'cleared' } });
+    expect(settlement.retire).toContain(NEW_BITMAP);
   });
 
   describe('a delta that cannot be true', () => {
+    it('says all that contradicts it', () =>
+      expect(failed(plan, disks(plan, { inode: 9, dirtyBefore: 5 * CLUSTER })).sentence).toBe(
+        `The delta cannot be true: disk vdb was another one in the run than at the inspection; the delta of disk vdb holds ${4 * CLUSTER} bytes, and the bitmap called ${5 * CLUSTER} dirty.`,
+      ));
+
     let plan: BackupPlan;
     beforeEach(() => void (plan = incrementalPlan()));
     it.each<[string, Partial<DiskFacts>]>([
@@ -618,43 +644,118 @@ describe('settleBackup', () => {
   describe('assurance at birth', () => {
     let plan: BackupPlan;
     beforeEach(() => void (plan = incrementalPlan()));
-    it.each<[string, Told, Partial<Answer>]>([
-      ['the exit code is not 0', {}, { exitCode: 32 }],
-      ['the size of a disk is unknown', (plan) => disks(plan, { virtualSize: null }), {}],
-      ['a path is unknown', (plan) => disks(plan, { path: null }), {}],
-      ['an inode is unknown', (plan) => disks(plan, { inode: null }), {}],
-      ['the dirty count is unknown', (plan) => disks(plan, { dirtyBefore: null }), {}],
-      ['the data of the delta is unknown', (plan) => disks(plan, { ownData: null }), {}],
-      ['the zeroes of the delta are unknown', (plan) => disks(plan, { ownZero: null }), {}],
-      ['the bitmap was not seen', (plan) => disks(plan, { parentBitmap: null }), {}],
+    it.each<[string, Told, Partial<Answer>, string[]]>([
+      ['the exit code is not 0', {}, { exitCode: 32 }, ['the host script ended with exit code 32']],
+      [
+        'the size of a disk is unknown',
+        (plan) => disks(plan, { virtualSize: null }),
+        {},
+        [
+          `disk vdb had ${GIB} bytes at the inspection and an unknown number of bytes in the run`,
+          'the bitmap and the delta of disk vdb were not measured',
+          'the bytes of the job were not measured',
+        ],
+      ],
+      [
+        'a path is unknown',
+        (plan) => disks(plan, { path: null }),
+        {},
+        ['disk vdb is not known to be the same file at the inspection and in the run'],
+      ],
+      [
+        'an inode is unknown',
+        (plan) => disks(plan, { inode: null }),
+        {},
+        ['disk vdb is not known to be the same file at the inspection and in the run'],
+      ],
+      [
+        'the dirty count is unknown',
+        (plan) => disks(plan, { dirtyBefore: null }),
+        {},
+        ['the bitmap and the delta of disk vdb were not measured'],
+      ],
+      [
+        'the data of the delta is unknown',
+        (plan) => disks(plan, { ownData: null }),
+        {},
+        ['the bitmap and the delta of disk vdb were not measured', 'the bytes of the job were not measured'],
+      ],
+      [
+        'the zeroes of the delta are unknown',
+        (plan) => disks(plan, { ownZero: null }),
+        {},
+        ['the bitmap and the delta of disk vdb were not measured', 'the bytes of the job were not measured'],
+      ],
+      [
+        'the bitmap was not seen',
+        (plan) => disks(plan, { parentBitmap: null }),
+        {},
+        ['the bitmap and the delta of disk vdb were not measured'],
+      ],
       [
         'the granularity is unknown',
         (plan) => disks(plan, { parentBitmap: { recording: true, inconsistent: false, persistent: true, granularity: null } }),
         {},
+        ['the bitmap and the delta of disk vdb were not measured'],
       ],
       [
         'the bitmap may not have been recording',
         (plan) => disks(plan, { parentBitmap: { recording: null, inconsistent: false, persistent: true, granularity: CLUSTER } }),
         {},
+        ["the parent's bitmap on disk vdb is not known to have been healthy"],
       ],
       [
         'the bitmap may have been inconsistent',
         (plan) => disks(plan, { parentBitmap: { recording: true, inconsistent: null, persistent: true, granularity: CLUSTER } }),
         {},
+        ["the parent's bitmap on disk vdb is not known to have been healthy"],
       ],
       [
         'the bitmap may not have been persistent',
         (plan) => disks(plan, { parentBitmap: { recording: true, inconsistent: false, persistent: null, granularity: CLUSTER } }),
         {},
+        ["the parent's bitmap on disk vdb is not known to have been healthy"],
       ],
-      ['the job moved more', { job: { processed: 9 * CLUSTER } }, {}],
-      ['the job moved less', { job: { processed: 7 * CLUSTER } }, {}],
-      ['the job was not measured', { job: { processed: null } }, {}],
-    ])('is unproven when %s', (_what, facts, said) => {
+      [
+        'the job moved more',
+        { job: { processed: 9 * CLUSTER } },
+        {},
+        [`the job moved ${9 * CLUSTER} bytes, and the deltas hold ${8 * CLUSTER}`],
+      ],
+      [
+        'the job moved less',
+        { job: { processed: 7 * CLUSTER } },
+        {},
+        [`the job moved ${7 * CLUSTER} bytes, and the deltas hold ${8 * CLUSTER}`],
+      ],
+      ['the job was not measured', { job: { processed: null } }, {}, ['the bytes of the job were not measured']],
+    ])('is unproven when %s', (_what, facts, said, findings) => {
       const settlement = backedUp(plan, facts, said);
       expect(settlement.assurance).toBe('unproven');
-      expect(settlement.findings.length).toBeGreaterThan(0);
+      expect(settlement.findings).toStrictEqual(findings);
       expect(settlement.activeCheckpoint).toEqual({ change: 'set', to: NEW_BITMAP });
+    });
+
+    it('counts neither the bytes nor the job of a disk that was compared', () => {
+      const rescued = disks(plan, { method: 'rescued', dirtyBefore: null, parentBitmap: null });
+      expect(backedUp(plan, { ...rescued, job: { processed: 5 } }).findings).toStrictEqual([]);
+    });
+
+    it('asks for the bytes of the job even where there was none', () =>
+      expect(backedUp(plan, { job: null, done: { transfer: 'pull' } }).findings).toStrictEqual([
+        'the bytes of the job were not measured',
+      ]));
+
+    it('holds nothing against a run that the inspection could not see', () => {
+      const blind = { ...plan, disks: plan.disks.map((one) => ({ ...one, path: null, inode: null, bitmap: null })) };
+      expect(settleBackup(blind, answer(), ran(plan))).toMatchObject({ assurance: 'accounted' });
+    });
+
+    it('is unproven where no size was ever known', () => {
+      const full = planOf({ ...FULL_WISH, facts: { disks: [disk('vda', { virtualSize: null }), disk('vdb')] } });
+      expect(backedUp(full).findings).toStrictEqual([
+        'disk vda had an unknown number of bytes at the inspection and an unknown number of bytes in the run',
+      ]);
     });
 
     it('of a full needs exit and sizes alone', () => {

@@ -36,12 +36,11 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
     return failed(plan, { code, sentence, left: answer.needsCleanup, recreation, retry: retryOf(plan, answer, code) });
   }
   const made = madeKind(plan, answer, facts);
-  const fault = checkRun(plan, made, answer, facts);
-  if (fault !== null || answer.size === null) {
-    // The script believes in its success, so what it wrote is still there.
-    const { code, sentence } = fault ?? { code: 'size-unknown', sentence: 'The host script reported no size.' };
-    return failed(plan, { code, sentence, left: true, recreation, retry: null });
-  }
+  const size = answer.size ?? 0;
+  // Even an empty delta is a qcow2 file with a header.
+  const fault = size > 0 ? checkRun(plan, made, facts) : { code: 'size-unknown', sentence: 'The host script reported no size.' };
+  // The script believes in its success, so what it wrote is still there.
+  if (fault !== null) return failed(plan, { ...fault, left: true, recreation, retry: null });
   const verdict = assureRun(plan, made, answer, facts, recreation);
   if (verdict.assurance === 'broken') {
     // The books' bitmap still reaches back to the parent or is not the one they know: only a full is certain.
@@ -52,7 +51,7 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
       activeCheckpoint: { change: 'cleared' },
     };
   }
-  return backedUp(plan, made, { ...answer, size: answer.size }, facts, recreation, verdict);
+  return backedUp(plan, made, { ...answer, size }, facts, recreation, verdict);
 }
 
 function backedUp(
