@@ -206,7 +206,10 @@ export class Runner {
       plan,
       facts: parsed.facts,
       output: { stdout: hide(job.stdout), stderr: hide(job.stderr), exitCode: job.exit },
-      warnings: parsed.warnings.map(hide),
+      // Good data and a good cleanup are two things: what stayed behind has to be looked at, and fails nothing.
+      warnings: [...parsed.warnings, ...(parsed.facts?.cleanup.left ?? []).map((left) => `left behind on the host: ${left}`)].map(
+        hide,
+      ),
     };
     let settled: Settlement = settleBackup(plan, parsed, parsed.facts);
     if (settled.outcome === 'unknown') {
