@@ -93,7 +93,10 @@ export function toDatabaseError(error: unknown): unknown {
         next: 'Stop the service, keep a copy of the file, and check the disk it lies on.',
       });
     case 'gone':
-      return new OperationalError('database.unreachable', 'unreachable', 'The database does not answer.', parts);
+      return new OperationalError('database.unreachable', 'unreachable', 'The database does not answer.', {
+        ...parts,
+        next: 'Start it, or set CHAINKEEPER_DB_HOST and _PORT, _SOCKET or _PATH to where it is.',
+      });
     case undefined:
     default:
       return driver.code.startsWith('ER_') || driver.code.startsWith('SQLITE_')

@@ -97,7 +97,7 @@ function rulesAcrossFields(config: Config): string[] {
 export function loadConfig(environment: Environment): Config {
   const config = new Config();
   const problems: string[] = [];
-  const known = new Set<string>(['CHAINKEEPER_URL', 'CHAINKEEPER_URL_FILE']);
+  const known = new Set<string>(['CHAINKEEPER_URL']);
   for (const { spec, section, field } of effectiveSettings(config)) {
     known.add(spec.env).add(`${spec.env}_FILE`);
     const raw = rawValue(spec, environment, problems);
