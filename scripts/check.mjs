@@ -11,6 +11,7 @@ const steps = [
   ['dependency rules', bin('depcruise'), ['--config', '.dependency-cruiser.cjs', 'src', 'migrations']],
   ['dead code', bin('knip'), []],
   ['host script', 'bash', ['agent/build.sh', '--check']],
+  ['OpenAPI', process.execPath, ['scripts/check-openapi.mjs']],
   ['compose and Dockerfile', process.execPath, ['scripts/lint-containers.mjs']],
   ['unit', bin('jest'), ['--selectProjects', 'unit', '--silent']],
 ];

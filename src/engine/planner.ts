@@ -49,7 +49,7 @@ export class Planner {
 
   /**
    * Who and where, by the books.
-   * @throws UserError `vm.no-offering`, `vm.no-host`, `host.maintenance`, `repository.not-found`
+   * @throws UserError `vm.no-offering`, `vm.no-host`, `host.maintenance`, `offering.no-repository`
    */
   async surroundings(vm: VmRow): Promise<Surroundings> {
     const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
@@ -64,7 +64,7 @@ export class Planner {
       );
     const repository = await this.repositories.find(offering.externalId ?? '');
     if (repository === null)
-      throw new UserError('repository.not-found', 'refused', `The repository of offering ${offering.name} is gone.`);
+      throw new UserError('offering.no-repository', 'refused', `The repository of offering ${offering.name} is gone.`);
     const host = vm.hostId === null ? null : await this.hosts.findById(vm.hostId);
     if (host === null || host.removed !== null)
       throw new UserError('vm.no-host', 'refused', `The books do not say which host VM ${vm.instanceName} is on.`, {
