@@ -113,6 +113,8 @@ describe('sizes are exact or refused', () => {
   it.each<[string, RunOutput['vmState'], string, number]>([
     ['the largest that can be counted', 'running', `${MAX}`, MAX],
     ['leading noughts', 'running', '000123', 123],
+    ['many of them', 'running', '0000000000000000000000123', 123],
+    ['leading noughts', 'stopped', '005', 5],
     ['a sum that is just in reach', 'stopped', `${MAX - 5}\n5\n`, MAX],
     ['the smallest', 'stopped', '1', 1],
   ])('%s', (_, state, stdout, size) => {
@@ -149,6 +151,10 @@ describe('sizes are exact or refused', () => {
     ['a failed du', 'running', `${job()}0\n`, 'size-zero'],
     ['a failed du', 'running', '00', 'size-zero'],
     ['an empty file', 'stopped', '100\n0\n', 'size-zero'],
+    ['an empty file', 'stopped', '00', 'size-zero'],
+    ['a word about an unmount', 'running', '100\nsee umount: x\n', 'size-not-last'],
+    ['a word about an unmount', 'running', '100\nsee Failed to unmount x\n', 'size-not-last'],
+    ['a word about a warning', 'running', '100\nno warning\n', 'size-not-last'],
   ])('%s (%s): %j', (_, state, stdout, code) => {
     for (const dialect of DIALECTS) {
       expect(parse(dialect, state, stdout)).toEqual(bad(stdout, code));
@@ -183,6 +189,7 @@ describe('sizes are exact or refused', () => {
     'warning: left behind: x',
     'WARNING x',
     'umount.nfs: warning: x',
+    'mount.nfs4-x: warning: y',
   ])('passes over %j after the size of a running VM', (afterword) => {
     expect(parse('seed', 'running', `${job()}100\n${afterword}\n${CREATED}${afterword}\n`)).toMatchObject({
       result: true,
@@ -232,6 +239,7 @@ describe('markers', () => {
     const warnings = ['unknown-marker: BACKUP_SIZE_TOTAL=5', 'unknown-marker: PARENT_BITMAP_DELETED=true'];
     expect(parse('final', 'running', stdout)).toEqual(good(stdout, { warnings }));
     expect(parse('final', 'stopped', `5\nA=\n6\n`)).toMatchObject({ size: 11, warnings: ['unknown-marker: A='] });
+    expect(parse('final', 'stopped', `5\nA=${'x'.repeat(200)}`).warnings).toEqual([`unknown-marker: A=${'x'.repeat(200)}`]);
     expect(parse('final', 'stopped', `5\nA=${'x'.repeat(300)}`).warnings).toEqual([`unknown-marker: A=${'x'.repeat(200)}…`]);
   });
 
@@ -369,7 +377,10 @@ describe('exit codes', () => {
   it('mid: 21 is to be run again for a full', () => {
     const stdout = `${RECREATED}${SEED_RUNNING}`;
     expect(parse('mid', 'running', stdout, { exitCode: 21 })).toEqual(
-      bad(stdout, 'incremental-unsupported', { incrementalFallback: true, bitmapRecreated: 'backup-1777297500', exitCode: 21 }),
+      bad(stdout, 'incremental-unsupported', {
+        ...{ incrementalFallback: true, bitmapRecreated: 'backup-1777297500', exitCode: 21 },
+        warnings: ['incremental-unsupported: the script asks to be run again for a full.'],
+      }),
     );
   });
 
@@ -432,6 +443,7 @@ describe('why it failed', () => {
     ['Failed to unmount x', 'cleanup-failed'],
     ['Failed to remove mount point x', 'cleanup-failed'],
     ['umount: /x: target is busy.', 'cleanup-failed'],
+    ['umount.nfs4: /x: device is busy', 'cleanup-failed'],
     ['error: something else', 'virsh-failed'],
     ['something else', 'script-failed'],
   ])('%j is %s', (words, code) => {
@@ -473,7 +485,7 @@ describe('why it failed', () => {
     ['x Failed to thaw the filesystem', 'a line must begin with it'],
     ['x Failed to resume VM', 'a line must begin with it'],
     ['x Backup cleanup failed', 'a line must begin with it'],
-    ['x Failed to delete', 'a line must begin with it'],
+    ['x Failed to delete y', 'a line must begin with it'],
     ['x umount: y', 'a line must begin with it'],
     ['x error: y', 'a line must begin with it'],
     ['mount.nfs: warning', 'it is no error'],
@@ -483,8 +495,8 @@ describe('why it failed', () => {
   });
 
   it('the last words are told, those on stderr first', () => {
-    expect(parse('seed', 'running', 'a\nb', { exitCode: 3 }).warnings).toEqual(['script-failed: exit 3; the last words: b']);
-    expect(parse('seed', 'running', 'a', { exitCode: 3, stderr: 'c\nd\n' }).warnings).toEqual([
+    expect(parse('seed', 'running', 'z\na\nb', { exitCode: 3 }).warnings).toEqual(['script-failed: exit 3; the last words: b']);
+    expect(parse('seed', 'running', 'a', { exitCode: 3, stderr: 'y\nc\nd\n' }).warnings).toEqual([
       'script-failed: exit 3; the last words: d',
     ]);
     expect(parse('seed', 'running', '', { exitCode: 3 }).warnings).toEqual(['silent-failure: exit 3 without a word.']);
@@ -534,6 +546,9 @@ describe('an exit code of 0 is not believed against the rest', () => {
     );
     expect(parse('final', 'running', `${job('Failed')}${job()}5\n`)).toMatchObject({ result: true, size: 5 });
   });
+
+  it('words about a job are no job block', () =>
+    expect(parse('final', 'running', 'see Job type: Failed\n5\n')).toMatchObject({ result: true, warnings: [] }));
 
   it('a job whose result was forgotten is told', () => {
     expect(parse('final', 'running', `${job('None')}5\n`)).toMatchObject({

@@ -77,7 +77,5 @@ export function readStoppedSize(lines: readonly string[], disks: number | null):
 }
 
 /** What libvirt said about the job: the word after `Job type:`, the last one when there are several. Null without a block. */
-export function readJobType(lines: readonly string[]): string | null {
-  const block = lines.findLast((line) => JOB_TYPE.test(line));
-  return block === undefined ? null : (JOB_TYPE.exec(block)?.[1] ?? null);
-}
+export const readJobType = (lines: readonly string[]): string | null =>
+  lines.map((line) => JOB_TYPE.exec(line)?.[1]).findLast((type) => type !== undefined) ?? null;

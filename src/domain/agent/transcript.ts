@@ -12,7 +12,7 @@ export interface Transcript {
 /** A line short enough to be quoted in a message. */
 export const clip = (line: string, longest = 200): string => (line.length > longest ? `${line.slice(0, longest)}…` : line);
 
-const MARKER = /^([A-Z][A-Z_]*)=(.*)$/s;
+const MARKER = /^[A-Z][A-Z_]*=/;
 
 /**
  * Takes every marker out of the text, wherever it stands: CloudStack's dialects put them before, between and behind the
@@ -23,13 +23,14 @@ export function readTranscript(stdout: string): Transcript {
   const markers = new Map<string, string>();
   const duplicates = new Set<string>();
   for (const line of stdout.split('\n')) {
-    const [, name, value] = MARKER.exec(line) ?? [];
-    if (name === undefined || value === undefined) {
+    if (!MARKER.test(line)) {
       if (line.trim() !== '') lines.push(line.trim());
       continue;
     }
+    const cut = line.indexOf('=');
+    const name = line.slice(0, cut);
     if (markers.has(name)) duplicates.add(name);
-    markers.set(name, value.trim());
+    markers.set(name, line.slice(cut + 1).trim());
   }
   const warnings = [...duplicates].map((name) => `duplicate-marker: ${name} stands there more than once; the last one holds`);
   return { lines, markers, warnings };
