@@ -67,8 +67,7 @@ function illnessOf(bitmaps: readonly BitmapFacts[] | null, name: string): Illnes
 function wasUnwell(before: readonly InspectedDisk[], name: string): string | null {
   for (const { bitmaps } of before) {
     const illness = illnessOf(bitmaps, name);
-    if (illness !== null && illness.reason !== 'bitmap-unconfirmed')
-      return `${illness.detail.replace('it has', 'it had')} at an earlier inspection`;
+    if (illness !== null && illness.reason !== 'bitmap-unconfirmed') return `at an earlier inspection: ${illness.detail}`;
   }
   return null;
 }

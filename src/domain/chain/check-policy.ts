@@ -20,9 +20,7 @@ export function checkCapability({ facts }: DecideInput): Obstacle[] {
 export function checkWishes({ request, policy, facts }: DecideInput): Obstacle[] {
   if (request.mode === 'full') return [obstacle(request.because ?? 'requested', null, 'the request asks for a full')];
   if (!policy.incrementalEnabled) return [obstacle('incremental-disabled', null, 'incrementals are switched off')];
-  if (policy.fullEvery === null || policy.fullEvery <= 1) {
-    return [obstacle('incremental-disabled', null, `a full is due every ${policy.fullEvery ?? 'single'} backup`)];
-  }
+  if ((policy.fullEvery ?? 1) <= 1) return [obstacle('incremental-disabled', null, 'the policy makes every backup a full')];
   if (facts.vm.state === 'shut off') return [obstacle('vm-stopped', null, 'the host says that the VM is shut off')];
   return [];
 }

@@ -262,6 +262,76 @@ const OBSTACLES: readonly [FullReason, string, Changes][] = [
   ['bitmap-unconfirmed', 'the record is lost and the script cannot repair', { facts: { checkpoints: [] }, hostRepairs: false }],
 ];
 
+/** What a person is told was seen, and of which disk. */
+const WORDS: readonly [string, string][] = [
+  ['a block device', 'vdb: the disk is of type block'],
+  ['a raw image', 'vdb: the format is raw'],
+  ['an old qcow2', 'vdb: the format is qcow2, version 0.10'],
+  ['a full asked for', 'VM: the request asks for a full'],
+  ['switched off', 'VM: incrementals are switched off'],
+  ['no chain length', 'VM: the policy makes every backup a full'],
+  ['a full every time', 'VM: the policy makes every backup a full'],
+  ['shut off', 'VM: the host says that the VM is shut off'],
+  ['the first backup', 'VM: the books hold no finished backup of the VM'],
+  ['the owner of the checkpoint is hidden', 'VM: backup parent is Hidden'],
+  ['the only backup is hidden', 'VM: backup full is Hidden'],
+  ['the parent is about to be deleted', 'VM: backup parent is about to be deleted'],
+  ['no bitmap booked', 'VM: backup parent has no confirmed bitmap'],
+  ['no active checkpoint', 'VM: the VM has no active checkpoint'],
+  ['the last link allowed', 'VM: the chain has 2 links, and a full is due every 2 backups'],
+  ['due now', 'VM: a full has been due since epoch 1777307200'],
+  ['another repository', 'VM: the parent lies in nas-1, this backup goes to nas-2'],
+  ['the repository of the parent is unknown', 'VM: the parent lies in an unknown repository, this backup goes to nas-1'],
+  ['restored after the parent', 'VM: the VM was restored at epoch 1777303661, the parent is of 1777303660'],
+  [
+    'restored, and the time of the parent is unknown',
+    'VM: the VM was restored at epoch 1777300000, the parent is of an unknown time',
+  ],
+  ['an unproven parent', 'VM: the parent is unproven'],
+  [
+    'a bitmap recreated blindly, whatever the policy',
+    'VM: the chain is closed: before backup parent a bitmap was recreated, and the host did not say how',
+  ],
+  ['contradicting keys', 'VM: nas.chain_position of backup parent: contradiction, the values are "1", "2"'],
+  ['a malformed position', 'VM: nas.chain_position of backup parent: malformed, the value is "1x"'],
+  ['two types', 'VM: nas.type of backup parent: type-mismatch, the key says incremental, the backup says FULL'],
+  ['a bitmap without a chain', 'VM: backup parent has a bitmap, but no place in a chain'],
+  ['a bitmap without a position', 'VM: backup parent has a bitmap, but no place in a chain'],
+  ['a full that is gone, whatever the policy', 'VM: the books do not hold every file from the parent down to its full'],
+  ['no place is booked', 'VM: the books do not know where the parent lies'],
+  ['no file name is booked', 'vdb: the books do not know the name of the parent’s file'],
+  ['another active checkpoint', `VM: the active checkpoint is ${FULL_BITMAP}, the parent's bitmap is ${PARENT_BITMAP}`],
+  ['no facts on the parent’s disks', 'VM: the books hold no facts on the disks of the parent'],
+  ['a new disk', 'VM: the parent has vda, vdb, the VM has vda, vdb, vdc'],
+  ['a disk that was away in between', 'VM: the parent has vda, vdb, the VM had vda'],
+  ['smaller now', `vdb: it had ${GIB} bytes in the parent and 1073741823 since`],
+  ['larger, and nobody saw it', `vdb: it had ${GIB} bytes in the parent and has 2147483648 now; not every step between is known`],
+  ['the record has a hole', `vdb: it had ${GIB} bytes in the parent and has 4294967296 now; not every step between is known`],
+  ['the size now is unknown', 'vdb: its size is not known'],
+  ['the size of the parent is unknown', 'vda: its size is not known'],
+  ['another path', 'vdb: it was /mnt/pool/vdb-image (inode 102) and is /mnt/other/vdb-image (inode 102)'],
+  ['the path is unknown', 'vdb: its path and inode are not known both in the books and on the host'],
+  ['the path of the parent is unknown', 'vda: its path and inode are not known both in the books and on the host'],
+  ['the inode of the parent is unknown', 'vdb: its path and inode are not known both in the books and on the host'],
+  ['another inode in between', 'vdb: it was /mnt/pool/vdb-image (inode 102) and was once /mnt/pool/vdb-image (inode 7)'],
+  ['the bitmaps could not be read', 'vdb: its bitmaps could not be read'],
+  ['on one disk of two', `vdb: it has no bitmap ${PARENT_BITMAP}`],
+  ['after a crash', `vdb: bitmap ${PARENT_BITMAP} is inconsistent`],
+  ['disabled', `vdb: bitmap ${PARENT_BITMAP} is not recording`],
+  ['not persistent', `vdb: bitmap ${PARENT_BITMAP} is not persistent, and ours are`],
+  ['recording or not is unknown', `vdb: the host does not know the whole state of bitmap ${PARENT_BITMAP}`],
+  ['in use', `vdb: bitmap ${PARENT_BITMAP} is in use by something else`],
+  ['missing in between', `vdb: at an earlier inspection: it has no bitmap ${PARENT_BITMAP}`],
+  ['not persistent in between', `vdb: at an earlier inspection: bitmap ${PARENT_BITMAP} is not persistent, and ours are`],
+  ['the dirty count fell', `vdb: bitmap ${PARENT_BITMAP} fell from 196608 to 131072 dirty bytes`],
+  ['another granularity', `vdb: bitmap ${PARENT_BITMAP} had granularities of 32768 and 65536 bytes`],
+  ['the dirty count fell between two earlier inspections', `vda: bitmap ${PARENT_BITMAP} fell from 655360 to 0 dirty bytes`],
+  [
+    'the record is lost and the script cannot repair',
+    'VM: libvirt has lost the checkpoint, and the script on the host cannot register it again',
+  ],
+];
+
 describe('decideBackup', () => {
   it.each(OBSTACLES)('%s: %s', (reason, _what, changes) => {
     const plan = planOf(changes);
@@ -273,6 +343,41 @@ describe('decideBackup', () => {
       true,
     );
   });
+
+  it.each(WORDS)('%s: says %s', (what, words) => {
+    const changes = OBSTACLES.find(([, name]) => name === what)?.[2];
+    const { evidence } = planOf(changes);
+    expect(evidence.map(({ target, detail }) => `${target ?? 'VM'}: ${detail}`).join('; ')).toBe(words);
+  });
+
+  it('says all that is odd about the keys of a parent', () => {
+    const odd = [...toDetails(PARENT_KEYS), ...toDetails(keys({ chainId: 'other', position: 3, bitmapName: null }))];
+    const [seen] = planOf(parentIs({ details: odd })).evidence;
+    expect(seen?.detail.split('; ').map((text) => text.split(':')[0])).toEqual(
+      ['nas.chain_id', 'nas.chain_position', 'nas.type'].map((key) => `${key} of backup parent`),
+    );
+  });
+
+  it('builds on a proven parent too, and on one that is not only where the policy allows it', () => {
+    const lenient = { policy: { acceptUnprovenParent: true } };
+    for (const assurance of ['accounted', 'proven'] as const) {
+      const books = { backups: [parent({ assurance }), full({ assurance })] };
+      expect(planOf({ books }).kind).toBe('incremental');
+      expect(planOf({ books, ...lenient }).kind).toBe('incremental');
+    }
+    expect(planOf({ ...parentIs({ assurance: 'unproven' }), ...lenient }).kind).toBe('incremental');
+  });
+
+  it('tells of a bitmap whose dirty bytes nobody counted', () =>
+    expect(planOf(oneBitmap({ dirtyBytes: null })).evidence[2]?.detail).toBe(
+      `bitmap ${PARENT_BITMAP} is healthy, with an unknown number of dirty bytes`,
+    ));
+
+  it('calls a job that it has no name for a job', () =>
+    expect(decideBackup(situation({ facts: { job: { active: true, operation: null } } }))).toMatchObject({
+      code: 'vm.busy',
+      message: `The host is at work on the VM ${VM}: a job.`,
+    }));
 
   it('reaches every reason of a full', () => {
     expect(new Set(OBSTACLES.map(([reason]) => reason))).toEqual(new Set(Object.keys(FULL_REASONS)));

@@ -36,7 +36,7 @@ export function findParent(books: Books): Parent | Obstacle {
     return obstacle(
       'parent-unproven',
       null,
-      odd.map(({ code, key, detail }) => `${code} of ${key} of backup ${backup.uuid}: ${detail}`).join('; '),
+      odd.map(({ code, key, detail }) => `${key} of backup ${backup.uuid}: ${code}, ${detail}`).join('; '),
     );
   }
   if (keys.bitmapName === null) return obstacle('bitmap-unconfirmed', null, `backup ${backup.uuid} has no confirmed bitmap`);
