@@ -57,6 +57,27 @@ describe('readFacts', () => {
     expect(read(FACTS)).toEqual({ ok: true, value: FACTS, warnings: [] });
   });
 
+  it.each<[string, readonly string[]]>([
+    ['dialect', ['legacy', 'seed', 'mid', 'final']],
+    ['vm.state', ['running', 'paused', 'shut off', 'absent']],
+    ['done.mode', ['full', 'incremental', 'legacy-full', 'none']],
+    ['done.transfer', ['push', 'pull', 'offline']],
+    ['done.recreateMethod', ['redefined', 'rescued']],
+    ['job.result', ['completed', 'failed', 'cancelled', 'unknown']],
+    ['disks.0.method', ['full', 'incremental', 'rescued', 'converted']],
+    ['disks.0.check', ['ok', 'errors', 'skipped']],
+  ])('knows every word of %s', (path, words) => {
+    for (const word of words)
+      expect(read(edited(path, word))).toMatchObject({ ok: true, value: edited(path, word), warnings: [] });
+  });
+
+  it('takes no word for the weakest', () => {
+    expect(read(edited('done', {}))).toMatchObject({ value: { done: { mode: 'none' } } });
+    expect(read(edited('job', {}))).toMatchObject({ value: { job: { result: 'unknown' } } });
+    expect(read(without('cleanup'))).toMatchObject({ value: { cleanup: { ok: true, left: [] } } });
+    expect(read(edited('cleanup', { ok: false }))).toMatchObject({ value: { cleanup: { ok: false, left: [] } } });
+  });
+
   it('takes what is missing for unknown', () => {
     const { v } = FACTS;
     expect(read({ v })).toEqual({
