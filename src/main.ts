@@ -41,7 +41,9 @@ async function createApp(config: Config, adapters: Partial<Adapters>): Promise<N
   app.useGlobalFilters(app.get(ProblemFilter));
   guardGate(app, config.http.token);
   // Swagger's page brings inline styles; nothing else is served as HTML.
-  app.use(helmet({ contentSecurityPolicy: { directives: { 'style-src': ["'self'", "'unsafe-inline'"] } } }));
+  // The service itself speaks HTTP: a page whose scripts are asked for over HTTPS would stay empty.
+  const directives = { 'style-src': ["'self'", "'unsafe-inline'"], 'upgrade-insecure-requests': null };
+  app.use(helmet({ contentSecurityPolicy: { directives }, strictTransportSecurity: false }));
   return app;
 }
 

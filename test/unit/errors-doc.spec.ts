@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exitCodeOf } from '../../src/cli/exit-code';
-import { ChainkeeperError, type ErrorKind, InvariantError, OperationalError, UserError } from '../../src/domain/errors';
+import { type ChainkeeperError, type ErrorKind, InvariantError, OperationalError, UserError } from '../../src/domain/errors';
 import { statusOf } from '../../src/platform/problem';
 
 const ROOT = join(__dirname, '../..');
