@@ -10,7 +10,7 @@ export default tseslint.config(
       'coverage/**',
       '.stryker-tmp/**',
       '*.cjs',
-      '*.mjs',
+      '**/*.mjs',
       'scripts/**',
       'bin/**',
     ],

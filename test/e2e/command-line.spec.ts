@@ -28,7 +28,7 @@ describe('chainkeeper, as installed', () => {
       {
         ...{ result: true, size: 5, bitmapCreated: 'backup-2', bitmapRecreated: 'backup-1' },
         ...{ incrementalFallback: true, needsCleanup: true, exitCode: 32, code: null },
-        warnings: ['unknown-marker: X=', 'cleanup-failed: '].map((start) => expect.stringContaining(start)),
+        warnings: ['unknown-marker: X=', 'cleanup-failed: '].map((start): unknown => expect.stringContaining(start)),
       },
     ],
     ['noise before the sizes of a stopped VM', 'mid stopped --disks 2', 'mount: 3 odd\n\n5\n6\n', { result: true, size: 11 }],
