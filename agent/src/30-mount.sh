@@ -73,11 +73,13 @@ mount_options() {
 }
 
 # mounted PATH [MOUNTINFO]: asks the kernel's list, because looking at the path itself could hang.
+# Through a pipe: in a file bash goes back to the end of each line it reads, and in this one, when others unmount meanwhile, that is
+# the middle of another line.
 mounted() {
   local fields
   while read -r -a fields; do
     [[ ${fields[4]} != "$1" ]] || return 0
-  done <"${2:-/proc/self/mountinfo}"
+  done < <(cat -- "${2:-/proc/self/mountinfo}")
   return 1
 }
 

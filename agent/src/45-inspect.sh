@@ -121,6 +121,6 @@ propagates() {
     [[ ${fields[4]} == @(/|/tmp) && ${#fields[4]} -ge ${#best} ]] || continue
     best=${fields[4]}
     [[ ${fields[*]:6} == shared:* ]] && REPLY=yes || REPLY=no
-  done </proc/self/mountinfo
+  done < <(cat /proc/self/mountinfo)
   [[ $REPLY == yes ]]
 }

@@ -116,7 +116,7 @@ mounted_below() {
   local -a fields
   while read -r -a fields; do
     [[ ${fields[4]} != "$1"/* ]] || return 0
-  done </proc/self/mountinfo
+  done < <(cat /proc/self/mountinfo)
   return 1
 }
 
