@@ -534,6 +534,8 @@ on_error() {
 
 on_exit() {
   local code=$?
+  # A signal meets the script in the middle of some `IFS= read`, and what is done from here splits words.
+  local IFS=$' \t\n'
   trap - ERR
   trap : TERM INT HUP PIPE
   set +e
@@ -2524,7 +2526,7 @@ job_stop() {
 # job_end: the one way out. An operation killed by a signal that abort did not send has not finished its work or its cleaning:
 # without `exit` the job is unknown, and that is the truth.
 job_end() {
-  local code=${JOB_CODE:-1}
+  local code=${JOB_CODE:-1} IFS=$' \t\n'
   trap - ERR
   trap : TERM
   set +e

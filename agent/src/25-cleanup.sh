@@ -56,6 +56,8 @@ on_error() {
 
 on_exit() {
   local code=$?
+  # A signal meets the script in the middle of some `IFS= read`, and what is done from here splits words.
+  local IFS=$' \t\n'
   trap - ERR
   trap : TERM INT HUP PIPE
   set +e

@@ -77,7 +77,7 @@ job_stop() {
 # job_end: the one way out. An operation killed by a signal that abort did not send has not finished its work or its cleaning:
 # without `exit` the job is unknown, and that is the truth.
 job_end() {
-  local code=${JOB_CODE:-1}
+  local code=${JOB_CODE:-1} IFS=$' \t\n'
   trap - ERR
   trap : TERM
   set +e
