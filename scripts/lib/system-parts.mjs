@@ -20,6 +20,7 @@ const TESTS = {
   shellcheck: ['shellcheck', 'lints the host script'],
   git: ['git', 'shows that the committed files are the generated ones'],
   'mkfs.ext4': ['e2fsprogs', 'makes the small NAS that runs full'],
+  sshfs: ['sshfs', 'mounts the NAS that is slow or hangs'],
 };
 
 const NEEDS = { check: {}, quickstart: LAB, test: { ...LAB, ...TESTS } };

@@ -148,6 +148,44 @@ $bad"
   [ "$(sha256sum <"$LAB_DIR/mirror/$VM.vda.raw")" = "$before" ]
 }
 
+@test "a NAS on a line is as slow as it is told, hangs, and goes on with nothing lost" {
+  nas=$(lab nas-slow line)
+  head -c 3M /dev/urandom >"$BATS_TEST_TMPDIR/data"
+  cp "$BATS_TEST_TMPDIR/data" "$nas/quick"
+  lab nas-speed line 1M
+  from=${EPOCHREALTIME/./}
+  cp "$BATS_TEST_TMPDIR/data" "$nas/slow"
+  # Not faster: how much slower is the machine's affair.
+  ((${EPOCHREALTIME/./} - from > 2500000))
+  lab nas-speed line 0
+  cp "$BATS_TEST_TMPDIR/data" "$nas/hung" 3>&- 4>&- & copy=$!
+  stat -f "$nas" >/dev/null 3>&- 4>&- & look=$!
+  sleep 1
+  kill -0 "$copy"
+  kill -0 "$look"
+  lab nas-speed line unlimited
+  wait "$copy" "$look"
+  for file in quick slow hung; do
+    cmp "$BATS_TEST_TMPDIR/data" "$nas/$file"
+    cmp "$BATS_TEST_TMPDIR/data" "$LAB_DIR/run/line.data/$file"
+  done
+  small=$(lab nas-small 4 small-line "$nas")
+  run dd if=/dev/zero of="$small/full" bs=64K
+  [[ $output == *'No space left'* ]]
+}
+
+@test "what the lab starts and leaves running holds no descriptor of its starter's: bats would wait for it for ever" {
+  user=cklabd$((BATS_ROOT_PID % 10000))
+  lab sshd-up "$user" >/dev/null
+  lab nas-slow idle-line >/dev/null
+  output=$(readlink /proc/self/fd/3)
+  [[ $output == pipe:* ]]
+  for pid in $(cat /run/libvirtd.pid /run/virtlogd.pid "$LAB_DIR/ssh/$user/sshd.pid") $(pgrep -f "$LAB_DIR/run/idle-line.speed"); do
+    echo "$pid $(cat "/proc/$pid/comm")"
+    run ! grep -qxF "$output" <(readlink "/proc/$pid/fd/"* || :)
+  done
+}
+
 @test "leaks tells of mounts, jobs, checkpoints, locks and half a backup" {
   new_vm
   run lab leaks
@@ -206,6 +244,9 @@ $bad"
   lab "$other" vm-start "$VM-b"
   lab "$other" sshd-up "$user" >/dev/null
   lab "$other" nas-small 4 small >/dev/null
+  lab "$other" nas-slow line >/dev/null
+  lab "$other" nas-speed line 0
+  touch "$other/nas/line/waits" 3>&- 4>&- &
   kill "$owner"; wait "$owner" || :
   lab up
   [ ! -e "$other" ]
@@ -214,6 +255,7 @@ $bad"
   run getent passwd "$user"
   [ "$status" -ne 0 ]
   run ! grep -q "$other" /proc/self/mountinfo
+  run ! pgrep -f "$other/run/line.speed"
   [ "$(grep -l "$other" /etc/sudoers.d/* | wc -l)" -eq 0 ]
   [ "$($V domstate "$VM")" = running ]
 }

@@ -9,7 +9,8 @@ check_name()   { [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$ ]] || die "not a nam
 check_target() { [[ $1 =~ ^vd[a-z]$ ]] || die "not a disk target (vda..vdz): '$1'"; }
 
 # A size or an offset in bytes: 4096, 64K, 8M, 2G.
-bytes() {
+bytes() { bytes_of "$1" && printf '%s\n' "$REPLY"; }
+bytes_of() {
   [[ $1 =~ ^([0-9]+)([KMG]?)$ ]] || die "not a number of bytes: '$1' (4096, 64K, 8M, 2G)"
   local number=$((10#${BASH_REMATCH[1]}))
   case ${BASH_REMATCH[2]} in
@@ -17,7 +18,7 @@ bytes() {
     M) number=$((number << 20)) ;;
     G) number=$((number << 30)) ;;
   esac
-  printf '%s\n' "$number"
+  REPLY=$number
 }
 
 # Paths of this lab; LAB_ID is short because it goes into file names under /run and /etc.

@@ -33,11 +33,15 @@ apply_writes() {
 # Leaves order (TARGET<TAB>COMMAND), TARGET.image and TARGET.mirror in WORK.
 parse_writes() {
   local name=$1 work=$2 verb target pattern offset length command image size format
+  local -A sizes=()
+  # Nothing is started for a line of its own: there may be hundreds.
   while read -r verb target pattern offset length; do
     [[ -n $verb ]] || continue
     [[ $verb == write ]] || { length=$offset offset=$pattern pattern=''; }
-    disk_of "$name" "$target"
-    offset=$(bytes "$offset") length=$(bytes "$length")
+    [[ ${sizes[${target:-none}]:-} ]] || { disk_of "$name" "$target" && sizes[$target]=$size; }
+    size=${sizes[$target]}
+    bytes_of "$offset" && offset=$REPLY
+    bytes_of "$length" && length=$REPLY
     ((length > 0 && offset + length <= size)) || die "outside of $name $target ($size bytes): $offset + $length"
     ((offset % 512 == 0 && length % 512 == 0)) || die "not whole sectors: $offset + $length"
     ((length <= 1 << 30)) || die "one write is at most 1G: $length"
