@@ -19,7 +19,7 @@ host_conf() {
 }
 
 use_host() {
-  VM=i-$BATS_TEST_NUMBER-$((BATS_ROOT_PID % 90000 + 10000))-VM
+  VM=i-$BATS_SUITE_TEST_NUMBER-$((BATS_ROOT_PID % 90000 + 10000))-VM
   SCRIPT=$LAB_DIR/host/nasbackup.sh
   NAS=$LAB_DIR/nas
   STAMP=0
@@ -117,23 +117,60 @@ accounted() {
 }
 bitmaps_of() { lab bitmaps "$VM" | cut -f1-2 | tr '\t\n' ' ,'; }
 
-# scatter: 75 MiB in 1200 pieces. QEMU copies what is in one piece in one go, and no speed limit stops that.
+# scatter: 8 MiB in pieces of 64K. QEMU copies 64 pieces at once, and no limit stops those.
 scatter() {
   local i
-  for ((i = 0; i < 1200; i++)); do echo "write vda 0x22 $((i * 131072)) 64K"; done | lab write-many "$VM"
+  for ((i = 0; i < 128; i++)); do echo "write vda 0x22 $((i * 131072)) 64K"; done | lab write-many "$VM"
 }
 
-# slow_job [BYTES_PER_SECOND]: waits for the backup job to run, and slows it down; fails when it is too late for that.
-slow_job() {
-  local jobs id
-  for _ in {1..200}; do
-    jobs=$(virsh_q qemu-monitor-command "$VM" '{"execute":"query-block-jobs"}' 2>/dev/null | jq -r '.return[]?.device')
-    [[ $jobs ]] && break
+# slow_nas [DIR]: the NAS of this test is at the end of a line (`line SPEED`), so that a job takes as long as a test wants.
+slow_nas() { LINE=line-$BATS_SUITE_TEST_NUMBER REPOSITORY=$(lab nas-slow "line-$BATS_SUITE_TEST_NUMBER" "$@"); }
+line() { lab nas-speed "$LINE" "$1"; }
+SLOW=1M # what `scatter` wrote takes eight seconds
+
+# leave_free DIR BYTES: fills a nas-small, all but that.
+leave_free() { fallocate -l "$(($(stat -f -c '%S*%a' "$1") - $2))" "$1/filler"; }
+
+# caught [COMMAND...]: a backup job that has begun on a slow line is held in the middle by QEMU's own limit, on a NAS that is quick again, until
+# let_go. Without the line it would be over too soon for that. COMMAND runs while the line is still slow.
+caught() {
+  local before now=none
+  in_flight
+  job_speed 1
+  "${@:-true}"
+  line unlimited
+  until before=$now && now=$(virsh_q domjobinfo "$VM" --rawstats | grep disk_processed) && [[ $now == "$before" ]]; do sleep 0.5; done
+  [[ $(virsh_q domjobinfo "$VM" --rawstats) != *'disk_remaining: 0'* ]]
+}
+let_go() { job_speed 0; }
+job_speed() {
+  local id
+  for id in $(virsh_q qemu-monitor-command "$VM" '{"execute":"query-block-jobs"}' | jq -r '.return[].device'); do
+    virsh_q qemu-monitor-command "$VM" "{\"execute\":\"block-job-set-speed\",\"arguments\":{\"device\":\"$id\",\"speed\":$1}}" >/dev/null
   done
-  for id in $jobs; do
-    virsh_q qemu-monitor-command "$VM" "{\"execute\":\"block-job-set-speed\",\"arguments\":{\"device\":\"$id\",\"speed\":${1:-1000000}}}" >/dev/null
+}
+
+# in_flight: the backup job has begun to copy, and the slow line sees to it that it will not be over soon.
+in_flight() {
+  local info
+  for _ in {1..400}; do
+    info=$(virsh_q domjobinfo "$VM" --rawstats 2>/dev/null) || :
+    if [[ $info == *'disk_processed: '[1-9]* && $info != *'disk_remaining: 0'* ]]; then return; fi
+    sleep 0.02
   done
-  [[ $jobs && $(virsh_q domjobinfo "$VM" --rawstats) != *'disk_remaining: 0'* ]] || { echo 'the job was over too soon' >&2 && return 1; }
+  echo "no backup job in flight: $info" >&2
+  return 1
+}
+
+# converting: qemu-img copies a stopped machine's disk, and has something on the NAS already; CONVERT is its pid.
+converting() {
+  for _ in {1..400}; do
+    CONVERT=$(pgrep -f "^qemu-img convert .*/$BACKUP_PATH/" | head -n 1)
+    if [[ $CONVERT && -s $(compgen -G "$REPOSITORY/$BACKUP_PATH/*.qcow2") ]]; then return; fi
+    sleep 0.02
+  done
+  echo 'no qemu-img convert' >&2
+  return 1
 }
 
 # begin COMMAND...: the script in the background; end waits for it and sets status, output, stderr as run does.
@@ -152,16 +189,31 @@ begin_incremental() {
   begin -o backup "${COMMON[@]}" -M incremental --bitmap-new "$BITMAP" --bitmap-parent "$PARENT" --parent-paths "$(parent_files)" "$@"
 }
 
-# The mount point of the run in progress.
-mount_of_run() { awk '$5 ~ "^/tmp/csbackup[.]" { print $5 }' /proc/self/mountinfo | while read -r dir; do [[ ! -d $dir/$VM ]] || echo "$dir"; done; }
+# The mount point of the run in progress: a mount of this test's NAS. It is not touched: it may hang.
+mount_of_run() {
+  awk -v nas="${REPOSITORY:-$NAS}" '
+    $5 == nas { device = $3 }
+    $5 ~ "^/tmp/csbackup[.]" && ($3 == device || $4 != "/" && substr(nas, length(nas) - length($4) + 1) == $4) { print $5 }
+  ' /proc/self/mountinfo
+}
 
 # ended_within SECONDS: the script that was begun, from now on.
 ended_within() {
-  local until=$((${EPOCHREALTIME/./} + $1 * 1000000))
+  local until=${EPOCHREALTIME/./}
+  patience "$1" && until=$((until + REPLY))
   while kill -0 "$SCRIPT_PID" 2>/dev/null; do
-    ((${EPOCHREALTIME/./} < until)) || { echo "still running after $1 s" >&2 && return 1; }
+    ((${EPOCHREALTIME/./} < until)) || { echo "still running after $1 s (here and now $((REPLY / 1000)) ms)" >&2 && return 1; }
     sleep 0.05
   done
+}
+
+# patience SECONDS: REPLY is what they are in microseconds here and now: where others work, too, starting twenty processes takes
+# more than the 40 ms of an idle machine, and everything else as much longer.
+patience() {
+  local from=${EPOCHREALTIME/./} _
+  for _ in {1..20}; do /bin/true; done
+  REPLY=$(((${EPOCHREALTIME/./} - from) / 40 * $1 * 1000))
+  ((REPLY > $1 * 1000000)) || REPLY=$(($1 * 1000000))
 }
 
 # untouched: a failed run left nothing: no directory, no bitmap of its own, the machine in its state, the parent's bitmaps whole.

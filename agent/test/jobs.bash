@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 
 # start ID [WORD...]: one call of start; FENCE is its epoch, SECRETS goes to stdin. SECRETS must not be exported.
-start() { local id=$1; shift; printf '%s' "${SECRETS:-}" | "$SCRIPT" start --job "$id" --fence "${FENCE:-1}" -- "$@"; }
+# A job gets none of bats' descriptors, as sudo would see to: bats waits until the last one is closed.
+start() { local id=$1; shift; printf '%s' "${SECRETS:-}" | "$SCRIPT" start --job "$id" --fence "${FENCE:-1}" -- "$@" 3>&- 4>&-; }
 # start_full ID, start_incremental ID: the next backup of the chain, as a job.
 start_full() { next && lab moment "$VM" "$BITMAP" && common && start "$1" backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP"; }
 start_incremental() {
@@ -42,26 +43,4 @@ stock() {
   cat >"$LAB_DIR/host/stock.sh"
   chmod 755 "$LAB_DIR/host/stock.sh"
   host_conf "stock_script=$LAB_DIR/host/stock.sh" stock_dialect=final
-}
-
-# big_vm: with enough data that a backup of it can be met in the middle.
-big_vm() {
-  new_vm vda:256M "$@"
-  lab write "$VM" vda 0x5a 8M 200M
-}
-
-# catch_job [BYTES_PER_SECOND]: waits for the backup job and slows it down. One open virsh answers within a millisecond:
-# a virsh for each question may come too late.
-catch_job() {
-  local line device='' deadline=$((SECONDS + 20)) ask="qemu-monitor-command $VM '{\"execute\":\"query-block-jobs\"}'"
-  coproc SHELL_OF_VIRSH { virsh -q -c qemu:///system 2>&1; }
-  local pid=$SHELL_OF_VIRSH_PID
-  while [[ ! $device ]] && ((SECONDS < deadline)); do
-    printf '%s\n' "$ask" >&"${SHELL_OF_VIRSH[1]}"
-    while IFS= read -r -t 5 line <&"${SHELL_OF_VIRSH[0]}"; do [[ $line != '{"return"'* && $line != *error:* ]] || break; done
-    [[ ! $line =~ \"device\":\"([^\"]+)\" ]] || device=${BASH_REMATCH[1]}
-  done
-  printf '%s\n' "qemu-monitor-command $VM '{\"execute\":\"block-job-set-speed\",\"arguments\":{\"device\":\"$device\",\"speed\":${1:-5000000}}}'" quit >&"${SHELL_OF_VIRSH[1]}"
-  wait "$pid" || :
-  [[ $device && $(virsh_q domjobinfo "$VM" --rawstats) != *'disk_remaining: 0'* ]] || { echo 'the job was over too soon' >&2 && return 1; }
 }

@@ -15,15 +15,19 @@ teardown() { leave_host; }
     ssh -q -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p "$(jq .port <<<"$json")" \
       -i "$(jq -r .privateKey <<<"$json")" "$user@127.0.0.1" "$(printf '%q ' sudo -n "$SCRIPT" "$@")"
   }
-  big_vm vdb:32M
+  slow_nas
+  new_vm vda:64M vdb:32M
+  scatter
+  line "$SLOW"
   next && lab moment "$VM" "$BITMAP" && common
   say start --job "$JOB" --fence 1 -- backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" </dev/null >"$BATS_TEST_TMPDIR/answer"
   [ "$(jq -r '"\(.state) \(.created)"' "$BATS_TEST_TMPDIR/answer")" = 'running true' ]
-  catch_job 60000000
+  caught
   lab sshd-drop "$user"
   lab sshd-kill "$user"
   [ "$(state "$JOB")" = running ]
   lab sshd-up "$user" >/dev/null
+  let_go
   ends "$JOB" done
   [ "$(say status --job "$JOB" | jq -r '"\(.exit) \(.stderr)"')" = '0 ' ]
   output=$(say status --job "$JOB" | jq -r '.stdout | @base64d')

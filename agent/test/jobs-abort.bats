@@ -8,34 +8,51 @@ teardown_file() { host_down; }
 setup() { use_host; JOB=job-$BATS_TEST_NUMBER; host_conf; }
 teardown() { leave_host; }
 
-# abort ID: its answer in `output`, and no more than ten seconds.
+# abort ID: its answer in `output`, within ten seconds.
 abort() {
-  local from=$SECONDS
+  local from took
+  patience 10
+  from=${EPOCHREALTIME/./}
   run --separate-stderr "$SCRIPT" abort --job "$1"
-  echo "abort took $((SECONDS - from)) s: $output $stderr" >&2
-  ((SECONDS - from <= 10))
+  took=$((${EPOCHREALTIME/./} - from))
+  echo "abort took $((took / 1000)) of $((REPLY / 1000)) ms: $output $stderr" >&2
+  ((took <= REPLY))
 }
 # answer FILTER VALUE: of the last abort.
 answer() { [[ $(jq -r "$1" <<<"$output") == "$2" ]] || { echo "$1 is not $2: $output" >&2 && return 1; }; }
 guest_is() { [[ $(virsh_q domstate "$VM" --reason) == "$1 ("* ]]; }
 no_mounts() { ! grep -F "$(cat "$(job_file "$1" tmp)")" /proc/self/mountinfo; }
-# begun ID: the job of libvirt runs, slowly, and the operation stands still in the middle of it.
-begun() { catch_job "${2:-}" && operation=$(operation_of "$1"); }
+job_is_gone() { [[ $(virsh_q domjobinfo "$VM") == *'Job type:'*None* ]]; }
+# scattered_vm: a full of it takes seconds on the slow line.
+scattered_vm() { slow_nas && new_vm vda:64M && scatter && line "$SLOW"; }
+# full_again ID: after what an aborted full may leave is taken away, as reconciliation does.
+full_again() {
+  script retire -v "$VM" --bitmap "$BITMAP" --fence 1
+  [ "$status" -eq 0 ]
+  rm -rf "${REPOSITORY:?}/$BACKUP_PATH" "$LAB_DIR"/host/state/work.*
+  start_full "$1" >/dev/null
+  ends "$1" done
+  output=$(said "$1" stdout)
+  expect full .done.mode
+  identical
+}
 
 @test "in the middle of a running machine's incremental: cancelled in good order, the parent goes on" {
-  big_vm
+  slow_nas
+  new_vm vda:64M
   start_full "$JOB-1" >/dev/null
   ends "$JOB-1" done
   identical
-  lab write "$VM" vda 0x6b 8M 200M
+  scatter
+  line "$SLOW"
   start_incremental "$JOB-2" >/dev/null
-  catch_job
+  caught
   abort "$JOB-2"
   [ "$status" -eq 0 ]
   answer '"\(.state) \(.exit) \(.aborted) \(.abort.how) \(.abort.left)"' 'done 1 true term []'
   guest_is running
   no_mounts "$JOB-2"
-  [ ! -e "$NAS/$BACKUP_PATH" ]
+  [ ! -e "$REPOSITORY/$BACKUP_PATH" ]
   lab leaks "${ALLOWED[@]}"
   output=$(said "$JOB-2" stdout)
   expect job-cancelled .error.code
@@ -49,52 +66,41 @@ begun() { catch_job "${2:-}" && operation=$(operation_of "$1"); }
 }
 
 @test "in the middle of a stopped machine's convert: no bitmap, no file, no mount stays" {
-  big_vm
+  scattered_vm
   lab vm-stop "$VM"
   DISK_PATHS=$(all_images)
   start_full "$JOB" >/dev/null
-  for _ in {1..500}; do
-    convert=$(ps -C qemu-img -o pid=,args= | awk -v nas="$BACKUP_PATH" '/ convert / && index($0, nas) { print $1; exit }')
-    [[ ! $convert ]] || break
-  done
-  # Stopped in mid-copy it cannot answer TERM, as one that waits for a slow NAS cannot.
-  kill -STOP "$convert"
+  converting
+  # Stopped in mid-copy it cannot answer TERM.
+  kill -STOP "$CONVERT"
   abort "$JOB"
   [ "$status" -eq 0 ]
   answer '"\(.state) \(.exit) \(.abort.how) \(.abort.left)"' 'done 1 term []'
   no_mounts "$JOB"
-  [ ! -e "$NAS/$BACKUP_PATH" ]
+  [ ! -e "$REPOSITORY/$BACKUP_PATH" ]
   [ -z "$(lab bitmaps "$VM")" ]
-  [ ! -e "/proc/$convert" ]
+  [ ! -e "/proc/$CONVERT" ]
   lab vm-start "$VM"
 }
 
 @test "an operation that does not answer is killed, libvirt's job ended, its mount taken away" {
-  big_vm
+  scattered_vm
   start_full "$JOB" >/dev/null
-  begun "$JOB"
-  kill -STOP "$operation"
+  caught
+  kill -STOP "$(operation_of "$JOB")"
   abort "$JOB"
   [ "$status" -eq 0 ]
   answer '"\(.state) \(.exit) \(.abort.how) \(.abort.libvirtJob) \(.abort.left)"' 'done 137 kill aborted []'
   guest_is running
   no_mounts "$JOB"
-  [[ $(virsh_q domjobinfo "$VM") == *'Job type:'*None* ]]
-  # The checkpoint of a run that was never recorded goes by retire, and a new full works.
-  script retire -v "$VM" --bitmap "$BITMAP" --fence 1
-  [ "$status" -eq 0 ]
-  rm -rf "${NAS:?}/$BACKUP_PATH" "$LAB_DIR"/host/state/work.*
-  start_full "$JOB-again" >/dev/null
-  ends "$JOB-again" done
-  output=$(said "$JOB-again" stdout)
-  expect full .done.mode
-  identical
+  job_is_gone
+  full_again "$JOB-again"
 }
 
 @test "a job killed outright leaves libvirt's job running: status is unknown, abort ends it" {
-  big_vm
+  scattered_vm
   start_full "$JOB" >/dev/null
-  begun "$JOB"
+  caught
   kill -KILL -- "-$(runner_of "$JOB")"
   ends "$JOB" unknown
   [[ $(virsh_q domjobinfo "$VM") == *Backup* ]]
@@ -103,39 +109,60 @@ begun() { catch_job "${2:-}" && operation=$(operation_of "$1"); }
   answer '"\(.state) \(.abort.libvirtJob) \(.abort.left)"' 'unknown aborted []'
   guest_is running
   no_mounts "$JOB"
-  script retire -v "$VM" --bitmap "$BITMAP" --fence 1
-  rm -rf "${NAS:?}/$BACKUP_PATH" "$LAB_DIR"/host/state/work.*
+  full_again "$JOB-again"
+}
+
+@test "a NAS that hangs: abort says so in time; asked again when the NAS answers it clears up" {
+  scattered_vm
+  start_full "$JOB" >/dev/null
+  in_flight
+  line 0
+  abort "$JOB"
+  [ "$status" -eq 20 ]
+  answer '"\(.state) \(.exit) \(.abort.how) \(.abort.libvirtJob)"' 'done 137 kill hung'
+  line unlimited
+  for _ in {1..200}; do ! job_is_gone || break; sleep 0.1; done
+  abort "$JOB"
+  [ "$status" -eq 0 ]
+  answer '"\(.state) \(.abort.left)"' 'done []'
+  guest_is running
+  no_mounts "$JOB"
+  full_again "$JOB-again"
 }
 
 @test "a guest that our job stopped with an I/O error is resumed, and one that was paused before is not" {
-  # It writes above 192M while the job is still at the data below: each of its writes is copied to the NAS first.
-  lab vm-create "$VM" vda:256M
-  lab write "$VM" vda 0x5a 16M 150M
-  lab write "$VM" vda 0x5b 192M 32M
-  lab boot-writer "$VM" 192M
+  slow_nas
+  REPOSITORY=$(lab nas-small 100 small "$REPOSITORY")
+  # The guest writes above 40M while the job is still below: each of its writes is copied to the NAS first.
+  lab vm-create "$VM" vda:64M
+  scatter
+  lab boot-writer "$VM" 32M
   lab vm-start "$VM"
-  for _ in {1..100}; do [[ $(virsh_q domblkstat "$VM" vda) == *'wr_req 0'* ]] || break; sleep 0.1; done
-  REPOSITORY=$(lab nas-small 400 small)
+  for _ in {1..200}; do [[ $(virsh_q domblkstat "$VM" vda) == *'wr_req 0'* ]] || break; sleep 0.1; done
+  line "$SLOW"
   start_full "$JOB" >/dev/null
-  begun "$JOB" 100000
-  kill -STOP "$operation"
-  dd if=/dev/zero of="$REPOSITORY/ballast" bs=1M status=none || :
-  for _ in {1..100}; do [[ $(virsh_q domstate "$VM" --reason) == 'paused (I/O error)' ]] && break; sleep 0.1; done
+  # It stands still meanwhile: a cluster that is on the NAS already is not copied again.
+  caught lab vm-pause "$VM"
+  kill -STOP "$(operation_of "$JOB")"
+  leave_free "$REPOSITORY" 65536
+  lab vm-resume "$VM"
+  for _ in {1..200}; do [[ $(virsh_q domstate "$VM" --reason) == 'paused (I/O error)' ]] && break; sleep 0.1; done
   [ "$(virsh_q domstate "$VM" --reason)" = 'paused (I/O error)' ]
   abort "$JOB"
   [ "$status" -eq 0 ]
   answer '"\(.state) \(.abort.how) \(.abort.resumed) \(.abort.left)"' 'done kill true []'
   guest_is running
   before=$(virsh_q domblkstat "$VM" vda | grep wr_req)
-  sleep 0.5
+  for _ in {1..100}; do [ "$(virsh_q domblkstat "$VM" vda | grep wr_req)" = "$before" ] || break; sleep 0.1; done
   [ "$(virsh_q domblkstat "$VM" vda | grep wr_req)" != "$before" ]
   script retire -v "$VM" --bitmap "$BITMAP" --fence 1
   [ "$status" -eq 0 ]
-  rm -rf "${REPOSITORY:?}"/*/ "$REPOSITORY/ballast" "$LAB_DIR"/host/state/work.*
+  rm -rf "${REPOSITORY:?}"/*/ "$REPOSITORY/filler" "$LAB_DIR"/host/state/work.*
 
   lab vm-pause "$VM"
+  line "$SLOW"
   start_full "$JOB-paused" >/dev/null
-  catch_job
+  caught
   abort "$JOB-paused"
   [ "$status" -eq 0 ]
   answer .abort.resumed false
@@ -143,28 +170,29 @@ begun() { catch_job "${2:-}" && operation=$(operation_of "$1"); }
 }
 
 @test "a stock script: everything in it ends, its mount and its backup job go; somebody else's job stays" {
-  big_vm
+  scattered_vm
   stock <<SH
 #!/bin/bash
-mount=\$(mktemp -d -t csbackup.XXXXX); mount --bind $NAS "\$mount"; mkdir -p "\$mount/$VM"; chmod 777 "\$mount/$VM"
+mount=\$(mktemp -d -t csbackup.XXXXX); mount --bind $REPOSITORY "\$mount"; mkdir -p "\$mount/$VM"; chmod 777 "\$mount/$VM"
 printf "<domainbackup><disks><disk name='vda' type='file'><target file='%s'/><driver type='qcow2'/></disk></disks></domainbackup>" "\$mount/$VM/vda.qcow2" >"\$mount/b.xml"
 virsh -q -c qemu:///system backup-begin $VM "\$mount/b.xml" || exit 1
 until virsh -q -c qemu:///system domjobinfo $VM --completed --keep-completed | grep -q Completed; do sleep 0.2; done
 SH
   start "$JOB-1" stock -o backup -v "$VM" -p "$VM/1" >/dev/null
-  catch_job
+  caught
   abort "$JOB-1"
   [ "$status" -eq 0 ]
   answer '"\(.state) \(.exit) \(.abort.how) \(.abort.libvirtJob) \(.abort.left)"' 'done 143 term aborted []'
   guest_is running
   no_mounts "$JOB-1"
-  [ "$(grep -c "$NAS" /proc/self/mountinfo)" -eq 0 ]
+  [ "$(grep -c " $REPOSITORY " /proc/self/mountinfo)" -eq 1 ]
 
   stock <<<$'#!/bin/bash\nexec sleep 60'
   start "$JOB-2" stock -o backup -v "$VM" -p "$VM/2" >/dev/null
-  printf "<domainbackup><disks><disk name='vda' type='file'><target file='%s'/><driver type='qcow2'/></disk></disks></domainbackup>" "$NAS/other.qcow2" >"$BATS_TEST_TMPDIR/b.xml"
+  printf "<domainbackup><disks><disk name='vda' type='file'><target file='%s'/><driver type='qcow2'/></disk></disks></domainbackup>" "$REPOSITORY/other.qcow2" >"$BATS_TEST_TMPDIR/b.xml"
+  line "$SLOW"
   virsh_q backup-begin "$VM" "$BATS_TEST_TMPDIR/b.xml"
-  catch_job
+  caught
   operation_of "$JOB-2"
   abort "$JOB-2"
   answer '"\(.state) \(.abort.libvirtJob)"' 'done foreign'
