@@ -132,15 +132,19 @@ SLOW=1M # what `scatter` wrote takes eight seconds
 leave_free() { fallocate -l "$(($(stat -f -c '%S*%a' "$1") - $2))" "$1/filler"; }
 
 # caught [COMMAND...]: a backup job that has begun on a slow line is held in the middle by QEMU's own limit, on a NAS that is quick again, until
-# let_go. Without the line it would be over too soon for that. COMMAND runs while the line is still slow.
+# let_go. Without the line, which stands still for that moment, it would be over too soon. COMMAND runs while the line is still slow.
 caught() {
   local before now=none
   in_flight
+  line 0
   job_speed 1
+  line "$SLOW"
   "${@:-true}"
   line unlimited
-  until before=$now && now=$(virsh_q domjobinfo "$VM" --rawstats | grep disk_processed) && [[ $now == "$before" ]]; do sleep 0.5; done
-  [[ $(virsh_q domjobinfo "$VM" --rawstats) != *'disk_remaining: 0'* ]]
+  until before=$now && now=$(in_flight && virsh_q domjobinfo "$VM" --rawstats | grep disk_processed) && [[ $now == "$before" ]]; do
+    [[ $now ]] || return 1
+    sleep 0.5
+  done
 }
 let_go() { job_speed 0; }
 job_speed() {
