@@ -8,7 +8,7 @@ import { bats, jest, lint } from './lib/suite.mjs';
 
 const USAGE = `npm test -- [--full] [--only SUITE[,SUITE]] [--jobs N]
   suites: unit, persistence, contract, e2e, agent, lab, shellcheck; or one file of a suite: agent/jobs
-  --full  also what takes longer than npm test may (docs/testing.md)
+  --full  what is tried at random ten times as often, and mutation testing (docs/testing.md)
   --jobs  how many suites at once (2)`;
 
 const { values: options } = parseArgs({
@@ -54,6 +54,11 @@ const tasks = [
     work: () => lint('shellcheck', 'shellcheck', ['-x'], ['agent/nasbackup.sh', 'test/lab/lab.sh'], time(120)),
   },
 ];
+
+if (full) {
+  const mutate = () => lint('mutate', process.execPath, [], ['scripts/mutate.mjs'], { seconds: 4 * 3600 });
+  tasks.push({ suite: 'mutate', name: 'mutate', work: mutate });
+}
 
 const only = options.only?.split(',');
 const chosen = only ? tasks.filter(({ suite, name }) => only.includes(suite) || only.includes(name)) : tasks;

@@ -109,7 +109,7 @@ export async function bats(name, files, { seconds, full }) {
   return { passed, failed: failed + Math.max(missing, 0) + (silent ? 1 : 0), why };
 }
 
-/** A lint: each file counts as one test. */
+/** A program that is content with some files or not: each counts as one test. */
 export async function lint(name, program, args, files, { seconds }) {
   const { code, why } = await follow(name, program, [...args, ...files], { seconds });
   return code === 0 ? { passed: files.length, failed: 0, why } : { passed: 0, failed: 1, why };

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok } from 'node:assert/strict';
 import { DIALECTS } from '../../src/domain/agent/facts';
 import { parseOutput, type ParsedOutput, type RunOutput } from '../../src/domain/agent/parse-output';
+import { THOROUGH } from '../support/thorough';
 import { fuzzSeed, Random } from './random';
 import { modelRun } from './transcript-model';
 
@@ -8,8 +9,8 @@ import { modelRun } from './transcript-model';
 const FACTS_BITMAP = '{"v":1,"done":{"bitmapNew":"backup-2"}}';
 
 // 100,000 in all: what scripts print, with all that can happen to it, and what no script would ever print.
-const MODEL_RUNS = 70_000;
-const GARBAGE_RUNS = 30_000;
+const MODEL_RUNS = 70_000 * THOROUGH;
+const GARBAGE_RUNS = 30_000 * THOROUGH;
 
 /** Every run has a seed of its own, so that the one that fails can be repeated alone. */
 function each<T>(runs: number, make: (random: Random) => T, check: (made: T) => void): void {

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { THOROUGH } from '../../support/thorough';
 import type { Mishap } from './model-script';
 import { ModelWorld, type ModelPoint, type ModelRun } from './model-orchestrator';
 import { ModelDisk } from './model-vm';
@@ -189,7 +190,7 @@ describe('the bytes', () => {
         // Nothing is doubted without cause: facts lost, or a VM that changed between the look and the run.
         expect(doubted.every(({ settled }) => settled.findings.length > 0)).toBe(true);
       }),
-      { numRuns: 4000 },
+      { numRuns: 4000 * THOROUGH },
     );
     // A model in which nothing ever happens would agree with anything.
     const rare = MUST_HAPPEN.filter((outcome) => (met.get(outcome) ?? 0) < 10);
@@ -213,7 +214,7 @@ describe('the bytes', () => {
           ),
         ).toEqual([]);
       }),
-      { numRuns: 3000 },
+      { numRuns: 3000 * THOROUGH },
     );
     expect(met.get('regular') ?? 0).toBeGreaterThan(50);
     // The seed's recreation does leave holes in this model: were it harmless here, the property would prove nothing.

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { decideBackup } from '../../../src/domain/chain/decide-backup';
 import { FULL_REASONS, INCREMENTAL_REASONS } from '../../../src/domain/chain/reasons';
+import { THOROUGH } from '../../support/thorough';
 import { anySituation } from './any-situation';
 import { expectedOutcome, RULES_OF_REFUSAL } from './oracle';
 
-const RUNS = 6000;
+const RUNS = 6000 * THOROUGH;
 
 describe('decideBackup, over any situation', () => {
   it('decides as an oracle that was written apart from it', () => {
@@ -50,7 +51,7 @@ describe('decideBackup, over any situation', () => {
           expect(plan.disks.every(({ mode, parentFile }) => mode === 'full' && parentFile === null)).toBe(true);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 2000 * THOROUGH },
     );
   });
 });
