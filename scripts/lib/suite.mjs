@@ -65,7 +65,7 @@ export async function jest(name, project, files, { seconds, full }) {
     process.execPath,
     [
       join(root, 'node_modules/jest/bin/jest.js'),
-      ...['--selectProjects', project, '--json', `--outputFile=${report}`],
+      ...['--selectProjects', project, '--verbose=false', '--json', `--outputFile=${report}`],
       ...(project === 'unit' ? [] : ['--runInBand']),
       ...files,
     ],
