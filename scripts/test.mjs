@@ -42,12 +42,12 @@ const project = (name, seconds) => ({ suite: name, name, work: () => jest(name, 
 
 // The long ones first: what is short fills the gaps at the end.
 const tasks = [
-  ...tasksOf('e2e', 'test/e2e', '.spec.ts', (name, files) => jest(name, 'e2e', files, time(300))),
-  ...tasksOf('agent', 'agent/test', '.bats', (name, files) => bats(name, files, time(300))),
-  project('contract', 180),
-  ...tasksOf('lab', 'test/lab', '.bats', (name, files) => bats(name, files, time(180))),
-  project('persistence', 180),
-  project('unit', 180),
+  ...tasksOf('e2e', 'test/e2e', '.spec.ts', (name, files) => jest(name, 'e2e', files, time(1200))),
+  ...tasksOf('agent', 'agent/test', '.bats', (name, files) => bats(name, files, time(900))),
+  project('contract', 600),
+  ...tasksOf('lab', 'test/lab', '.bats', (name, files) => bats(name, files, time(600))),
+  project('persistence', 600),
+  project('unit', 600),
   {
     suite: 'shellcheck',
     name: 'shellcheck',

@@ -68,5 +68,5 @@ describeDatabases('an orchestrator killed between the success of the script and 
       await stage.close();
       rmSync(folder, { recursive: true, force: true });
     }
-  }, 120_000);
+  }, 400_000);
 });

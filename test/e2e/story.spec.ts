@@ -35,7 +35,7 @@ describeDatabases('the story', (databases) => {
         await stage.close();
         rmSync(folder, { recursive: true, force: true });
       }
-    }, 180_000);
+    }, 600_000);
 
     it('takes a restore point at every step, each for the right reason, identical byte for byte', () => {
       expect(deviations(points)).toEqual([]);

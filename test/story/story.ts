@@ -103,7 +103,7 @@ export async function takeBackup(client: Client, vm: string, mode: 'auto' | 'ful
 }
 
 /** Waits for a run to end. */
-export async function waitForRun(client: Client, id: string, seconds = 120): Promise<RunDto> {
+export async function waitForRun(client: Client, id: string, seconds = 300): Promise<RunDto> {
   for (let left = seconds * 20; left > 0; left -= 1) {
     const run = await client.get<RunDto>(`/runs/${id}`);
     if (ENDED.has(run.state)) return run;
