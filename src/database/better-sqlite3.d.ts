@@ -11,3 +11,8 @@ declare module 'better-sqlite3' {
   }
   export = Database;
 }
+
+declare module 'better-sqlite3-13' {
+  import Database from 'better-sqlite3';
+  export = Database;
+}

@@ -1,6 +1,5 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type Database from 'better-sqlite3';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { MYSQL_MIGRATIONS } from '../../migrations/mysql-migrations';
 import { SQLITE_MIGRATIONS } from '../../migrations/sqlite-migrations';
@@ -9,6 +8,7 @@ import { detectServer } from './detect-server';
 import { ENTITIES } from './entities';
 import { SilentLogger } from './silent-logger';
 import { SnakeNaming } from './snake-naming';
+import { SqliteFile } from './sqlite-driver';
 
 /** An embedded database: one file, one process. `:memory:` is for tests. */
 export interface SqliteConfig {
@@ -67,12 +67,13 @@ function sqliteOptions({ path }: SqliteConfig): DataSourceOptions {
   return {
     ...COMMON,
     type: 'better-sqlite3',
+    driver: SqliteFile,
     database: path,
     migrations: SQLITE_MIGRATIONS,
     enableWAL: true,
     timeout: SQLITE_WAIT_MS,
     prepareDatabase: (connection: unknown) => {
-      const db = connection as Database;
+      const db = connection as SqliteFile;
       db.pragma('synchronous = FULL');
       beginImmediate(db);
     },
@@ -101,7 +102,7 @@ async function serverOptions(config: ServerConfig): Promise<DataSourceOptions> {
  * TypeORM begins deferred transactions; one that reads first and writes later fails at once when another process wrote in
  * between, whatever the waiting time. An immediate one waits for its turn at the beginning, where nothing is lost.
  */
-function beginImmediate(db: Database): void {
+function beginImmediate(db: SqliteFile): void {
   const prepare = db.prepare.bind(db);
   db.prepare = (sql) => prepare(sql === 'BEGIN TRANSACTION' ? 'BEGIN IMMEDIATE' : sql);
 }

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import Database from 'better-sqlite3';
 import { UserError } from '../domain/errors';
 import { isBusy, toDatabaseError } from './database-error';
+import { SqliteFile } from './sqlite-driver';
 
 /** What is held while this process is the one that serves a file. */
 export interface ServeLock {
@@ -18,7 +18,7 @@ export interface ServeLock {
  * @throws UserError `database.in-use`, naming the process
  */
 export function takeServeLock(databasePath: string): ServeLock {
-  const db = new Database(`${sameForAll(databasePath)}.lock`, { timeout: 0 });
+  const db = new SqliteFile(`${sameForAll(databasePath)}.lock`, { timeout: 0 });
   try {
     db.exec('BEGIN IMMEDIATE');
     db.exec('CREATE TABLE IF NOT EXISTS holder (pid integer, host text, since text)');
@@ -38,7 +38,7 @@ export function takeServeLock(databasePath: string): ServeLock {
   }
 }
 
-function readHolder(db: Database): string | undefined {
+function readHolder(db: SqliteFile): string | undefined {
   try {
     const row = db.prepare('SELECT pid, host, since FROM holder').get() as
       { pid: number; host: string; since: string } | undefined;

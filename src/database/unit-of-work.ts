@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type Database from 'better-sqlite3';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { InvariantError } from '../domain/errors';
 import { isBusy, toDatabaseError } from './database-error';
+import type { SqliteFile } from './sqlite-driver';
 
 /** Work that talks to the database and to nothing else: it may hold up everybody, and it may run more than once. */
 export type DatabaseWork<T> = (manager: EntityManager) => Promise<T>;
@@ -104,7 +104,7 @@ export class UnitOfWork {
  * be written after the rollback. So a runner serves one transaction, and what comes late meets a closed door.
  */
 function retire(dataSource: DataSource, runner: QueryRunner): void {
-  const driver = dataSource.driver as unknown as { queryRunner?: QueryRunner; databaseConnection: Database };
+  const driver = dataSource.driver as unknown as { queryRunner?: QueryRunner; databaseConnection: SqliteFile };
   Object.assign(runner, { isReleased: true });
   delete driver.queryRunner;
   if (driver.databaseConnection.open && driver.databaseConnection.inTransaction) driver.databaseConnection.exec('ROLLBACK');
