@@ -148,23 +148,24 @@ describeDatabases('the list of runs', (databases) => {
   });
 
   it('tells which runs their owner has left', async () => {
-    const start = async (vmId: number, forMs: number): Promise<string> => {
+    const start = async (vmId: number, forMs: number): Promise<ClaimedRun> => {
       const id = await make(vmId);
       const answer = await leases.acquire(vmId, id, 'a', forMs);
-      if (answer.kind === 'held') await runs.claim({ id, epoch: answer.lease.epoch }, 'a');
-      return id;
+      if (answer.kind !== 'held') throw new Error('The VM is taken.');
+      const run = { id, epoch: answer.lease.epoch };
+      expect(await runs.claim(run, 'a')).toBe(true);
+      return run;
     };
     await start(1, 60_000);
     const dead = await start(2, 30);
     const unknown = await start(3, 30);
-    await runs.markUnknown({ id: unknown, epoch: 1 }, 'c', 'm');
-    const over = await start(4, 30);
-    await runs.end({ id: over, epoch: 1 }, { state: 'failed' });
+    expect(await runs.markUnknown(unknown, 'c', 'm')).toBe(true);
+    expect(await runs.end(await start(4, 30), { state: 'failed' })).toBe(true);
     await make(5);
     await sleep(100);
-    expect(ids(await runs.abandoned(10))).toEqual([dead, unknown]);
-    const answer = await leases.acquire(2, dead, 'b', 60_000);
-    if (answer.kind === 'held') await runs.adopt({ id: dead, epoch: answer.lease.epoch }, 'b');
-    expect(ids(await runs.abandoned(10))).toEqual([unknown]);
+    expect(ids(await runs.abandoned(10))).toEqual([dead.id, unknown.id]);
+    const answer = await leases.acquire(2, dead.id, 'b', 60_000);
+    if (answer.kind === 'held') await runs.adopt({ id: dead.id, epoch: answer.lease.epoch }, 'b');
+    expect(ids(await runs.abandoned(10))).toEqual([unknown.id]);
   });
 });
