@@ -89,18 +89,20 @@ describeDatabases('a unit of work', (databases) => {
   });
 
   it('is not joined by what it left behind: that starts a unit of its own, or meets a closed door', async () => {
+    let goOn!: () => void;
+    const afterwards = new Promise<void>((resolve) => (goOn = resolve));
     let late!: Promise<unknown>;
     let stray!: Promise<unknown>;
     const failed = work.run(async (manager) => {
-      late = sleep(20).then(() => work.run(put('late, but whole')));
-      stray = sleep(20).then(() => put('stray')(manager));
-      stray.catch(() => undefined);
+      late = afterwards.then(() => work.run(put('late, but whole')));
+      stray = afterwards.then(() => put('stray')(manager));
       await put('lost')(manager);
       throw new Error('gone');
     });
     await expect(failed).rejects.toThrow('gone');
-    await late;
+    goOn();
     await expect(stray).rejects.toThrow(/released/i);
+    await late;
     expect(await names(work)).toEqual(['late, but whole']);
   });
 
