@@ -14,10 +14,13 @@ function checkNode() {
   giveUp(`Node ${process.versions.node} is too old: Chainkeeper needs Node 20.19 or newer (20, 22 and 24 are tested).`);
 }
 
-/** Changes with the lock file and with Node's binary interface, which the native module is built for. */
+/** From Node-API 10 on the embedded database comes compiled (src/database/sqlite-driver.ts), and no other package has to be. */
+const compiled = Number(process.versions.napi) >= 10;
+
+/** Changes with the lock file, with Node's binary interface and with what of it is asked for. */
 function installStamp() {
   const lock = readFileSync(join(root, 'package-lock.json'));
-  return createHash('sha256').update(lock).update(process.versions.modules).digest('hex');
+  return createHash('sha256').update(lock).update(`${process.versions.modules} ${compiled}`).digest('hex');
 }
 
 const read = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
@@ -26,7 +29,7 @@ async function ensurePackages() {
   const stamp = installStamp();
   if (read(installed) === stamp) return;
   say(existsSync(installed) ? 'npm packages are stale: npm ci' : 'npm packages are missing: npm ci (a minute or two)');
-  const npmCi = () => run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts=false']);
+  const npmCi = () => run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error', `--ignore-scripts=${compiled}`]);
   let code = await npmCi();
   const compilers = missingCompilers();
   if (code !== 0 && compilers.length > 0) {
