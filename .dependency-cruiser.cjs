@@ -45,6 +45,13 @@ module.exports = {
       to: { path: '^src/(database|engine|backups|chains|inventory|audit|runs)/', dependencyTypesNot: ['type-only'] },
     },
     {
+      name: 'one-place-chooses-the-sqlite-driver',
+      severity: 'error',
+      comment: 'The wrong version for a Node ends the process; see docs/adr/0008.',
+      from: { pathNot: '^src/database/sqlite-driver\\.ts$' },
+      to: { path: 'better-sqlite3', pathNot: '\\.d\\.ts$', dependencyTypesNot: ['local'] },
+    },
+    {
       name: 'src-does-not-import-test',
       severity: 'error',
       comment: 'The product does not need its tests.',
