@@ -43,6 +43,7 @@ readonly EXIT_FAILED=1 EXIT_CLEANUP_FAILED=20
 
 WORK=''        # private scratch directory of this call (made by work_open)
 RUN_PID='' RUN_FD='' RUN_SAID='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
+VIRSH_IN='' # of the open virsh (35-libvirt), which must end with this script and not with a child of it
 RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (begin_job)
 
 now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
@@ -73,6 +74,7 @@ run_start() {
     set +eE
     trap - ERR EXIT
     exec 8>&- 9>&-
+    [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_OUT}<&-
     "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
     echo $!
     wait $!
@@ -691,8 +693,71 @@ SPACE_TOTAL='' SPACE_FREE=''
 readonly VIRSH=(virsh -q -c qemu:///system)
 VIRSH_SECONDS=60 # seconds: libvirt may probe every QEMU again after a restart before it answers the first question
 
-# virsh_q ARGUMENT...: RUN_OUT, RUN_ERR and the code as run (nothing is printed).
-virsh_q() { run "$VIRSH_SECONDS" "${VIRSH[@]}" "$@"; }
+# virsh_q ARGUMENT...: RUN_OUT, RUN_ERR and the code as run (nothing is printed). One open virsh answers in a millisecond, a
+# process for each question costs a hundred times as much: all questions go through it.
+virsh_q() {
+  local word line='' code=0
+  for word; do
+    [[ $word != *[\'$'\n']* ]] || line=none
+    [[ $line == none ]] || line+=" '$word'"
+  done
+  if [[ $line == none ]]; then code=255; else virsh_ask "$VIRSH_SECONDS" "${line:1}" || code=$?; fi
+  ((code != 255)) || { code=0 && run "$VIRSH_SECONDS" "${VIRSH[@]}" "$@" || code=$?; }
+  return "$code"
+}
+
+VIRSH_OUT='' VIRSH_PID='' VIRSH_TURN=0
+
+virsh_open() {
+  [[ -p $WORK/ask ]] || mkfifo -- "$WORK/ask"
+  exec {VIRSH_IN}<>"$WORK/ask"
+  exec {VIRSH_OUT}< <(
+    # Without a writing end of its own it ends with this script, however that ends.
+    exec <"$WORK/ask" {VIRSH_IN}>&- 8>&- 9>&- 2>>"$WORK/virsh.err"
+    exec "${VIRSH[@]}"
+  )
+  VIRSH_PID=$!
+}
+
+virsh_close() {
+  kill -KILL "$VIRSH_PID" 2>/dev/null || :
+  exec {VIRSH_IN}>&- {VIRSH_OUT}<&-
+  VIRSH_IN=''
+}
+
+# virsh_ask SECONDS LINE: as run; 255 when the open virsh cannot be asked, and a process of its own may be.
+virsh_ask() {
+  local begin end line='' seen='' out='' answer=0 until=$((SECONDS + $1))
+  [[ $VIRSH_IN ]] || virsh_open
+  begin="begin-$((++VIRSH_TURN))" end="end-$VIRSH_TURN"
+  : >"$WORK/virsh.err"
+  printf 'echo %s\n%s\necho %s\n' "$begin" "$2" "$end" >&"$VIRSH_IN"
+  while IFS= read -r -t $((until > SECONDS ? until - SECONDS : 1)) -u "$VIRSH_OUT" line || { answer=$? && false; }; do
+    # virsh repeats what it is asked, behind its prompt. What comes before belongs to a question that a signal has cut off.
+    case $seen in
+      '') [[ $line != *"echo $begin" ]] || seen=question ;;
+      question) seen=answer ;;
+      *)
+        [[ $line == *"echo $end" ]] && out+=${line%virsh ? "echo $end"} && break
+        out+=$line$'\n'
+        ;;
+    esac
+  done
+  IFS= read -r -d '' RUN_ERR <"$WORK/virsh.err" || :
+  RUN_OUT=${out%$'\n'} RUN_ERR=${RUN_ERR%$'\n'} RUN_CODE=0
+  if ((answer)); then
+    virsh_close
+    # It has ended, or stands in an older question; else this one has no answer.
+    ((answer > 128)) && [[ $seen ]] || return 255
+    RUN_ERR="no answer within $1 s: virsh $2" RUN_CODE=124
+  elif [[ $RUN_ERR == *'connected '@(to|from)* ]]; then
+    virsh_close # libvirt was started anew
+    return 255
+  elif [[ $RUN_ERR == *error:* ]]; then
+    RUN_CODE=1
+  fi
+  return "$RUN_CODE"
+}
 
 # qmp JSON: asks QEMU; the answer is in the array QMP under "return". QEMU's errors come with exit code 0.
 qmp() {
@@ -1837,63 +1902,19 @@ confirm_bitmap() {
 # ---- the watch over a running job ------------------------------------------------------------------
 #
 # A push job copies old data before each guest write, so a NAS that is full or stuck fails or stalls the guest itself.
-# One open virsh answers in half a millisecond, so job and guest are looked at every fifth of a second at next to no cost.
-
-SHELL_IN='' SHELL_OUT='' SHELL_PID='' SHELL_TURN=0 SHELL_BROKEN=''
-
-shell_open() {
-  [[ -p $WORK/ask ]] || mkfifo -- "$WORK/ask"
-  exec {SHELL_IN}<>"$WORK/ask"
-  exec {SHELL_OUT}< <(
-    # Without a writing end of its own it ends with this script, however that ends.
-    exec <"$WORK/ask" {SHELL_IN}>&- 8>&- 9>&- 2>&1
-    exec "${VIRSH[@]}"
-  )
-  SHELL_PID=$!
-}
-
-shell_close() {
-  [[ $SHELL_IN ]] || return 0
-  exec {SHELL_IN}>&- {SHELL_OUT}<&-
-  SHELL_IN=''
-}
-
-# shell_ask COMMAND: RUN_OUT is all that virsh says; false when it does not answer within ten seconds.
-shell_ask() {
-  local line end
-  if [[ $SHELL_BROKEN ]]; then
-    # shellcheck disable=SC2086 # the words of a command; machine names hold no blanks
-    run 10 "${VIRSH[@]}" $1 || { ((RUN_CODE == 124)) && return 1; }
-    RUN_OUT+=$'\n'$RUN_ERR
-    return 0
-  fi
-  [[ $SHELL_IN ]] || shell_open
-  end="end-of-answer-$((++SHELL_TURN))"
-  RUN_OUT=''
-  printf '%s\necho %s\n' "$1" "$end" >&"$SHELL_IN"
-  while IFS= read -r -t 10 -u "$SHELL_OUT" line; do
-    # virsh repeats what it is asked; the repeated echo is the first line that ends so.
-    [[ $line != *"$end" ]] || return 0
-    RUN_OUT+=$line$'\n'
-  done
-  kill -KILL "$SHELL_PID" 2>/dev/null || :
-  shell_close
-  SHELL_BROKEN=yes
-  RUN_ERR="virsh does not answer: $1"
-  return 1
-}
+# The open virsh makes it cheap to look at job and guest every fifth of a second.
 
 # poll_job: JOB_TYPE is 0 when no job runs, gone when the machine is gone; JOB_PROCESSED, JOB_TOTAL in bytes.
 poll_job() {
   local line
   JOB_TYPE=''
-  shell_ask "domjobinfo $OPT_VM --rawstats" || return 1
+  local VIRSH_SECONDS=10
+  virsh_q domjobinfo "$OPT_VM" --rawstats || { is_gone "$RUN_ERR" && JOB_TYPE=gone && return 0 || return 1; }
   while IFS= read -r line; do
     case $line in
       'Job type: '*) JOB_TYPE=${line#*: } ;;
       'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
       'disk_total: '*) JOB_TOTAL=${line#*: } ;;
-      'error: '*) ! is_gone "$line" || JOB_TYPE=gone ;;
     esac
   done <<<"$RUN_OUT"
   [[ $JOB_TYPE ]] || { RUN_ERR="virsh answers: $RUN_OUT" && return 1; }
@@ -1902,7 +1923,8 @@ poll_job() {
 # poll_guest: VM_STATE and VM_REASON; notes when a running guest is stopped by an I/O error.
 poll_guest() {
   local line
-  shell_ask "domstate $OPT_VM --reason" || return 1
+  local VIRSH_SECONDS=10
+  virsh_q domstate "$OPT_VM" --reason || return 1
   while IFS= read -r line; do
     [[ $line =~ ^(running|idle|paused|in\ shutdown|shut\ off|crashed|pmsuspended)\ \((.*)\)$ ]] || continue
     VM_STATE=${BASH_REMATCH[1]} VM_REASON=${BASH_REMATCH[2]}
@@ -1993,7 +2015,6 @@ end_job() {
   done
   [[ ${aborted-} && ! $JOB_RESULT ]] && JOB_RESULT=cancelled
   [[ $JOB_TYPE == gone ]] || wake_guest
-  shell_close
 }
 
 # our_job: what runs now writes into this run's directory.

@@ -5,6 +5,7 @@
 
 WORK=''        # private scratch directory of this call (made by work_open)
 RUN_PID='' RUN_FD='' RUN_SAID='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
+VIRSH_IN='' # of the open virsh (35-libvirt), which must end with this script and not with a child of it
 RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (begin_job)
 
 now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
@@ -35,6 +36,7 @@ run_start() {
     set +eE
     trap - ERR EXIT
     exec 8>&- 9>&-
+    [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_OUT}<&-
     "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
     echo $!
     wait $!

@@ -3,8 +3,71 @@
 readonly VIRSH=(virsh -q -c qemu:///system)
 VIRSH_SECONDS=60 # seconds: libvirt may probe every QEMU again after a restart before it answers the first question
 
-# virsh_q ARGUMENT...: RUN_OUT, RUN_ERR and the code as run (nothing is printed).
-virsh_q() { run "$VIRSH_SECONDS" "${VIRSH[@]}" "$@"; }
+# virsh_q ARGUMENT...: RUN_OUT, RUN_ERR and the code as run (nothing is printed). One open virsh answers in a millisecond, a
+# process for each question costs a hundred times as much: all questions go through it.
+virsh_q() {
+  local word line='' code=0
+  for word; do
+    [[ $word != *[\'$'\n']* ]] || line=none
+    [[ $line == none ]] || line+=" '$word'"
+  done
+  if [[ $line == none ]]; then code=255; else virsh_ask "$VIRSH_SECONDS" "${line:1}" || code=$?; fi
+  ((code != 255)) || { code=0 && run "$VIRSH_SECONDS" "${VIRSH[@]}" "$@" || code=$?; }
+  return "$code"
+}
+
+VIRSH_OUT='' VIRSH_PID='' VIRSH_TURN=0
+
+virsh_open() {
+  [[ -p $WORK/ask ]] || mkfifo -- "$WORK/ask"
+  exec {VIRSH_IN}<>"$WORK/ask"
+  exec {VIRSH_OUT}< <(
+    # Without a writing end of its own it ends with this script, however that ends.
+    exec <"$WORK/ask" {VIRSH_IN}>&- 8>&- 9>&- 2>>"$WORK/virsh.err"
+    exec "${VIRSH[@]}"
+  )
+  VIRSH_PID=$!
+}
+
+virsh_close() {
+  kill -KILL "$VIRSH_PID" 2>/dev/null || :
+  exec {VIRSH_IN}>&- {VIRSH_OUT}<&-
+  VIRSH_IN=''
+}
+
+# virsh_ask SECONDS LINE: as run; 255 when the open virsh cannot be asked, and a process of its own may be.
+virsh_ask() {
+  local begin end line='' seen='' out='' answer=0 until=$((SECONDS + $1))
+  [[ $VIRSH_IN ]] || virsh_open
+  begin="begin-$((++VIRSH_TURN))" end="end-$VIRSH_TURN"
+  : >"$WORK/virsh.err"
+  printf 'echo %s\n%s\necho %s\n' "$begin" "$2" "$end" >&"$VIRSH_IN"
+  while IFS= read -r -t $((until > SECONDS ? until - SECONDS : 1)) -u "$VIRSH_OUT" line || { answer=$? && false; }; do
+    # virsh repeats what it is asked, behind its prompt. What comes before belongs to a question that a signal has cut off.
+    case $seen in
+      '') [[ $line != *"echo $begin" ]] || seen=question ;;
+      question) seen=answer ;;
+      *)
+        [[ $line == *"echo $end" ]] && out+=${line%virsh ? "echo $end"} && break
+        out+=$line$'\n'
+        ;;
+    esac
+  done
+  IFS= read -r -d '' RUN_ERR <"$WORK/virsh.err" || :
+  RUN_OUT=${out%$'\n'} RUN_ERR=${RUN_ERR%$'\n'} RUN_CODE=0
+  if ((answer)); then
+    virsh_close
+    # It has ended, or stands in an older question; else this one has no answer.
+    ((answer > 128)) && [[ $seen ]] || return 255
+    RUN_ERR="no answer within $1 s: virsh $2" RUN_CODE=124
+  elif [[ $RUN_ERR == *'connected '@(to|from)* ]]; then
+    virsh_close # libvirt was started anew
+    return 255
+  elif [[ $RUN_ERR == *error:* ]]; then
+    RUN_CODE=1
+  fi
+  return "$RUN_CODE"
+}
 
 # qmp JSON: asks QEMU; the answer is in the array QMP under "return". QEMU's errors come with exit code 0.
 qmp() {

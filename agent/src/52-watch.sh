@@ -1,63 +1,19 @@
 # ---- the watch over a running job ------------------------------------------------------------------
 #
 # A push job copies old data before each guest write, so a NAS that is full or stuck fails or stalls the guest itself.
-# One open virsh answers in half a millisecond, so job and guest are looked at every fifth of a second at next to no cost.
-
-SHELL_IN='' SHELL_OUT='' SHELL_PID='' SHELL_TURN=0 SHELL_BROKEN=''
-
-shell_open() {
-  [[ -p $WORK/ask ]] || mkfifo -- "$WORK/ask"
-  exec {SHELL_IN}<>"$WORK/ask"
-  exec {SHELL_OUT}< <(
-    # Without a writing end of its own it ends with this script, however that ends.
-    exec <"$WORK/ask" {SHELL_IN}>&- 8>&- 9>&- 2>&1
-    exec "${VIRSH[@]}"
-  )
-  SHELL_PID=$!
-}
-
-shell_close() {
-  [[ $SHELL_IN ]] || return 0
-  exec {SHELL_IN}>&- {SHELL_OUT}<&-
-  SHELL_IN=''
-}
-
-# shell_ask COMMAND: RUN_OUT is all that virsh says; false when it does not answer within ten seconds.
-shell_ask() {
-  local line end
-  if [[ $SHELL_BROKEN ]]; then
-    # shellcheck disable=SC2086 # the words of a command; machine names hold no blanks
-    run 10 "${VIRSH[@]}" $1 || { ((RUN_CODE == 124)) && return 1; }
-    RUN_OUT+=$'\n'$RUN_ERR
-    return 0
-  fi
-  [[ $SHELL_IN ]] || shell_open
-  end="end-of-answer-$((++SHELL_TURN))"
-  RUN_OUT=''
-  printf '%s\necho %s\n' "$1" "$end" >&"$SHELL_IN"
-  while IFS= read -r -t 10 -u "$SHELL_OUT" line; do
-    # virsh repeats what it is asked; the repeated echo is the first line that ends so.
-    [[ $line != *"$end" ]] || return 0
-    RUN_OUT+=$line$'\n'
-  done
-  kill -KILL "$SHELL_PID" 2>/dev/null || :
-  shell_close
-  SHELL_BROKEN=yes
-  RUN_ERR="virsh does not answer: $1"
-  return 1
-}
+# The open virsh makes it cheap to look at job and guest every fifth of a second.
 
 # poll_job: JOB_TYPE is 0 when no job runs, gone when the machine is gone; JOB_PROCESSED, JOB_TOTAL in bytes.
 poll_job() {
   local line
   JOB_TYPE=''
-  shell_ask "domjobinfo $OPT_VM --rawstats" || return 1
+  local VIRSH_SECONDS=10
+  virsh_q domjobinfo "$OPT_VM" --rawstats || { is_gone "$RUN_ERR" && JOB_TYPE=gone && return 0 || return 1; }
   while IFS= read -r line; do
     case $line in
       'Job type: '*) JOB_TYPE=${line#*: } ;;
       'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
       'disk_total: '*) JOB_TOTAL=${line#*: } ;;
-      'error: '*) ! is_gone "$line" || JOB_TYPE=gone ;;
     esac
   done <<<"$RUN_OUT"
   [[ $JOB_TYPE ]] || { RUN_ERR="virsh answers: $RUN_OUT" && return 1; }
@@ -66,7 +22,8 @@ poll_job() {
 # poll_guest: VM_STATE and VM_REASON; notes when a running guest is stopped by an I/O error.
 poll_guest() {
   local line
-  shell_ask "domstate $OPT_VM --reason" || return 1
+  local VIRSH_SECONDS=10
+  virsh_q domstate "$OPT_VM" --reason || return 1
   while IFS= read -r line; do
     [[ $line =~ ^(running|idle|paused|in\ shutdown|shut\ off|crashed|pmsuspended)\ \((.*)\)$ ]] || continue
     VM_STATE=${BASH_REMATCH[1]} VM_REASON=${BASH_REMATCH[2]}
@@ -157,7 +114,6 @@ end_job() {
   done
   [[ ${aborted-} && ! $JOB_RESULT ]] && JOB_RESULT=cancelled
   [[ $JOB_TYPE == gone ]] || wake_guest
-  shell_close
 }
 
 # our_job: what runs now writes into this run's directory.

@@ -13,11 +13,23 @@ use_stubs() {
   SCRIPT=$LAB_DIR/host/stubbed.sh
 }
 
+# A virsh without a command reads them from stdin, and repeats each behind its prompt.
+SHELL_OF_VIRSH='
+if [[ ${0##*/} == virsh && $# == 3 ]]; then
+  while IFS= read -r line; do
+    printf "virsh # %s\\n" "$line"
+    eval "words=($line)"
+    if [[ ${words[0]} == echo ]]; then printf %s "${words[1]}"; else "$0" "$@" "${words[@]}"; fi
+  done
+  exit
+fi
+'
+
 # stub PROGRAM: stdin is what it does; `real "$@"` goes on with the real one, $CALLS is a file for notes.
 stub() {
   CALLS=$BATS_TEST_TMPDIR/calls
   {
-    printf '#!/bin/bash\nCALLS=%q\nreal() { %q "$@"; }\n' "$CALLS" "$(command -v "$1")"
+    printf '#!/bin/bash\nCALLS=%q\nreal() { %q "$@"; }\n%s' "$CALLS" "$(command -v "$1")" "$SHELL_OF_VIRSH"
     cat
   } >"$STUBS/$1"
   chmod 755 "$STUBS/$1"

@@ -60,7 +60,7 @@ export async function followJob(
     await listener.onStatus(status);
     if (more.includes(true)) continue;
     await sleep(pause, undefined, { signal });
-    pause = Math.min(pause * 1.3, LONGEST_PAUSE_MS);
+    pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS);
   }
 }
 
