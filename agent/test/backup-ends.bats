@@ -166,7 +166,7 @@ good_incremental() {
   failed_is job-busy
   virsh_q domjobabort "$VM"
   dir=$(mount_of_run)
-  umount "$dir" && rmdir "$dir"
+  leave_mount "$dir"
   rm -rf "${REPOSITORY:?}/$path"
   ALLOWED+=("$orphan")
   good_incremental
@@ -189,7 +189,7 @@ good_incremental() {
   expect "incremental false mount $dir" '"\(.done.mode) \(.cleanup.ok) \(.cleanup.left[0][0:'$((6 + ${#dir}))'])"'
   [[ ${lines[-1]} == "BITMAP_CREATED=$BITMAP" ]]
   wait "$holder" || :
-  umount "$dir" && rmdir "$dir"
+  leave_mount "$dir"
   identical
   lab write "$VM" vda 0x2a 9M 1M
   incremental && done_is incremental regular && identical
@@ -214,7 +214,7 @@ good_incremental() {
   virsh_q checkpoint-delete "$VM" "$BITMAP"
   local dir
   dir=$(mount_of_run)
-  umount "$dir" && rmdir "$dir"
+  leave_mount "$dir"
   rm -rf "${REPOSITORY:?}/$BACKUP_PATH"
   good_incremental
 }

@@ -201,6 +201,12 @@ mount_of_run() {
   ' /proc/self/mountinfo
 }
 
+# leave_mount DIRECTORY: as soon as whoever was left in it has gone.
+leave_mount() {
+  for _ in {1..100}; do umount "$1" 2>/dev/null && break; sleep 0.1; done
+  rmdir "$1"
+}
+
 # ended_within SECONDS: the script that was begun, from now on.
 ended_within() {
   local until=${EPOCHREALTIME/./}
