@@ -120,7 +120,7 @@ run_close() {
 
 OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_PATH='' OPT_QUIESCE=''
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
-OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER=''
+OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
@@ -157,7 +157,8 @@ Options
       --dialect seed|final     what to print (final)
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full    what to do when a bitmap is lost
-      --transfer push          how the data travels
+      --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
+  -b, --bandwidth MIB          of each disk a second, with pull
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
   -h, --help
@@ -190,6 +191,7 @@ parse_options() {
       -q | --quiesce) option=OPT_QUIESCE ;;
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
+      -b | --bandwidth) option=OPT_BANDWIDTH ;;
       --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
@@ -224,7 +226,8 @@ check_options() {
   must_match OPT_QUIESCE '^(true|false)$' 'value of --quiesce'
   must_match OPT_DIALECT '^(seed|final)$' dialect
   must_match OPT_ON_LOST_BITMAP '^full$' 'way to handle a lost bitmap'
-  must_match OPT_TRANSFER '^push$' transfer
+  must_match OPT_TRANSFER '^(push|pull|auto)$' transfer
+  must_match OPT_BANDWIDTH '^[1-9][0-9]{0,5}$' 'limit in MiB a second'
   must_match OPT_PATH "$PATH_PATTERN" 'path of the backup'
   must_match OPT_PARENT_PATH "$PATH_PATTERN" 'path of the parent file'
   split_list "$OPT_PARENT_PATHS"
@@ -444,7 +447,8 @@ DEFAULT_DIALECT=final
 # on a target that is looked at every fifth of a second, with room for metadata and for other writers.
 RESERVE_BYTES=$((512 * 1024 * 1024))
 TIME_LIMIT=86400 # seconds after which a job that still runs is given up
-STOCK_SCRIPT='' STOCK_DIALECT='' SCRATCH_DIR=''
+STOCK_SCRIPT='' STOCK_DIALECT=''
+SCRATCH_DIR=/var/lib/chainkeeper-scratch # what guests overwrite during a pull; on this host's own disk
 
 read_host_conf() {
   local file line key value number=0
@@ -1313,7 +1317,7 @@ json_facts() {
     json_object s result "$JOB_RESULT" s error "$JOB_ERROR" n processed "$JOB_PROCESSED" n total "$JOB_TOTAL" n ms "$JOB_MS" && job=$REPLY
   fi
   for ((i = 0; i < DISKS; i++)); do json_disk "$i" && disks+=("$REPLY"); done
-  if [[ $TRANSFER == push ]]; then
+  if [[ $TRANSFER == @(push|pull) ]]; then
     json_object n frozenMs "$FROZEN_MS" n pausedMs "$PAUSED_MS" b resumed "$RESUMED" b thawed "$THAWED" && guest=$REPLY
   fi
   json_space && space=$REPLY
@@ -1618,6 +1622,7 @@ DEST=''        # directory of this backup, under the mount
 JOB_BLOCK='' JOB_RESULT='' JOB_ERROR='' JOB_PROCESSED='' JOB_TOTAL='' JOB_MS=''
 SEEN_STATE=''   # the machine's state before anything was done
 DONE_MODE=none DONE_BITMAP='' TRANSFER='' BACKUP_SIZE=''
+JOB_STUCK=''   # set when libvirt's job does not end: nothing more can be done to the machine's bitmaps
 NAS_HUNG=''    # set when the NAS holds on to something: touching it again would only hang, too
 
 operation_backup() {
@@ -1725,7 +1730,8 @@ backup_live() {
   look_at_checkpoints || die_unless_gone "Cannot list the checkpoints of $OPT_VM"
   ! has_checkpoint "$OPT_BITMAP_NEW" || die "$OPT_VM has a checkpoint $OPT_BITMAP_NEW already" bitmap-exists
   ! job_active || die "$OPT_VM is busy with another job: ${JOB_OPERATION:-unknown}" job-busy
-  see_mount
+  choose_transfer
+  [[ $TRANSFER == pull ]] || see_mount
   plan
   timing_stop inspect
   drop_inconsistent
@@ -1734,6 +1740,7 @@ backup_live() {
   open_destination
   name_files
   save_definition
+  [[ $TRANSFER != pull ]] || open_scratch
   timing_start job
   run_job
   timing_stop job
@@ -1775,7 +1782,7 @@ save_definition() {
   nas cp -- "$WORK"/definition/* "$DEST/" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
 }
 
-backup_xml() {
+push_xml() {
   local i path out="<domainbackup mode='push'><disks>"
   for ((i = 0; i < DISKS; i++)); do
     xml_escape "$DEST/${D[$i.file]}" && path=$REPLY
@@ -1810,14 +1817,18 @@ run_job() {
     die_unless_gone "Backup of $OPT_VM does not begin" job-failed
   fi
   confirm_job
-  watch_job
-  judge_job
+  if [[ $TRANSFER == pull ]]; then
+    pull_disks
+  else
+    watch_job
+    judge_job
+  fi
 }
 
 # begin_job: a call that is cut off half way would start the job later, unseen: it always runs to its end.
 begin_job() {
   local -a checkpoint=()
-  backup_xml
+  if [[ $TRANSFER == pull ]]; then pull_xml; else push_xml; fi
   printf '%s\n' "$REPLY" >"$WORK/backup.xml"
   if [[ $PLAN_MODE != legacy-full ]]; then
     checkpoint_xml "$OPT_BITMAP_NEW"
@@ -1884,7 +1895,7 @@ thaw() {
 
 # drop_new_bitmap: a checkpoint that no backup goes with must never become a parent.
 drop_new_bitmap() {
-  [[ ! $NAS_HUNG ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return 0; }
+  [[ ! $JOB_STUCK ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return 0; }
   bitmap_drop "$OPT_BITMAP_NEW" || left "bitmap $OPT_BITMAP_NEW of $OPT_VM: $RUN_ERR"
 }
 
@@ -2007,7 +2018,7 @@ end_job() {
   while poll_job && [[ $JOB_TYPE != @(0|gone) ]]; do
     [[ ${aborted-} ]] || { local aborted=yes && virsh_q domjobabort "$OPT_VM" || :; }
     if ((SECONDS >= until)); then
-      NAS_HUNG=yes
+      JOB_STUCK=yes
       left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
       return 0
     fi
@@ -2017,15 +2028,15 @@ end_job() {
   [[ $JOB_TYPE == gone ]] || wake_guest
 }
 
-# our_job: what runs now writes into this run's directory.
-our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"$DEST/"* ]]; }
+# our_job: what runs now writes into this run's directory on the NAS, or into its scratch files.
+our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"${SCRATCH:-$DEST}/"* ]]; }
 
 # wake_guest: resumes a guest that ran before, and that an I/O error stopped during our job, now that the job is gone.
 # The guest may stop a moment after the job has failed, and the first writes after the resume may fail again.
 wake_guest() {
   local until=$((${EPOCHREALTIME/./} + 1000000))
   while poll_guest && ! io_paused; do
-    [[ $JOB_RESULT == failed || $ERROR_CODE == target-full ]] && ((${EPOCHREALTIME/./} < until)) || return 0
+    [[ $JOB_RESULT == failed || $ERROR_CODE == @(target-full|scratch-full) ]] && ((${EPOCHREALTIME/./} < until)) || return 0
     nap 0.1
   done
   virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return 0; }
@@ -2037,6 +2048,244 @@ wake_guest() {
   else
     RESUMED=true
   fi
+}
+
+# ---- pull: the guest apart from the NAS ------------------------------------------------------------
+#
+# QEMU shows every disk as it was at the checkpoint over a socket of this host, and keeps what the guest overwrites meanwhile in
+# scratch files on this host's own disk. Only our readers touch the NAS: a full, slow or stuck one stands in nobody's way.
+
+SCRATCH=''     # the scratch files of this run
+SOCKET=''      # where QEMU exports the disks
+TRANSFER_REASON=''
+READERS=()     # pids, one a disk
+readonly PULL_PIECE=$((4 * 1024 * 1024))    # bytes of one read
+readonly PULL_ROUND=$((256 * 1024 * 1024))  # bytes that one qemu-io copies: progress and limit are looked at in between
+
+# choose_transfer: TRANSFER, and why when the caller leaves it to us.
+choose_transfer() {
+  local i wanted=0
+  TRANSFER=${OPT_TRANSFER:-push}
+  [[ $TRANSFER == auto ]] || return 0
+  # The guest may overwrite all that its disks hold before the readers are done.
+  for ((i = 0; i < DISKS; i++)); do wanted=$((wanted + D[$i.actual])); done
+  if ! look_at_scratch; then
+    TRANSFER=push TRANSFER_REASON="no scratch: $RUN_ERR"
+  elif ((SCRATCH_FREE < wanted + RESERVE_BYTES)); then
+    TRANSFER=push TRANSFER_REASON="scratch has $SCRATCH_FREE bytes free; $wanted and $RESERVE_BYTES in reserve may be needed"
+  else
+    TRANSFER=pull TRANSFER_REASON="scratch has $SCRATCH_FREE bytes free, enough for $wanted and $RESERVE_BYTES in reserve"
+  fi
+}
+
+# look_at_scratch: SCRATCH_FREE in bytes, as QEMU's user sees them.
+look_at_scratch() {
+  (umask 066 && mkdir -p -- "$SCRATCH_DIR") 2>/dev/null || { RUN_ERR="cannot make $SCRATCH_DIR" && return 1; }
+  run 5 stat -f -c '%S %a' -- "$SCRATCH_DIR" || return 1
+  SCRATCH_FREE=$((${RUN_OUT% *} * ${RUN_OUT#* }))
+}
+SCRATCH_FREE=''
+
+# open_scratch: folders that QEMU's user can write to and nobody else can enter.
+open_scratch() {
+  local user=0:0
+  look_at_scratch || die "There is no scratch space: $RUN_ERR" scratch-missing
+  ((SCRATCH_FREE >= RESERVE_BYTES)) || die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes free; $RESERVE_BYTES are kept in reserve" scratch-full
+  [[ ! $QEMU_PID ]] || user=$(stat -c %u:%g -- "/proc/$QEMU_PID") || die_unless_gone "Cannot look at QEMU of $OPT_VM"
+  # Named like the backup, so that whoever finds the files knows whose they are.
+  SCRATCH=$SCRATCH_DIR/$OPT_PATH
+  [[ ! -e $SCRATCH ]] || die "$SCRATCH is there already: another run has left it" scratch-missing
+  (umask 066 && mkdir -p -- "${SCRATCH%/*}") && mkdir -m 0700 -- "$SCRATCH" && chown "$user" -- "$SCRATCH" || die "Cannot make $SCRATCH" scratch-missing
+  always_push remove_scratch
+  # The path of a socket is short by nature.
+  SOCKET=$(mktemp -d "${JOB_TMP:-/tmp}/csbackup.XXXXXX") && chown "$user" -- "$SOCKET" || die 'Cannot make a folder for the socket in /tmp' scratch-missing
+  SOCKET+=/nbd
+}
+
+remove_scratch() {
+  rm -rf --one-file-system -- "$SCRATCH" "${SOCKET%/nbd}" || left "scratch files in $SCRATCH"
+  rmdir -- "${SCRATCH%/*}" 2>/dev/null || :
+}
+
+pull_xml() {
+  local i path out
+  out="<domainbackup mode='pull'><server transport='unix' socket='$SOCKET'/><disks>"
+  for ((i = 0; i < DISKS; i++)); do
+    xml_escape "$SCRATCH/${D[$i.target]}.qcow2" && path=$REPLY
+    out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]}'"
+    [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT' exportbitmap='dirty-${D[$i.target]}'"
+    out+="><scratch file='$path'/><driver type='qcow2'/></disk>"
+  done
+  REPLY="$out</disks></domainbackup>"
+}
+
+# pull_disks: all disks at once, while guest, scratch and NAS are watched.
+pull_disks() {
+  local i heard=$SECONDS
+  undo_push stop_readers
+  JOB_TOTAL=0 JOB_PROCESSED=0
+  for ((i = 0; i < DISKS; i++)); do
+    if [[ ${D[$i.mode]} == incremental ]]; then dirty_extents "$i"; else D[$i.todo]=${D[$i.virtual]}; fi
+    JOB_TOTAL=$((JOB_TOTAL + D[$i.todo]))
+  done
+  for ((i = 0; i < DISKS; i++)); do start_reader "$i"; done
+  until readers_done; do
+    poll_guest || :
+    if poll_job; then
+      [[ $JOB_TYPE != gone ]] || { JOB_RESULT=failed && die "$OPT_VM went away during the backup" guest-gone; }
+      [[ $JOB_TYPE != 0 ]] || die "The export of $OPT_VM ended before it was read" job-cancelled
+    fi
+    ! look_at_scratch || ((SCRATCH_FREE >= RESERVE_BYTES)) ||
+      die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes left: the backup was stopped before the guest is hurt" scratch-full
+    if look_at_space 5; then heard=$SECONDS; elif ((SECONDS - heard > 60)); then
+      NAS_HUNG=yes
+      die "The NAS has not answered for $((SECONDS - heard)) s: target hung" target-hung
+    fi
+    look_at_readers
+    progress "$JOB_PROCESSED" "$JOB_TOTAL"
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
+    nap 0.1
+  done
+  judge_readers
+  # The data is complete: QEMU need not keep the checkpoint's state any longer.
+  JOB_RESULT=completed
+  end_job
+  [[ ! $JOB_STUCK ]] || die "The export of $OPT_VM does not end" job-unknown
+  BEGUN=''
+  look_at_readers
+  progress "$JOB_PROCESSED" "$JOB_TOTAL"
+  now_ms && JOB_MS=$((REPLY - TIMING_FROM[job]))
+  printf -v JOB_BLOCK 'Job type:         Completed   \nOperation:        Backup      \nTime elapsed:     %-12s ms\nFile processed:   %s B\nFile total:       %s B' "$JOB_MS" "$JOB_PROCESSED" "$JOB_TOTAL"
+}
+
+# nbd_options I [MORE]: disk I's export, for --image-opts.
+nbd_options() { REPLY="driver=nbd,server.type=unix,server.path=$SOCKET,export=${D[$1.target]}${2-}"; }
+
+# dirty_extents I: $WORK/extents.I holds a line for each piece that has to be copied; D[I.todo] is the sum of their bytes.
+dirty_extents() {
+  local i=$1 line start length piece todo=0
+  nbd_options "$i" ",x-dirty-bitmap=qemu:dirty-bitmap:dirty-${D[$i.target]}"
+  run 300 qemu-img map --output=json --image-opts "$REPLY" || die_unless_gone "Cannot read the dirty map of ${D[$i.target]}" job-failed
+  while IFS= read -r line; do
+    # In this map "no data" says dirty.
+    [[ $line == *'"start": '*'"length": '*'"data": false'* ]] || continue
+    start=${line#*'"start": '} && start=${start%%,*}
+    length=${line#*'"length": '} && length=${length%%,*}
+    todo=$((todo + length))
+    while ((length)); do
+      piece=$((length < PULL_PIECE ? length : PULL_PIECE))
+      printf '%s %s\n' "$start" "$piece"
+      start=$((start + piece)) length=$((length - piece))
+    done
+  done <<<"$RUN_OUT" >"$WORK/extents.$i"
+  D[$i.todo]=$todo
+}
+
+# start_reader I: copies disk I in the background; its words are in $WORK/reader.I, its end in $WORK/reader.I.code.
+start_reader() {
+  local i=$1
+  (
+    set +eE
+    trap - ERR EXIT TERM INT HUP PIPE
+    exec 8>&- 9>&-
+    if [[ ${D[$i.mode]} == incremental ]]; then read_dirty "$i"; else read_all "$i"; fi
+    echo $? >"$WORK/reader.$i.code"
+  ) </dev/null >"$WORK/reader.$i" 2>"$WORK/reader.$i.err" &
+  READERS[i]=$!
+}
+
+read_all() {
+  local i=$1
+  qemu-img convert -p -f raw -O qcow2 ${OPT_BANDWIDTH:+-r "${OPT_BANDWIDTH}M"} -- \
+    "nbd+unix:///${D[$i.target]}?socket=$SOCKET" "$DEST/${D[$i.file]}"
+}
+
+# read_dirty I: the delta stands on the export at first, so that reading a piece with copy-on-read fills exactly that piece.
+read_dirty() {
+  local i=$1 file=$DEST/${D[$1.file]} round=$PULL_ROUND start length from copied=0 bytes=0 commands=''
+  qemu-img create -q -f qcow2 -b "nbd+unix:///${D[$i.target]}?socket=$SOCKET" -F raw -- "$file" "${D[$i.virtual]}" || return 1
+  now_ms && from=$REPLY
+  [[ ! $OPT_BANDWIDTH ]] || round=$((OPT_BANDWIDTH << 20))
+  while read -r start length; do
+    commands+="read -q $start $length"$'\n' bytes=$((bytes + length))
+    ((bytes < round)) || read_round || return 1
+  done <"$WORK/extents.$i"
+  ((bytes == 0)) || read_round
+}
+
+# read_round: part of read_dirty. qemu-io goes on after a failed command, and its exit code tells.
+read_round() {
+  qemu-io -C -f qcow2 "$file" <<<"$commands" >"$WORK/io.$i" 2>&1 || { cat "$WORK/io.$i" >&2; return 1; }
+  copied=$((copied + bytes)) bytes=0 commands=''
+  echo "$copied"
+  [[ ! $OPT_BANDWIDTH ]] || hold_back "$copied" "$from"
+}
+
+# hold_back DONE FROM: waits until DONE bytes since FROM are no more than the limit allows.
+hold_back() {
+  local due
+  due=$(($2 + $1 * 1000 / (OPT_BANDWIDTH << 20)))
+  now_ms
+  ((REPLY >= due)) || sleep "$(((due - REPLY) / 1000)).$(printf %03d $(((due - REPLY) % 1000)))"
+}
+
+readers_done() {
+  local i
+  for ((i = 0; i < DISKS; i++)); do
+    [[ -s $WORK/reader.$i.code ]] || ! kill -0 "${READERS[i]}" 2>/dev/null || return 1
+  done
+}
+
+# look_at_readers: JOB_PROCESSED from what they say of themselves; the NAS need not be asked.
+look_at_readers() {
+  local i said
+  JOB_PROCESSED=0
+  for ((i = 0; i < DISKS; i++)); do
+    said=$(tail -c 64 -- "$WORK/reader.$i" | tr '\r' '\n' | tail -n 1)
+    if [[ ${D[$i.mode]} == incremental ]]; then
+      [[ ! $said =~ ^[0-9]+$ ]] || JOB_PROCESSED=$((JOB_PROCESSED + said))
+    elif [[ $said =~ ([0-9]+)\.[0-9]+/100% ]]; then
+      JOB_PROCESSED=$((JOB_PROCESSED + D[$i.todo] * BASH_REMATCH[1] / 100))
+    fi
+  done
+}
+
+judge_readers() {
+  local i code
+  for ((i = 0; i < DISKS; i++)); do
+    code=143
+    [[ ! -s $WORK/reader.$i.code ]] || read -r code <"$WORK/reader.$i.code"
+    ((code)) || continue
+    JOB_RESULT=failed JOB_ERROR=$(<"$WORK/reader.$i.err")
+    RUN_ERR=$JOB_ERROR
+    ! poll_job || [[ $JOB_TYPE != gone ]] || die "$OPT_VM went away during the backup" guest-gone
+    [[ $JOB_ERROR != *'No space left'* ]] || die "Copying ${D[$i.target]} failed: the NAS is full: $JOB_ERROR" target-full
+    die "Copying ${D[$i.target]} failed (exit $code): ${JOB_ERROR:-without a word}" copy-failed
+  done
+  READERS=()
+}
+
+# stop_readers: one that is stuck in the NAS cannot be stopped; it is left behind and ends when the NAS answers.
+stop_readers() {
+  local i pid
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${READERS[i]-} ]] || continue
+    for pid in $(pids_below "${READERS[i]}"); do kill -KILL "$pid" 2>/dev/null || :; done
+  done
+  nap 0.1
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ! ${READERS[i]-} ]] || ! kill -0 "${READERS[i]}" 2>/dev/null || NAS_HUNG=yes
+  done
+}
+
+# pids_below PID: it and its children.
+pids_below() {
+  local child
+  local -a children=()
+  printf '%s\n' "$1"
+  { read -r -a children <"/proc/$1/task/$1/children" || :; } 2>/dev/null
+  for child in "${children[@]}"; do pids_below "$child"; done
 }
 
 # ---- backup of a stopped machine -------------------------------------------------------------------

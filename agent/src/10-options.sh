@@ -2,7 +2,7 @@
 
 OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_PATH='' OPT_QUIESCE=''
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
-OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER=''
+OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
@@ -39,7 +39,8 @@ Options
       --dialect seed|final     what to print (final)
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full    what to do when a bitmap is lost
-      --transfer push          how the data travels
+      --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
+  -b, --bandwidth MIB          of each disk a second, with pull
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
   -h, --help
@@ -72,6 +73,7 @@ parse_options() {
       -q | --quiesce) option=OPT_QUIESCE ;;
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
+      -b | --bandwidth) option=OPT_BANDWIDTH ;;
       --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
@@ -106,7 +108,8 @@ check_options() {
   must_match OPT_QUIESCE '^(true|false)$' 'value of --quiesce'
   must_match OPT_DIALECT '^(seed|final)$' dialect
   must_match OPT_ON_LOST_BITMAP '^full$' 'way to handle a lost bitmap'
-  must_match OPT_TRANSFER '^push$' transfer
+  must_match OPT_TRANSFER '^(push|pull|auto)$' transfer
+  must_match OPT_BANDWIDTH '^[1-9][0-9]{0,5}$' 'limit in MiB a second'
   must_match OPT_PATH "$PATH_PATTERN" 'path of the backup'
   must_match OPT_PARENT_PATH "$PATH_PATTERN" 'path of the parent file'
   split_list "$OPT_PARENT_PATHS"

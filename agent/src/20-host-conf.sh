@@ -10,7 +10,8 @@ DEFAULT_DIALECT=final
 # on a target that is looked at every fifth of a second, with room for metadata and for other writers.
 RESERVE_BYTES=$((512 * 1024 * 1024))
 TIME_LIMIT=86400 # seconds after which a job that still runs is given up
-STOCK_SCRIPT='' STOCK_DIALECT='' SCRATCH_DIR=''
+STOCK_SCRIPT='' STOCK_DIALECT=''
+SCRATCH_DIR=/var/lib/chainkeeper-scratch # what guests overwrite during a pull; on this host's own disk
 
 read_host_conf() {
   local file line key value number=0

@@ -70,7 +70,7 @@ json_facts() {
     json_object s result "$JOB_RESULT" s error "$JOB_ERROR" n processed "$JOB_PROCESSED" n total "$JOB_TOTAL" n ms "$JOB_MS" && job=$REPLY
   fi
   for ((i = 0; i < DISKS; i++)); do json_disk "$i" && disks+=("$REPLY"); done
-  if [[ $TRANSFER == push ]]; then
+  if [[ $TRANSFER == @(push|pull) ]]; then
     json_object n frozenMs "$FROZEN_MS" n pausedMs "$PAUSED_MS" b resumed "$RESUMED" b thawed "$THAWED" && guest=$REPLY
   fi
   json_space && space=$REPLY

@@ -4,6 +4,7 @@ DEST=''        # directory of this backup, under the mount
 JOB_BLOCK='' JOB_RESULT='' JOB_ERROR='' JOB_PROCESSED='' JOB_TOTAL='' JOB_MS=''
 SEEN_STATE=''   # the machine's state before anything was done
 DONE_MODE=none DONE_BITMAP='' TRANSFER='' BACKUP_SIZE=''
+JOB_STUCK=''   # set when libvirt's job does not end: nothing more can be done to the machine's bitmaps
 NAS_HUNG=''    # set when the NAS holds on to something: touching it again would only hang, too
 
 operation_backup() {

@@ -11,7 +11,8 @@ backup_live() {
   look_at_checkpoints || die_unless_gone "Cannot list the checkpoints of $OPT_VM"
   ! has_checkpoint "$OPT_BITMAP_NEW" || die "$OPT_VM has a checkpoint $OPT_BITMAP_NEW already" bitmap-exists
   ! job_active || die "$OPT_VM is busy with another job: ${JOB_OPERATION:-unknown}" job-busy
-  see_mount
+  choose_transfer
+  [[ $TRANSFER == pull ]] || see_mount
   plan
   timing_stop inspect
   drop_inconsistent
@@ -20,6 +21,7 @@ backup_live() {
   open_destination
   name_files
   save_definition
+  [[ $TRANSFER != pull ]] || open_scratch
   timing_start job
   run_job
   timing_stop job
@@ -61,7 +63,7 @@ save_definition() {
   nas cp -- "$WORK"/definition/* "$DEST/" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
 }
 
-backup_xml() {
+push_xml() {
   local i path out="<domainbackup mode='push'><disks>"
   for ((i = 0; i < DISKS; i++)); do
     xml_escape "$DEST/${D[$i.file]}" && path=$REPLY
@@ -96,14 +98,18 @@ run_job() {
     die_unless_gone "Backup of $OPT_VM does not begin" job-failed
   fi
   confirm_job
-  watch_job
-  judge_job
+  if [[ $TRANSFER == pull ]]; then
+    pull_disks
+  else
+    watch_job
+    judge_job
+  fi
 }
 
 # begin_job: a call that is cut off half way would start the job later, unseen: it always runs to its end.
 begin_job() {
   local -a checkpoint=()
-  backup_xml
+  if [[ $TRANSFER == pull ]]; then pull_xml; else push_xml; fi
   printf '%s\n' "$REPLY" >"$WORK/backup.xml"
   if [[ $PLAN_MODE != legacy-full ]]; then
     checkpoint_xml "$OPT_BITMAP_NEW"
@@ -170,7 +176,7 @@ thaw() {
 
 # drop_new_bitmap: a checkpoint that no backup goes with must never become a parent.
 drop_new_bitmap() {
-  [[ ! $NAS_HUNG ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return 0; }
+  [[ ! $JOB_STUCK ]] || { left "checkpoint $OPT_BITMAP_NEW of $OPT_VM" && return 0; }
   bitmap_drop "$OPT_BITMAP_NEW" || left "bitmap $OPT_BITMAP_NEW of $OPT_VM: $RUN_ERR"
 }
 

@@ -106,7 +106,7 @@ end_job() {
   while poll_job && [[ $JOB_TYPE != @(0|gone) ]]; do
     [[ ${aborted-} ]] || { local aborted=yes && virsh_q domjobabort "$OPT_VM" || :; }
     if ((SECONDS >= until)); then
-      NAS_HUNG=yes
+      JOB_STUCK=yes
       left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
       return 0
     fi
@@ -116,15 +116,15 @@ end_job() {
   [[ $JOB_TYPE == gone ]] || wake_guest
 }
 
-# our_job: what runs now writes into this run's directory.
-our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"$DEST/"* ]]; }
+# our_job: what runs now writes into this run's directory on the NAS, or into its scratch files.
+our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"${SCRATCH:-$DEST}/"* ]]; }
 
 # wake_guest: resumes a guest that ran before, and that an I/O error stopped during our job, now that the job is gone.
 # The guest may stop a moment after the job has failed, and the first writes after the resume may fail again.
 wake_guest() {
   local until=$((${EPOCHREALTIME/./} + 1000000))
   while poll_guest && ! io_paused; do
-    [[ $JOB_RESULT == failed || $ERROR_CODE == target-full ]] && ((${EPOCHREALTIME/./} < until)) || return 0
+    [[ $JOB_RESULT == failed || $ERROR_CODE == @(target-full|scratch-full) ]] && ((${EPOCHREALTIME/./} < until)) || return 0
     nap 0.1
   done
   virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return 0; }

@@ -1,0 +1,237 @@
+# ---- pull: the guest apart from the NAS ------------------------------------------------------------
+#
+# QEMU shows every disk as it was at the checkpoint over a socket of this host, and keeps what the guest overwrites meanwhile in
+# scratch files on this host's own disk. Only our readers touch the NAS: a full, slow or stuck one stands in nobody's way.
+
+SCRATCH=''     # the scratch files of this run
+SOCKET=''      # where QEMU exports the disks
+TRANSFER_REASON=''
+READERS=()     # pids, one a disk
+readonly PULL_PIECE=$((4 * 1024 * 1024))    # bytes of one read
+readonly PULL_ROUND=$((256 * 1024 * 1024))  # bytes that one qemu-io copies: progress and limit are looked at in between
+
+# choose_transfer: TRANSFER, and why when the caller leaves it to us.
+choose_transfer() {
+  local i wanted=0
+  TRANSFER=${OPT_TRANSFER:-push}
+  [[ $TRANSFER == auto ]] || return 0
+  # The guest may overwrite all that its disks hold before the readers are done.
+  for ((i = 0; i < DISKS; i++)); do wanted=$((wanted + D[$i.actual])); done
+  if ! look_at_scratch; then
+    TRANSFER=push TRANSFER_REASON="no scratch: $RUN_ERR"
+  elif ((SCRATCH_FREE < wanted + RESERVE_BYTES)); then
+    TRANSFER=push TRANSFER_REASON="scratch has $SCRATCH_FREE bytes free; $wanted and $RESERVE_BYTES in reserve may be needed"
+  else
+    TRANSFER=pull TRANSFER_REASON="scratch has $SCRATCH_FREE bytes free, enough for $wanted and $RESERVE_BYTES in reserve"
+  fi
+}
+
+# look_at_scratch: SCRATCH_FREE in bytes, as QEMU's user sees them.
+look_at_scratch() {
+  (umask 066 && mkdir -p -- "$SCRATCH_DIR") 2>/dev/null || { RUN_ERR="cannot make $SCRATCH_DIR" && return 1; }
+  run 5 stat -f -c '%S %a' -- "$SCRATCH_DIR" || return 1
+  SCRATCH_FREE=$((${RUN_OUT% *} * ${RUN_OUT#* }))
+}
+SCRATCH_FREE=''
+
+# open_scratch: folders that QEMU's user can write to and nobody else can enter.
+open_scratch() {
+  local user=0:0
+  look_at_scratch || die "There is no scratch space: $RUN_ERR" scratch-missing
+  ((SCRATCH_FREE >= RESERVE_BYTES)) || die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes free; $RESERVE_BYTES are kept in reserve" scratch-full
+  [[ ! $QEMU_PID ]] || user=$(stat -c %u:%g -- "/proc/$QEMU_PID") || die_unless_gone "Cannot look at QEMU of $OPT_VM"
+  # Named like the backup, so that whoever finds the files knows whose they are.
+  SCRATCH=$SCRATCH_DIR/$OPT_PATH
+  [[ ! -e $SCRATCH ]] || die "$SCRATCH is there already: another run has left it" scratch-missing
+  (umask 066 && mkdir -p -- "${SCRATCH%/*}") && mkdir -m 0700 -- "$SCRATCH" && chown "$user" -- "$SCRATCH" || die "Cannot make $SCRATCH" scratch-missing
+  always_push remove_scratch
+  # The path of a socket is short by nature.
+  SOCKET=$(mktemp -d "${JOB_TMP:-/tmp}/csbackup.XXXXXX") && chown "$user" -- "$SOCKET" || die 'Cannot make a folder for the socket in /tmp' scratch-missing
+  SOCKET+=/nbd
+}
+
+remove_scratch() {
+  rm -rf --one-file-system -- "$SCRATCH" "${SOCKET%/nbd}" || left "scratch files in $SCRATCH"
+  rmdir -- "${SCRATCH%/*}" 2>/dev/null || :
+}
+
+pull_xml() {
+  local i path out
+  out="<domainbackup mode='pull'><server transport='unix' socket='$SOCKET'/><disks>"
+  for ((i = 0; i < DISKS; i++)); do
+    xml_escape "$SCRATCH/${D[$i.target]}.qcow2" && path=$REPLY
+    out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]}'"
+    [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT' exportbitmap='dirty-${D[$i.target]}'"
+    out+="><scratch file='$path'/><driver type='qcow2'/></disk>"
+  done
+  REPLY="$out</disks></domainbackup>"
+}
+
+# pull_disks: all disks at once, while guest, scratch and NAS are watched.
+pull_disks() {
+  local i heard=$SECONDS
+  undo_push stop_readers
+  JOB_TOTAL=0 JOB_PROCESSED=0
+  for ((i = 0; i < DISKS; i++)); do
+    if [[ ${D[$i.mode]} == incremental ]]; then dirty_extents "$i"; else D[$i.todo]=${D[$i.virtual]}; fi
+    JOB_TOTAL=$((JOB_TOTAL + D[$i.todo]))
+  done
+  for ((i = 0; i < DISKS; i++)); do start_reader "$i"; done
+  until readers_done; do
+    poll_guest || :
+    if poll_job; then
+      [[ $JOB_TYPE != gone ]] || { JOB_RESULT=failed && die "$OPT_VM went away during the backup" guest-gone; }
+      [[ $JOB_TYPE != 0 ]] || die "The export of $OPT_VM ended before it was read" job-cancelled
+    fi
+    ! look_at_scratch || ((SCRATCH_FREE >= RESERVE_BYTES)) ||
+      die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes left: the backup was stopped before the guest is hurt" scratch-full
+    if look_at_space 5; then heard=$SECONDS; elif ((SECONDS - heard > 60)); then
+      NAS_HUNG=yes
+      die "The NAS has not answered for $((SECONDS - heard)) s: target hung" target-hung
+    fi
+    look_at_readers
+    progress "$JOB_PROCESSED" "$JOB_TOTAL"
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
+    nap 0.1
+  done
+  judge_readers
+  # The data is complete: QEMU need not keep the checkpoint's state any longer.
+  JOB_RESULT=completed
+  end_job
+  [[ ! $JOB_STUCK ]] || die "The export of $OPT_VM does not end" job-unknown
+  BEGUN=''
+  look_at_readers
+  progress "$JOB_PROCESSED" "$JOB_TOTAL"
+  now_ms && JOB_MS=$((REPLY - TIMING_FROM[job]))
+  printf -v JOB_BLOCK 'Job type:         Completed   \nOperation:        Backup      \nTime elapsed:     %-12s ms\nFile processed:   %s B\nFile total:       %s B' "$JOB_MS" "$JOB_PROCESSED" "$JOB_TOTAL"
+}
+
+# nbd_options I [MORE]: disk I's export, for --image-opts.
+nbd_options() { REPLY="driver=nbd,server.type=unix,server.path=$SOCKET,export=${D[$1.target]}${2-}"; }
+
+# dirty_extents I: $WORK/extents.I holds a line for each piece that has to be copied; D[I.todo] is the sum of their bytes.
+dirty_extents() {
+  local i=$1 line start length piece todo=0
+  nbd_options "$i" ",x-dirty-bitmap=qemu:dirty-bitmap:dirty-${D[$i.target]}"
+  run 300 qemu-img map --output=json --image-opts "$REPLY" || die_unless_gone "Cannot read the dirty map of ${D[$i.target]}" job-failed
+  while IFS= read -r line; do
+    # In this map "no data" says dirty.
+    [[ $line == *'"start": '*'"length": '*'"data": false'* ]] || continue
+    start=${line#*'"start": '} && start=${start%%,*}
+    length=${line#*'"length": '} && length=${length%%,*}
+    todo=$((todo + length))
+    while ((length)); do
+      piece=$((length < PULL_PIECE ? length : PULL_PIECE))
+      printf '%s %s\n' "$start" "$piece"
+      start=$((start + piece)) length=$((length - piece))
+    done
+  done <<<"$RUN_OUT" >"$WORK/extents.$i"
+  D[$i.todo]=$todo
+}
+
+# start_reader I: copies disk I in the background; its words are in $WORK/reader.I, its end in $WORK/reader.I.code.
+start_reader() {
+  local i=$1
+  (
+    set +eE
+    trap - ERR EXIT TERM INT HUP PIPE
+    exec 8>&- 9>&-
+    if [[ ${D[$i.mode]} == incremental ]]; then read_dirty "$i"; else read_all "$i"; fi
+    echo $? >"$WORK/reader.$i.code"
+  ) </dev/null >"$WORK/reader.$i" 2>"$WORK/reader.$i.err" &
+  READERS[i]=$!
+}
+
+read_all() {
+  local i=$1
+  qemu-img convert -p -f raw -O qcow2 ${OPT_BANDWIDTH:+-r "${OPT_BANDWIDTH}M"} -- \
+    "nbd+unix:///${D[$i.target]}?socket=$SOCKET" "$DEST/${D[$i.file]}"
+}
+
+# read_dirty I: the delta stands on the export at first, so that reading a piece with copy-on-read fills exactly that piece.
+read_dirty() {
+  local i=$1 file=$DEST/${D[$1.file]} round=$PULL_ROUND start length from copied=0 bytes=0 commands=''
+  qemu-img create -q -f qcow2 -b "nbd+unix:///${D[$i.target]}?socket=$SOCKET" -F raw -- "$file" "${D[$i.virtual]}" || return 1
+  now_ms && from=$REPLY
+  [[ ! $OPT_BANDWIDTH ]] || round=$((OPT_BANDWIDTH << 20))
+  while read -r start length; do
+    commands+="read -q $start $length"$'\n' bytes=$((bytes + length))
+    ((bytes < round)) || read_round || return 1
+  done <"$WORK/extents.$i"
+  ((bytes == 0)) || read_round
+}
+
+# read_round: part of read_dirty. qemu-io goes on after a failed command, and its exit code tells.
+read_round() {
+  qemu-io -C -f qcow2 "$file" <<<"$commands" >"$WORK/io.$i" 2>&1 || { cat "$WORK/io.$i" >&2; return 1; }
+  copied=$((copied + bytes)) bytes=0 commands=''
+  echo "$copied"
+  [[ ! $OPT_BANDWIDTH ]] || hold_back "$copied" "$from"
+}
+
+# hold_back DONE FROM: waits until DONE bytes since FROM are no more than the limit allows.
+hold_back() {
+  local due
+  due=$(($2 + $1 * 1000 / (OPT_BANDWIDTH << 20)))
+  now_ms
+  ((REPLY >= due)) || sleep "$(((due - REPLY) / 1000)).$(printf %03d $(((due - REPLY) % 1000)))"
+}
+
+readers_done() {
+  local i
+  for ((i = 0; i < DISKS; i++)); do
+    [[ -s $WORK/reader.$i.code ]] || ! kill -0 "${READERS[i]}" 2>/dev/null || return 1
+  done
+}
+
+# look_at_readers: JOB_PROCESSED from what they say of themselves; the NAS need not be asked.
+look_at_readers() {
+  local i said
+  JOB_PROCESSED=0
+  for ((i = 0; i < DISKS; i++)); do
+    said=$(tail -c 64 -- "$WORK/reader.$i" | tr '\r' '\n' | tail -n 1)
+    if [[ ${D[$i.mode]} == incremental ]]; then
+      [[ ! $said =~ ^[0-9]+$ ]] || JOB_PROCESSED=$((JOB_PROCESSED + said))
+    elif [[ $said =~ ([0-9]+)\.[0-9]+/100% ]]; then
+      JOB_PROCESSED=$((JOB_PROCESSED + D[$i.todo] * BASH_REMATCH[1] / 100))
+    fi
+  done
+}
+
+judge_readers() {
+  local i code
+  for ((i = 0; i < DISKS; i++)); do
+    code=143
+    [[ ! -s $WORK/reader.$i.code ]] || read -r code <"$WORK/reader.$i.code"
+    ((code)) || continue
+    JOB_RESULT=failed JOB_ERROR=$(<"$WORK/reader.$i.err")
+    RUN_ERR=$JOB_ERROR
+    ! poll_job || [[ $JOB_TYPE != gone ]] || die "$OPT_VM went away during the backup" guest-gone
+    [[ $JOB_ERROR != *'No space left'* ]] || die "Copying ${D[$i.target]} failed: the NAS is full: $JOB_ERROR" target-full
+    die "Copying ${D[$i.target]} failed (exit $code): ${JOB_ERROR:-without a word}" copy-failed
+  done
+  READERS=()
+}
+
+# stop_readers: one that is stuck in the NAS cannot be stopped; it is left behind and ends when the NAS answers.
+stop_readers() {
+  local i pid
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${READERS[i]-} ]] || continue
+    for pid in $(pids_below "${READERS[i]}"); do kill -KILL "$pid" 2>/dev/null || :; done
+  done
+  nap 0.1
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ! ${READERS[i]-} ]] || ! kill -0 "${READERS[i]}" 2>/dev/null || NAS_HUNG=yes
+  done
+}
+
+# pids_below PID: it and its children.
+pids_below() {
+  local child
+  local -a children=()
+  printf '%s\n' "$1"
+  { read -r -a children <"/proc/$1/task/$1/children" || :; } 2>/dev/null
+  for child in "${children[@]}"; do pids_below "$child"; done
+}
