@@ -665,7 +665,8 @@ unmount_repository() {
   timing_start unmount
   rm -f -- "$WORK/credentials"
   while mounted "$MNT"; do
-    if ! run 10 umount -- "$MNT"; then
+    # -c: to look at the path of a mount that hangs would hang, too.
+    if ! run "$([[ $NAS_HUNG ]] && echo 2 || echo 10)" umount -c -- "$MNT"; then
       if [[ $RUN_CODE == 124 ]] || ((SECONDS >= until)); then
         left "mount $MNT (${RUN_ERR//$'\n'/; })"
         return 0
@@ -1312,7 +1313,7 @@ json_facts() {
   json_host && host=$REPLY
   json_object s name "$OPT_VM" s state "${SEEN_STATE/absent/shut off}" s qemuStarted "$QEMU_STARTED" && vm=$REPLY
   json_object s mode "${OPT_MODE:-legacy-full}" s bitmapNew "$OPT_BITMAP_NEW" s bitmapParent "$OPT_BITMAP_PARENT" && asked=$REPLY
-  json_object s mode "$DONE_MODE" s transfer "$TRANSFER" s reason "$PLAN_REASON" s recreateMethod "$RECREATE_METHOD" s bitmapNew "$DONE_BITMAP" && did=$REPLY
+  json_object s mode "$DONE_MODE" s transfer "$TRANSFER" s transferReason "$TRANSFER_REASON" s reason "$PLAN_REASON" s recreateMethod "$RECREATE_METHOD" s bitmapNew "$DONE_BITMAP" && did=$REPLY
   if [[ $JOB_RESULT ]]; then
     json_object s result "$JOB_RESULT" s error "$JOB_ERROR" n processed "$JOB_PROCESSED" n total "$JOB_TOTAL" n ms "$JOB_MS" && job=$REPLY
   fi
@@ -2131,6 +2132,8 @@ pull_disks() {
   for ((i = 0; i < DISKS; i++)); do start_reader "$i"; done
   until readers_done; do
     poll_guest || :
+    # Only a full scratch stops a guest whose old data goes there.
+    ! io_paused || die "The scratch directory $SCRATCH_DIR is full, and $OPT_VM was stopped by it" scratch-full
     if poll_job; then
       [[ $JOB_TYPE != gone ]] || { JOB_RESULT=failed && die "$OPT_VM went away during the backup" guest-gone; }
       [[ $JOB_TYPE != 0 ]] || die "The export of $OPT_VM ended before it was read" job-cancelled
@@ -2268,14 +2271,14 @@ judge_readers() {
 
 # stop_readers: one that is stuck in the NAS cannot be stopped; it is left behind and ends when the NAS answers.
 stop_readers() {
-  local i pid
-  for ((i = 0; i < DISKS; i++)); do
-    [[ ${READERS[i]-} ]] || continue
-    for pid in $(pids_below "${READERS[i]}"); do kill -KILL "$pid" 2>/dev/null || :; done
-  done
-  nap 0.1
-  for ((i = 0; i < DISKS; i++)); do
-    [[ ! ${READERS[i]-} ]] || ! kill -0 "${READERS[i]}" 2>/dev/null || NAS_HUNG=yes
+  local reader pid all='' until=$((${EPOCHREALTIME/./} + 1000000))
+  for reader in "${READERS[@]}"; do all+=" $(pids_below "$reader")"; done
+  for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
+  for pid in $all; do
+    while kill -0 "$pid" 2>/dev/null; do
+      ((${EPOCHREALTIME/./} < until)) || { NAS_HUNG=yes && left "process $pid, which waits for the NAS" && break; }
+      nap 0.02
+    done
   done
 }
 

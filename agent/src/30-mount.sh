@@ -89,7 +89,8 @@ unmount_repository() {
   timing_start unmount
   rm -f -- "$WORK/credentials"
   while mounted "$MNT"; do
-    if ! run 10 umount -- "$MNT"; then
+    # -c: to look at the path of a mount that hangs would hang, too.
+    if ! run "$([[ $NAS_HUNG ]] && echo 2 || echo 10)" umount -c -- "$MNT"; then
       if [[ $RUN_CODE == 124 ]] || ((SECONDS >= until)); then
         left "mount $MNT (${RUN_ERR//$'\n'/; })"
         return 0

@@ -65,7 +65,7 @@ json_facts() {
   json_host && host=$REPLY
   json_object s name "$OPT_VM" s state "${SEEN_STATE/absent/shut off}" s qemuStarted "$QEMU_STARTED" && vm=$REPLY
   json_object s mode "${OPT_MODE:-legacy-full}" s bitmapNew "$OPT_BITMAP_NEW" s bitmapParent "$OPT_BITMAP_PARENT" && asked=$REPLY
-  json_object s mode "$DONE_MODE" s transfer "$TRANSFER" s reason "$PLAN_REASON" s recreateMethod "$RECREATE_METHOD" s bitmapNew "$DONE_BITMAP" && did=$REPLY
+  json_object s mode "$DONE_MODE" s transfer "$TRANSFER" s transferReason "$TRANSFER_REASON" s reason "$PLAN_REASON" s recreateMethod "$RECREATE_METHOD" s bitmapNew "$DONE_BITMAP" && did=$REPLY
   if [[ $JOB_RESULT ]]; then
     json_object s result "$JOB_RESULT" s error "$JOB_ERROR" n processed "$JOB_PROCESSED" n total "$JOB_TOTAL" n ms "$JOB_MS" && job=$REPLY
   fi

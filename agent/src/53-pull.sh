@@ -79,6 +79,8 @@ pull_disks() {
   for ((i = 0; i < DISKS; i++)); do start_reader "$i"; done
   until readers_done; do
     poll_guest || :
+    # Only a full scratch stops a guest whose old data goes there.
+    ! io_paused || die "The scratch directory $SCRATCH_DIR is full, and $OPT_VM was stopped by it" scratch-full
     if poll_job; then
       [[ $JOB_TYPE != gone ]] || { JOB_RESULT=failed && die "$OPT_VM went away during the backup" guest-gone; }
       [[ $JOB_TYPE != 0 ]] || die "The export of $OPT_VM ended before it was read" job-cancelled
@@ -216,14 +218,14 @@ judge_readers() {
 
 # stop_readers: one that is stuck in the NAS cannot be stopped; it is left behind and ends when the NAS answers.
 stop_readers() {
-  local i pid
-  for ((i = 0; i < DISKS; i++)); do
-    [[ ${READERS[i]-} ]] || continue
-    for pid in $(pids_below "${READERS[i]}"); do kill -KILL "$pid" 2>/dev/null || :; done
-  done
-  nap 0.1
-  for ((i = 0; i < DISKS; i++)); do
-    [[ ! ${READERS[i]-} ]] || ! kill -0 "${READERS[i]}" 2>/dev/null || NAS_HUNG=yes
+  local reader pid all='' until=$((${EPOCHREALTIME/./} + 1000000))
+  for reader in "${READERS[@]}"; do all+=" $(pids_below "$reader")"; done
+  for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
+  for pid in $all; do
+    while kill -0 "$pid" 2>/dev/null; do
+      ((${EPOCHREALTIME/./} < until)) || { NAS_HUNG=yes && left "process $pid, which waits for the NAS" && break; }
+      nap 0.02
+    done
   done
 }
 

@@ -31,3 +31,119 @@ no_scratch() { [[ -z $(find "$LAB_DIR/host/scratch" -mindepth 1) ]] || { find "$
   incremental --transfer pull && done_is incremental regular && identical && accounted
   identical backup-1001 "$VM/2026.01.01.00.00.01"
 }
+
+# writing_vm: a guest that writes all the time, from 8M to 16M of vda, where there is data already.
+writing_vm() {
+  lab vm-create "$VM" vda:64M
+  lab write "$VM" vda 0x5a 4M 40M
+  lab boot-writer "$VM"
+  lab vm-start "$VM"
+  for _ in {1..200}; do (($(writes) > 0)) && return 0; sleep 0.1; done
+  return 1
+}
+writes() { virsh_q domblkstat "$VM" vda | awk '/wr_req/ { print $3 }'; }
+# it_writes: more than before, within two seconds.
+it_writes() {
+  local before
+  before=$(writes)
+  for _ in {1..40}; do (($(writes) > before)) && return 0; sleep 0.05; done
+  virsh_q domstate "$VM" --reason >&2
+  return 1
+}
+# begin_pull: a full in the background, its export open.
+begin_pull() {
+  next && common
+  begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" --transfer pull
+  for _ in {1..400}; do [[ $(virsh_q domjobinfo "$VM" 2>/dev/null) == *Backup* ]] && return 0; sleep 0.05; done
+  return 1
+}
+# as_paused: the guest cannot be known by a mirror; paused it can be compared with its own image.
+as_paused() {
+  lab vm-pause "$VM"
+  next && common
+  script -o backup "${COMMON[@]}" "$@" --bitmap-new "$BITMAP" --transfer pull
+  [[ $status -eq 0 ]] || { printf '%s\n%s\n' "$output" "$stderr" >&2; return 1; }
+  ALLOWED+=("$BITMAP")
+  local copy=$BATS_TEST_TMPDIR/held.qcow2
+  virsh_q qemu-monitor-command "$VM" --hmp 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush' >/dev/null
+  cp "$(image vda)" "$copy"
+  qemu-img compare -f qcow2 -F qcow2 "$copy" "$REPOSITORY/$BACKUP_PATH/$(file_of "$(image vda)" 0)"
+  lab vm-resume "$VM"
+}
+
+@test "a NAS that hangs: the guest writes on, TERM is answered, and when it answers again a full and an incremental are true" {
+  REPOSITORY=$(lab nas-slow "hang$BATS_TEST_NUMBER")
+  writing_vm
+  lab nas-speed "hang$BATS_TEST_NUMBER" 2M
+  begin_pull
+  lab nas-speed "hang$BATS_TEST_NUMBER" 0
+  it_writes
+  sleep 1
+  it_writes
+  kill -TERM "$SCRIPT_PID"
+  ended_within 15 || { lab nas-speed "hang$BATS_TEST_NUMBER" unlimited && false; }
+  end
+  it_writes
+  [[ $(virsh_q domjobinfo "$VM") == *'Job type:'*None* && -z $(virsh_q checkpoint-list "$VM" --name) ]]
+  lab nas-speed "hang$BATS_TEST_NUMBER" unlimited
+  [[ $status -eq 20 ]]
+  expect 'job-cancelled none' '"\(.error.code) \(.done.mode)"'
+  no_scratch
+  local dir
+  for dir in $(mount_of_run); do for _ in {1..50}; do umount "$dir" && break; sleep 0.2; done; rmdir "$dir"; done
+  rm -rf "${REPOSITORY:?}/$VM"
+  as_paused -M full
+  it_writes
+  as_paused -M incremental --bitmap-parent "$BITMAP" --parent-path "$BACKUP_PATH/$(file_of "$(image vda)" 0)"
+}
+
+@test "scratch that fills: stopped by the reserve before the guest feels it; without a reserve the guest is resumed" {
+  local scratch
+  REPOSITORY=$(lab nas-slow "slow$BATS_TEST_NUMBER")
+  scratch=$(lab nas-small 8 "scratch$BATS_TEST_NUMBER")
+  writing_vm
+  lab nas-speed "slow$BATS_TEST_NUMBER" 1M
+  host_conf "scratch_dir=$scratch" reserve_bytes=3000000
+  begin_pull
+  ended_within 90
+  end
+  [[ $status -eq 1 ]]
+  expect 'scratch-full null null' '"\(.error.code) \(.guest.pausedMs) \(.guest.resumed)"'
+  it_writes && untouched
+  [[ -z $(find "$scratch" -mindepth 1) ]]
+
+  host_conf "scratch_dir=$scratch" reserve_bytes=0
+  begin_pull
+  ended_within 90
+  end
+  [[ $status -eq 1 ]]
+  expect 'scratch-full true' '"\(.error.code) \(.guest.resumed)"'
+  it_writes && untouched
+
+  host_conf
+  lab nas-speed "slow$BATS_TEST_NUMBER" unlimited
+  as_paused -M full
+}
+
+@test "auto: pull when the scratch can hold all that may come, else push; the reason is told" {
+  new_vm vda:64M
+  full --transfer auto && done_is full null && identical
+  expect pull .done.transfer
+  [[ $(fact .done.transferReason) == 'scratch has '*', enough for '* ]]
+  lab write "$VM" vda 0x22 4M 1M
+  host_conf "scratch_dir=$(lab nas-small 2 "tiny$BATS_TEST_NUMBER")"
+  incremental --transfer auto && done_is incremental regular && identical && accounted
+  expect push .done.transfer
+  [[ $(fact .done.transferReason) == 'scratch has '*' may be needed' ]]
+}
+
+@test "a limit in MiB a second holds for a full and an incremental" {
+  new_vm vda:64M
+  lab write "$VM" vda 0x33 8M 12M
+  full --transfer pull -b 4 && done_is full null && identical
+  # 14 MiB at 4 MiB a second.
+  expect true '.timings.job >= 2800'
+  lab write "$VM" vda 0x34 8M 12M
+  incremental --transfer pull -b 4 && done_is incremental regular && identical && accounted
+  expect true '.timings.job >= 2800'
+}
