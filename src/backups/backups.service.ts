@@ -5,7 +5,7 @@ import { Evidence } from '../database/repositories/evidence';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import type { Facts } from '../domain/agent/facts';
-import type { BackupPlan } from '../domain/chain/backup-plan';
+import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import { readChainKeys } from '../domain/chain/chain-keys';
 import { explainBackup } from '../domain/chain/explain-backup';
 import type { Reason } from '../domain/chain/reasons';
@@ -32,10 +32,10 @@ export class BackupsService {
   ) {}
 
   /** What a run would do now, and why. Asks the host; changes nothing. */
-  async plan({ vm: id, mode, quiesce }: CreateBackupDto): Promise<PlanDto> {
+  async plan({ vm: id, ...wishes }: CreateBackupDto): Promise<PlanDto> {
     const vm = found(await this.vms.find(id), 'vm', id);
     const around = await this.planner.surroundings(vm);
-    const { decision } = await this.planner.decide(vm, around, { mode: mode ?? 'auto', quiesce: quiesce ?? false });
+    const { decision } = await this.planner.decide(vm, around, requestOf(wishes));
     if (decision.kind === 'refused') throw refusalError(decision);
     return {
       kind: decision.kind,
@@ -55,7 +55,7 @@ export class BackupsService {
    * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`
    */
   async create(
-    { vm: id, mode, quiesce }: CreateBackupDto,
+    { vm: id, ...wishes }: CreateBackupDto,
     { idempotencyKey, trigger }: { idempotencyKey: string | undefined; trigger: 'rest' | 'cli' },
   ): Promise<RunDto> {
     const vm = found(await this.vms.find(id), 'vm', id);
@@ -66,7 +66,7 @@ export class BackupsService {
       kind: 'backup',
       triggeredBy: trigger,
       idempotencyKey: idempotencyKey ?? null,
-      requested: { mode: mode ?? 'auto', quiesce: quiesce ?? false },
+      requested: { ...requestOf(wishes) },
     });
     return this.runPresenter.present(run);
   }
@@ -138,3 +138,9 @@ interface Shown {
   readonly inBooks: BackupInBooks;
   readonly dto: BackupDto;
 }
+
+const requestOf = ({ mode, quiesce, transfer }: Omit<CreateBackupDto, 'vm'>): BackupRequest => ({
+  mode: mode ?? 'auto',
+  quiesce: quiesce ?? false,
+  ...(transfer === undefined ? {} : { transfer }),
+});

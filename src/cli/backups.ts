@@ -8,6 +8,7 @@ import { EXIT } from './exit-code';
 import { bytes, progressBar, show, table } from './output';
 import { action, client, command, type CommonOptions } from './program';
 import { runText } from './runs';
+import { transferOption } from './transfer-option';
 
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'skipped']);
 
@@ -37,6 +38,7 @@ export const backupCommand = (): Command =>
     .argument('<vm>', 'id or name')
     .option('--full', 'a full in any case')
     .option('--quiesce', 'freeze the guest’s file systems for the moment of the checkpoint')
+    .addOption(transferOption())
     .option('--wait', 'wait until it is done; the exit code says how it ended')
     .option('--dry-run', 'only say what would be done, and why')
     .option('--idempotency-key <key>', 'the same key again answers with the same run (default: a new one)')
@@ -47,13 +49,14 @@ export const backupCommand = (): Command =>
           options: CommonOptions & {
             full?: boolean;
             quiesce?: boolean;
+            transfer?: string;
             wait?: boolean;
             dryRun?: boolean;
             idempotencyKey?: string;
           },
         ) => {
           const service = client();
-          const body = { vm, mode: options.full ? 'full' : 'auto', ...(options.quiesce ? { quiesce: true } : {}) };
+          const body = { vm, mode: options.full ? 'full' : 'auto', ...(options.quiesce ? { quiesce: true } : {}), ...(options.transfer === undefined ? {} : { transfer: options.transfer }) };
           if (options.dryRun) {
             const { body: plan } = await service.send<PlanDto>('POST', '/backups?dryRun=true', body);
             show(options.json, plan, () => `${plan.kind} because ${plan.reason}: ${plan.sentence}`);

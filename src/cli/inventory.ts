@@ -6,6 +6,7 @@ import type { VmDto } from '../inventory/dto/vm.dto';
 import { type Column, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
+import { transferOption } from './transfer-option';
 
 interface NewDisk {
   readonly target: string;
@@ -201,6 +202,7 @@ export function offeringCommand(): Command {
       { title: 'NAME', of: (row) => row.name },
       { title: 'FULL EVERY', of: (row) => row.fullEvery, right: true },
       { title: 'INCREMENTAL', of: (row) => row.incrementalEnabled },
+      { title: 'TRANSFER', of: (row) => row.transfer },
       { title: 'REPOSITORY', of: (row) => row.repository },
       { title: 'ID', of: (row) => row.id },
     ],
@@ -211,8 +213,9 @@ export function offeringCommand(): Command {
       .requiredOption('--repository <repository>', 'id or name')
       .option('--full-every <n>', 'links in a chain before the next full', number)
       .option('--no-incremental', 'take fulls only')
+      .addOption(transferOption())
       .action(
-        action(async (name: string, options: CommonOptions & { repository: string; fullEvery?: number; incremental: boolean }) =>
+        action(async (name: string, options: CommonOptions & { repository: string; fullEvery?: number; incremental: boolean; transfer?: string }) =>
           create<OfferingDto>(
             '/offerings',
             {
@@ -220,6 +223,7 @@ export function offeringCommand(): Command {
               repository: options.repository,
               incrementalEnabled: options.incremental,
               ...(options.fullEvery === undefined ? {} : { fullEvery: options.fullEvery }),
+              ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
             },
             options,
           ),

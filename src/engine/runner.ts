@@ -119,6 +119,8 @@ export class Runner {
         repository: around.mount,
         path: plan.backupPath,
         quiesce: plan.quiesce,
+        // A plan of an older version does not say.
+        transfer: plan.transfer ?? 'push',
         diskPaths: plan.vmState === 'shut off' ? plan.disks.map(({ path }) => path ?? '') : [],
         mode: plan.kind,
         bitmapNew: plan.bitmapNew,

@@ -1,9 +1,11 @@
+import { TRANSFER_WISHES, type TransferWish } from '../domain/agent/facts';
 import type { DetailRow } from '../domain/chain/chain-keys';
 
-/** CloudStack's names of the settings; there they hold per zone, here per offering. */
+/** CloudStack's names of the settings, which hold per zone there and per offering here; what it has no name for begins with `ck.`. */
 export const OFFERING_SETTINGS = {
   fullEvery: 'nas.backup.full.every',
   incrementalEnabled: 'nas.backup.incremental.enabled',
+  transfer: 'ck.backup.transfer',
 } as const;
 
 /** What an offering allows. */
@@ -12,27 +14,32 @@ export interface OfferingPolicy {
   readonly fullEvery: number;
   /** CloudStack's default is false; ours is true, because an incremental is only taken where it is true. */
   readonly incrementalEnabled: boolean;
+  /** CloudStack's way is `push`, and so is the default. */
+  readonly transfer: TransferWish;
 }
 
-export const DEFAULT_POLICY: OfferingPolicy = { fullEvery: 10, incrementalEnabled: true };
+export const DEFAULT_POLICY: OfferingPolicy = { fullEvery: 10, incrementalEnabled: true, transfer: 'push' };
 
 /** Reads the settings; what is missing or malformed has its default. */
 export function readPolicy(details: readonly DetailRow[]): OfferingPolicy {
   const valueOf = (name: string): string => details.findLast((row) => row.name === name)?.value ?? '';
   const every = valueOf(OFFERING_SETTINGS.fullEvery);
   const enabled = valueOf(OFFERING_SETTINGS.incrementalEnabled);
+  const transfer = valueOf(OFFERING_SETTINGS.transfer);
   return {
     fullEvery: /^[1-9]\d{0,5}$/.test(every) ? Number(every) : DEFAULT_POLICY.fullEvery,
     incrementalEnabled: enabled === 'true' || enabled === 'false' ? enabled === 'true' : DEFAULT_POLICY.incrementalEnabled,
+    transfer: TRANSFER_WISHES.find((wish) => wish === transfer) ?? DEFAULT_POLICY.transfer,
   };
 }
 
 /** The rows to write for the settings that are given. */
-export function toSettings({ fullEvery, incrementalEnabled }: Partial<OfferingPolicy>): DetailRow[] {
+export function toSettings({ fullEvery, incrementalEnabled, transfer }: Partial<OfferingPolicy>): DetailRow[] {
   return [
     ...(fullEvery === undefined ? [] : [{ name: OFFERING_SETTINGS.fullEvery, value: String(fullEvery) }]),
     ...(incrementalEnabled === undefined
       ? []
       : [{ name: OFFERING_SETTINGS.incrementalEnabled, value: String(incrementalEnabled) }]),
+    ...(transfer === undefined ? [] : [{ name: OFFERING_SETTINGS.transfer, value: transfer }]),
   ];
 }

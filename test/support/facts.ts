@@ -36,7 +36,7 @@ export function aRunsFacts(disks: readonly DiskFacts[]): Facts {
     host: HOST,
     vm: { name: 'i-2-7-VM', state: 'running', qemuStarted: '2026-04-26T22:00:00.125Z' },
     asked: { mode: 'incremental', bitmapNew: 'backup-1777300200', bitmapParent: 'backup-1777297500' },
-    done: { mode: 'incremental', transfer: 'push', reason: null, recreateMethod: 'redefined', bitmapNew: 'backup-1777300200' },
+    done: { mode: 'incremental', transfer: 'push', transferReason: null, reason: null, recreateMethod: 'redefined', bitmapNew: 'backup-1777300200' },
     job: { result: 'completed', error: null, processed: 4 * MIB, total: 4 * MIB, ms: 120 },
     disks,
     guest: null,

@@ -1,6 +1,7 @@
 import { IsBoolean, IsIn, IsString, MaxLength, MinLength } from 'class-validator';
 import { PageQuery } from '../../platform/page';
 import { Optional } from '../../platform/optional';
+import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 
 /** A backup to take now. */
 export class CreateBackupDto {
@@ -19,6 +20,11 @@ export class CreateBackupDto {
   @Optional()
   @IsBoolean()
   quiesce?: boolean;
+
+  /** How the data of a running VM travels, instead of what the offering says: `push`, `pull` or `auto`. */
+  @Optional()
+  @IsIn(TRANSFER_WISHES)
+  transfer?: TransferWish;
 }
 
 /** Which backups to list. */

@@ -1,5 +1,5 @@
 import { InvariantError, UserError } from '../errors';
-import { type BackupMode, type Dialect } from './facts';
+import { type BackupMode, type Dialect, type TransferWish } from './facts';
 import { type Credentials, partMountOptions } from './mount-options';
 import { checkDiskSource, checkName } from './names';
 
@@ -60,6 +60,8 @@ export interface BackupOrder {
   /** Not null with `incremental` only. */
   readonly bitmapParent: string | null;
   readonly disks: readonly DiskOrder[];
+  /** How the data of a live VM is to travel; `push` unless told. */
+  readonly transfer?: TransferWish;
 }
 
 /**
@@ -72,7 +74,7 @@ export function buildBackup(script: HostScript, order: BackupOrder): HostCommand
   options.push(...modeOptions(script, order));
   if (script.kind === 'ours') {
     const disks = JSON.stringify(order.disks.map(checkDisk));
-    options.push('--dialect', script.dialect, '--facts', '--disks', disks, '--transfer', 'push');
+    options.push('--dialect', script.dialect, '--facts', '--disks', disks, '--transfer', order.transfer ?? 'push');
   }
   return operation(script, 'backup', options, order.repository);
 }

@@ -14,6 +14,12 @@ export type DiskMethod = 'full' | 'incremental' | 'rescued' | 'converted';
 export type RecreateMethod = 'redefined' | 'rescued';
 /** How the data travelled. */
 export type Transfer = 'push' | 'pull' | 'offline';
+/**
+ * How the data of a live VM is asked to travel: QEMU writes the NAS itself (`push`), readers of the host copy from an export at the
+ * checkpoint (`pull`), or whichever the host has room for (`auto`).
+ */
+export const TRANSFER_WISHES = ['push', 'pull', 'auto'] as const;
+export type TransferWish = (typeof TRANSFER_WISHES)[number];
 /** What kind of backup a run asks for or made. `legacy-full` has no bitmap and no chain. */
 export type BackupMode = 'full' | 'incremental' | 'legacy-full';
 
@@ -135,6 +141,8 @@ export interface Facts {
   readonly done: {
     readonly mode: BackupMode | 'none';
     readonly transfer: Transfer | null;
+    /** Why, where the host chose it. */
+    readonly transferReason: string | null;
     /** A reason code of the closed list where the script changed the plan, else null. */
     readonly reason: string | null;
     readonly recreateMethod: RecreateMethod | null;

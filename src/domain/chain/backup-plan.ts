@@ -1,3 +1,4 @@
+import type { TransferWish } from '../agent/facts';
 import type { ErrorKind } from '../errors';
 import type { FullReason, IncrementalReason, Reason } from './reasons';
 
@@ -39,6 +40,8 @@ interface CommonPlan {
   readonly repositoryId: string;
   /** Freeze the guest's file systems; only ever true for a running guest. */
   readonly quiesce: boolean;
+  /** How the data of a live VM is to travel. */
+  readonly transfer: TransferWish;
   readonly disks: readonly PlannedDisk[];
   /** Bitmaps of ours that nobody needs any more once this backup is in the books. */
   readonly superseded: readonly string[];
@@ -101,6 +104,8 @@ export interface BackupRequest {
   /** The reason to book for `full` where it was not a person's wish, as in a retry. */
   readonly because?: FullReason;
   readonly quiesce: boolean;
+  /** Instead of what the offering says. */
+  readonly transfer?: TransferWish;
 }
 
 /** What the VM's offering allows. */
@@ -114,4 +119,6 @@ export interface BackupPolicy {
   readonly onLostBitmap: 'full';
   /** Build on a parent that nothing contradicts and too little supports, as every backup of a stock script is. */
   readonly acceptUnprovenParent: boolean;
+  /** How the data of a live VM travels. */
+  readonly transfer: TransferWish;
 }

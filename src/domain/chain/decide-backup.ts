@@ -128,7 +128,7 @@ function incrementalEvidence({ facts }: DecideInput, { bitmap }: Parent, reason:
 
 /** What every plan has, and the name of its bitmap: directory and bitmap come from one epoch. */
 function commonPlan(input: DecideInput, reason: Reason, evidence: readonly Evidence[]) {
-  const { facts, books, request, repositoryId } = input;
+  const { facts, books, request, policy, repositoryId } = input;
   const { name, state } = facts.vm;
   if (state === 'absent') throw new InvariantError('chain.vm-absent', `A backup of the absent VM ${name} was planned.`);
   const epoch = unusedEpoch(input);
@@ -141,6 +141,7 @@ function commonPlan(input: DecideInput, reason: Reason, evidence: readonly Evide
     repositoryId,
     // A guest that is paused or stopped cannot answer a freeze.
     quiesce: request.quiesce && state === 'running',
+    transfer: request.transfer ?? policy.transfer,
     superseded: [...seenNames(input)].filter((known) => isOurs(books, known)),
     evidence,
   };

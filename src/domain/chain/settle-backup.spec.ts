@@ -465,6 +465,7 @@ describe('settleBackup', () => {
         mode: 'full',
         because: 'bitmap-unconfirmed',
         quiesce: false,
+        transfer: 'push',
       });
     });
 
@@ -632,7 +633,7 @@ describe('settleBackup', () => {
       expect(settlement).toMatchObject({
         status: 'Error',
         code: 'delta-contradicted',
-        retry: { mode: 'full', because: 'lineage-mismatch', quiesce: false },
+        retry: { mode: 'full', because: 'lineage-mismatch', quiesce: false, transfer: 'push' },
         activeCheckpoint: { change: 'cleared' },
         retire: [NEW_BITMAP],
       });

@@ -44,7 +44,7 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
   const verdict = assureRun(plan, made, answer, facts, recreation);
   if (verdict.assurance === 'broken') {
     // The books' bitmap still reaches back to the parent or is not the one they know: only a full is certain.
-    const retry: BackupRequest = { mode: 'full', because: 'lineage-mismatch', quiesce: plan.quiesce };
+    const retry: BackupRequest = { mode: 'full', because: 'lineage-mismatch', quiesce: plan.quiesce, transfer: plan.transfer };
     const sentence = `The delta cannot be true: ${verdict.findings.join('; ')}.`;
     return {
       ...failed(plan, { code: 'delta-contradicted', sentence, left: true, recreation, retry }),
@@ -147,5 +147,5 @@ function afterFailure({ repair }: BackupPlan, recreation: Recreation | null): Ac
 function retryOf(plan: BackupPlan, { incrementalFallback }: Answer, code: string): BackupRequest | null {
   if (plan.kind !== 'incremental') return null;
   const because = RETRY_AS_FULL[code] ?? (incrementalFallback ? 'bitmap-unconfirmed' : undefined);
-  return because === undefined ? null : { mode: 'full', because, quiesce: plan.quiesce };
+  return because === undefined ? null : { mode: 'full', because, quiesce: plan.quiesce, transfer: plan.transfer };
 }

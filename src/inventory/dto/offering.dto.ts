@@ -1,6 +1,7 @@
-import { IsBoolean, IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
+import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 
 /** A backup offering to add: where backups go, and how. */
 export class CreateOfferingDto {
@@ -35,6 +36,15 @@ export class CreateOfferingDto {
   @Optional()
   @IsBoolean()
   incrementalEnabled?: boolean;
+
+  /**
+   * How the data of a running VM travels: `push`: QEMU writes the NAS itself, as CloudStack does; `pull`: readers of the host copy from
+   * an export at the checkpoint, so that a slow or full NAS is not in the guest's way (needs scratch space on the host); `auto`: pull
+   * where the scratch can hold all that may come, else push.
+   */
+  @Optional()
+  @IsIn(TRANSFER_WISHES)
+  transfer?: TransferWish;
 }
 
 /** A change to an offering. The repository stays: chains lie there. */
@@ -65,6 +75,15 @@ export class UpdateOfferingDto {
   @Optional()
   @IsBoolean()
   incrementalEnabled?: boolean;
+
+  /**
+   * How the data of a running VM travels: `push`: QEMU writes the NAS itself, as CloudStack does; `pull`: readers of the host copy from
+   * an export at the checkpoint, so that a slow or full NAS is not in the guest's way (needs scratch space on the host); `auto`: pull
+   * where the scratch can hold all that may come, else push.
+   */
+  @Optional()
+  @IsIn(TRANSFER_WISHES)
+  transfer?: TransferWish;
 }
 
 /** An offering as the books know it. */
@@ -83,4 +102,6 @@ export class OfferingDto {
   fullEvery!: number;
   /** Whether incrementals are taken. */
   incrementalEnabled!: boolean;
+  /** How the data of a running VM travels: `push`, `pull` or `auto`. */
+  transfer!: string;
 }

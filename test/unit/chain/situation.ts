@@ -137,6 +137,7 @@ export const situation = (changes: Changes = {}): DecideInput => ({
     fullDueAt: null,
     onLostBitmap: 'full',
     acceptUnprovenParent: false,
+    transfer: 'push',
     ...changes.policy,
   },
   books: books(changes.books),
@@ -221,7 +222,7 @@ export const ran = (plan: BackupPlan, over: FactsChanges = {}): Facts => ({
   error: null,
   ...over,
   vm: { name: plan.vm, state: plan.vmState, qemuStarted: '2026-04-27T10:00:00.000Z', ...over.vm },
-  done: { mode: plan.kind, transfer: 'push', reason: null, recreateMethod: null, bitmapNew: plan.bitmapNew, ...over.done },
+  done: { mode: plan.kind, transfer: 'push', transferReason: null, reason: null, recreateMethod: null, bitmapNew: plan.bitmapNew, ...over.done },
   job:
     over.job === null
       ? null

@@ -11,6 +11,7 @@ export class RunRecord {
   nas: FakeNas | null = null;
   plan: RunPlan | null = null;
   transfer: Transfer | null = null;
+  transferReason: string | null = null;
   doneMode: BackupMode | 'none' = 'none';
   doneBitmap: string | null = null;
   state: VmState | null = null;
@@ -55,6 +56,7 @@ export class RunRecord {
       done: {
         mode: this.doneMode,
         transfer: this.transfer,
+        transferReason: this.transferReason,
         reason: this.plan?.reason ?? null,
         recreateMethod: this.plan?.recreateMethod ?? null,
         bitmapNew: this.doneBitmap,
