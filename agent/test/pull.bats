@@ -81,7 +81,7 @@ as_paused() {
   sleep 1
   it_writes
   kill -TERM "$SCRIPT_PID"
-  ended_within 15 || { lab nas-speed "hang$BATS_TEST_NUMBER" unlimited && false; }
+  ended_within 40 || { lab nas-speed "hang$BATS_TEST_NUMBER" unlimited && false; }
   end
   it_writes
   [[ $(virsh_q domjobinfo "$VM") == *'Job type:'*None* && -z $(virsh_q checkpoint-list "$VM" --name) ]]
@@ -105,7 +105,7 @@ as_paused() {
   lab nas-speed "slow$BATS_TEST_NUMBER" 1M
   host_conf "scratch_dir=$scratch" reserve_bytes=3000000
   begin_pull
-  ended_within 90
+  ended_within 200
   end
   [[ $status -eq 1 ]]
   expect 'scratch-full null null' '"\(.error.code) \(.guest.pausedMs) \(.guest.resumed)"'
@@ -114,7 +114,7 @@ as_paused() {
 
   host_conf "scratch_dir=$scratch" reserve_bytes=0
   begin_pull
-  ended_within 90
+  ended_within 200
   end
   [[ $status -eq 1 ]]
   expect 'scratch-full true' '"\(.error.code) \(.guest.resumed)"'

@@ -56,7 +56,12 @@ export const backupCommand = (): Command =>
           },
         ) => {
           const service = client();
-          const body = { vm, mode: options.full ? 'full' : 'auto', ...(options.quiesce ? { quiesce: true } : {}), ...(options.transfer === undefined ? {} : { transfer: options.transfer }) };
+          const body = {
+            vm,
+            mode: options.full ? 'full' : 'auto',
+            ...(options.quiesce ? { quiesce: true } : {}),
+            ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
+          };
           if (options.dryRun) {
             const { body: plan } = await service.send<PlanDto>('POST', '/backups?dryRun=true', body);
             show(options.json, plan, () => `${plan.kind} because ${plan.reason}: ${plan.sentence}`);

@@ -215,18 +215,22 @@ export function offeringCommand(): Command {
       .option('--no-incremental', 'take fulls only')
       .addOption(transferOption())
       .action(
-        action(async (name: string, options: CommonOptions & { repository: string; fullEvery?: number; incremental: boolean; transfer?: string }) =>
-          create<OfferingDto>(
-            '/offerings',
-            {
-              name,
-              repository: options.repository,
-              incrementalEnabled: options.incremental,
-              ...(options.fullEvery === undefined ? {} : { fullEvery: options.fullEvery }),
-              ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
-            },
-            options,
-          ),
+        action(
+          async (
+            name: string,
+            options: CommonOptions & { repository: string; fullEvery?: number; incremental: boolean; transfer?: string },
+          ) =>
+            create<OfferingDto>(
+              '/offerings',
+              {
+                name,
+                repository: options.repository,
+                incrementalEnabled: options.incremental,
+                ...(options.fullEvery === undefined ? {} : { fullEvery: options.fullEvery }),
+                ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
+              },
+              options,
+            ),
         ),
       ),
   );

@@ -2,11 +2,12 @@ import { DEFAULT_POLICY, readPolicy, toSettings } from './offering-policy';
 
 describe('offering policy', () => {
   it.each([
-    [1, true],
-    [2, false],
-    [1000, true],
-  ])('comes back as it was written: every %s, enabled %s', (fullEvery, incrementalEnabled) => {
-    expect(readPolicy(toSettings({ fullEvery, incrementalEnabled }))).toEqual({ fullEvery, incrementalEnabled });
+    [1, true, 'push'],
+    [2, false, 'pull'],
+    [1000, true, 'auto'],
+  ] as const)('comes back as it was written: every %s, enabled %s, by %s', (fullEvery, incrementalEnabled, transfer) => {
+    const policy = { fullEvery, incrementalEnabled, transfer };
+    expect(readPolicy(toSettings(policy))).toEqual(policy);
   });
 
   it('has defaults for what is missing or malformed, and believes the last of duplicates', () => {
@@ -14,6 +15,7 @@ describe('offering policy', () => {
     const rows = [
       { name: 'nas.backup.full.every', value: '0' },
       { name: 'nas.backup.incremental.enabled', value: 'yes' },
+      { name: 'ck.backup.transfer', value: 'pigeon' },
     ];
     expect(readPolicy(rows)).toEqual(DEFAULT_POLICY);
     expect(readPolicy([...toSettings({ fullEvery: 3 }), ...toSettings({ fullEvery: 4 })]).fullEvery).toBe(4);

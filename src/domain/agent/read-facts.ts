@@ -69,7 +69,14 @@ const diskFacts = object<DiskFacts>({
   writtenBytes: maybe(count),
 });
 
-const NOTHING_DONE: Facts['done'] = { mode: 'none', transfer: null, transferReason: null, reason: null, recreateMethod: null, bitmapNew: null };
+const NOTHING_DONE: Facts['done'] = {
+  mode: 'none',
+  transfer: null,
+  transferReason: null,
+  reason: null,
+  recreateMethod: null,
+  bitmapNew: null,
+};
 
 const done = object<Facts['done']>({
   mode: orElse(oneOf<BackupMode | 'none'>(['full', 'incremental', 'legacy-full', 'none']), 'none'),

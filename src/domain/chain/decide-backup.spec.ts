@@ -383,6 +383,13 @@ describe('decideBackup', () => {
     expect(new Set(OBSTACLES.map(([reason]) => reason))).toEqual(new Set(Object.keys(FULL_REASONS)));
   });
 
+  it.each([
+    ['what the offering says', {}, 'auto'],
+    ['what the call says instead', { transfer: 'pull' as const }, 'pull'],
+  ])('lets the data travel by %s', (_, request, transfer) => {
+    expect(planOf({ request, policy: { transfer: 'auto' } }).transfer).toBe(transfer);
+  });
+
   it('plans a regular incremental where nothing speaks against it', () => {
     expect(decideBackup(situation())).toEqual({
       kind: 'incremental',
@@ -392,6 +399,7 @@ describe('decideBackup', () => {
       vmState: 'running',
       repositoryId: 'nas-1',
       quiesce: false,
+      transfer: 'push',
       bitmapNew: `backup-${T0 + 7200}`,
       backupPath: `${VM}/2026.04.27.16.26.40`,
       chainId: CHAIN,

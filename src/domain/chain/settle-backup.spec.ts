@@ -452,10 +452,13 @@ describe('settleBackup', () => {
       ['incremental-unsupported', 'bitmap-unconfirmed'],
       ['parent-missing', 'parent-file-missing'],
     ])('%s of an incremental is tried again as a full', (code, because) => {
-      expect(failed(incrementalPlan({ request: { quiesce: true } }), {}, { result: false, code }).retry).toEqual({
+      expect(
+        failed(incrementalPlan({ request: { quiesce: true, transfer: 'pull' } }), {}, { result: false, code }).retry,
+      ).toEqual({
         mode: 'full',
         because,
         quiesce: true,
+        transfer: 'pull',
       });
       expect(failed(planOf(FULL_WISH), {}, { result: false, code }).retry).toBeNull();
     });

@@ -80,7 +80,14 @@ export function runOurs(vm: ModelVm, nas: ModelNas, plan: BackupPlan, mishap: Mi
   const reason = mode === plan.kind ? null : vm.isUp ? 'bitmap-missing' : 'vm-stopped';
   const facts = ran(plan, {
     vm: { state: vm.state, qemuStarted: null },
-    done: { mode, transfer: vm.isUp ? 'push' : 'offline', transferReason: null, reason, recreateMethod: repaired ? 'redefined' : null, bitmapNew },
+    done: {
+      mode,
+      transfer: vm.isUp ? 'push' : 'offline',
+      transferReason: null,
+      reason,
+      recreateMethod: repaired ? 'redefined' : null,
+      bitmapNew,
+    },
     cleanup: { ok: mishap !== 'umount-busy', left: [] },
     job: vm.isUp
       ? { result: 'completed', processed: disks.reduce((sum, disk) => sum + (disk.ownData ?? 0) + (disk.ownZero ?? 0), 0) }

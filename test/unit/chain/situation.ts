@@ -222,7 +222,15 @@ export const ran = (plan: BackupPlan, over: FactsChanges = {}): Facts => ({
   error: null,
   ...over,
   vm: { name: plan.vm, state: plan.vmState, qemuStarted: '2026-04-27T10:00:00.000Z', ...over.vm },
-  done: { mode: plan.kind, transfer: 'push', transferReason: null, reason: null, recreateMethod: null, bitmapNew: plan.bitmapNew, ...over.done },
+  done: {
+    mode: plan.kind,
+    transfer: 'push',
+    transferReason: null,
+    reason: null,
+    recreateMethod: null,
+    bitmapNew: plan.bitmapNew,
+    ...over.done,
+  },
   job:
     over.job === null
       ? null

@@ -11,7 +11,9 @@ import { backingOf, type RunRecord } from './run-facts';
 /** Backs up a running or paused VM: the disks as they are at the moment of the checkpoint. */
 export async function backupLive(call: Call, record: RunRecord, vm: FakeVm, nas: FakeNas): Promise<void> {
   const { host, options } = call;
-  record.transfer = 'push';
+  const wish = options.values.get('transfer') ?? 'push';
+  record.transfer = wish === 'push' ? 'push' : 'pull';
+  record.transferReason = wish === 'auto' ? 'a fake host always has scratch space' : null;
   if (vm.disks.length === 0) throw new Failure('no-disks', `${vm.name} has no disks`);
   const bitmapNew = options.values.get('bitmap-new') ?? '';
   if (vm.checkpoints.includes(bitmapNew)) throw new Failure('bitmap-exists', `${vm.name} has a checkpoint ${bitmapNew} already`);

@@ -60,7 +60,7 @@ const PATTERNS: Readonly<Record<string, RegExp>> = {
   fence: /^\d{1,15}$/,
   quiesce: /^(true|false)$/,
   dialect: /^(seed|final)$/,
-  transfer: /^push$/,
+  transfer: /^(push|pull|auto)$/,
   from: /^\d{1,15}(:\d{1,15})?$/,
 };
 

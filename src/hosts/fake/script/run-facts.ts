@@ -63,7 +63,7 @@ export class RunRecord {
       },
       job: this.job,
       disks: this.plan?.disks.map((disk) => this.#disk(disk)) ?? [],
-      guest: this.transfer === 'push' ? this.guest : null,
+      guest: this.transfer === 'offline' ? null : this.guest,
       space: this.nas && { total: this.nas.capacity, free: this.nas.free },
       cleanup: { ok: this.left.length === 0, left: this.left },
       timings: {
@@ -100,7 +100,7 @@ export class RunRecord {
       dirtyBefore: this.dirtyBefore.get(plan) ?? null,
       parentBitmap: this.parentBitmaps.get(plan) ?? null,
       check: file ? 'ok' : 'skipped',
-      writtenBytes: this.transfer === 'push' ? disk.written : null,
+      writtenBytes: this.transfer === 'offline' ? null : disk.written,
     };
   }
 }
