@@ -40,7 +40,6 @@ const tasksOf = (suite, folder, suffix, work) =>
 const time = (seconds) => ({ seconds: full ? seconds * 6 : seconds, full });
 const project = (name, seconds) => ({ suite: name, name, work: () => jest(name, name, [], time(seconds)) });
 
-// The long ones first: what is short fills the gaps at the end.
 const tasks = [
   ...tasksOf('e2e', 'test/e2e', '.spec.ts', (name, files) => jest(name, 'e2e', files, time(1200))),
   ...tasksOf('agent', 'agent/test', '.bats', (name, files) => bats(name, files, time(900))),
@@ -59,6 +58,11 @@ if (full) {
   const mutate = () => lint('mutate', process.execPath, [], ['scripts/mutate.mjs'], { seconds: 4 * 3600 });
   tasks.push({ suite: 'mutate', name: 'mutate', work: mutate });
 }
+
+// The long ones first: what is short fills the gaps at the end.
+const LONG = ['e2e/story', 'contract', 'agent/backup-ends', 'agent/backup-live', 'agent/jobs-abort', 'agent/pull', 'lab/lab'];
+const rank = ({ name }) => (LONG.includes(name) ? LONG.indexOf(name) : LONG.length);
+tasks.sort((a, b) => rank(a) - rank(b));
 
 const only = options.only?.split(',');
 const chosen = only ? tasks.filter(({ suite, name }) => only.includes(suite) || only.includes(name)) : tasks;
