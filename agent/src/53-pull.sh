@@ -218,7 +218,7 @@ judge_readers() {
 
 # stop_readers: one that is stuck in the NAS cannot be stopped; it is left behind and ends when the NAS answers.
 stop_readers() {
-  local reader pid all='' until=$((${EPOCHREALTIME/./} + 1000000))
+  local reader pid all='' until=$((${EPOCHREALTIME/./} + 3000000))
   for reader in "${READERS[@]}"; do all+=" $(pids_below "$reader")"; done
   for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
   for pid in $all; do

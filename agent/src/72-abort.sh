@@ -29,9 +29,13 @@ job_halt() {
   job_write aborted
   job_pid || return 0
   pid=$REPLY ABORT_HOW=term
-  # The runner may have been killed while its operation lives on: the group's number is not given away as long as it does.
-  if [[ /proc/$pid/fd/8 -ef $JOB_DIR/lock ]]; then kill -TERM "$pid" 2>/dev/null || :; else kill -TERM -- "-$pid" 2>/dev/null || :; fi
-  job_ends_within 6000 && return 0
+  local turn
+  # Again and again: a process that is just being started may lose a signal.
+  for turn in 1 2 3 4 5 6; do
+    # The runner may have been killed while its operation lives on: the group's number is not given away as long as it does.
+    if [[ /proc/$pid/fd/8 -ef $JOB_DIR/lock ]]; then kill -TERM "$pid" 2>/dev/null || :; else kill -TERM -- "-$pid" 2>/dev/null || :; fi
+    job_ends_within 1000 && return 0
+  done
   ABORT_HOW=kill
   kill -KILL -- "-$pid" 2>/dev/null || :
   job_ends_within 500 || return 0

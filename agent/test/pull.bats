@@ -34,8 +34,8 @@ no_scratch() { [[ -z $(find "$LAB_DIR/host/scratch" -mindepth 1) ]] || { find "$
 
 # writing_vm: a guest that writes all the time, from 8M to 16M of vda, where there is data already.
 writing_vm() {
-  lab vm-create "$VM" vda:64M
-  lab write "$VM" vda 0x5a 4M 40M
+  lab vm-create "$VM" vda:128M
+  lab write "$VM" vda 0x5a 4M 100M
   lab boot-writer "$VM"
   lab vm-start "$VM"
   for _ in {1..200}; do (($(writes) > 0)) && return 0; sleep 0.1; done
@@ -102,7 +102,7 @@ as_paused() {
   REPOSITORY=$(lab nas-slow "slow$BATS_TEST_NUMBER")
   scratch=$(lab nas-small 8 "scratch$BATS_TEST_NUMBER")
   writing_vm
-  lab nas-speed "slow$BATS_TEST_NUMBER" 1M
+  lab nas-speed "slow$BATS_TEST_NUMBER" 8M
   host_conf "scratch_dir=$scratch" reserve_bytes=3000000
   begin_pull
   ended_within 200
