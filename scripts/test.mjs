@@ -41,10 +41,10 @@ const time = (seconds) => ({ seconds: full ? seconds * 6 : seconds, full });
 const project = (name, seconds) => ({ suite: name, name, work: () => jest(name, name, [], time(seconds)) });
 
 const tasks = [
-  ...tasksOf('e2e', 'test/e2e', '.spec.ts', (name, files) => jest(name, 'e2e', files, time(1200))),
-  ...tasksOf('agent', 'agent/test', '.bats', (name, files) => bats(name, files, time(900))),
-  project('contract', 600),
-  ...tasksOf('lab', 'test/lab', '.bats', (name, files) => bats(name, files, time(600))),
+  ...tasksOf('e2e', 'test/e2e', '.spec.ts', (name, files) => jest(name, 'e2e', files, time(2400))),
+  ...tasksOf('agent', 'agent/test', '.bats', (name, files) => bats(name, files, time(1500))),
+  project('contract', 1200),
+  ...tasksOf('lab', 'test/lab', '.bats', (name, files) => bats(name, files, time(1200))),
   project('persistence', 600),
   project('unit', 600),
   {
