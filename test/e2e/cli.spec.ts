@@ -29,7 +29,9 @@ describeDatabases(
       expect([host.code, host.err]).toEqual([0, '']);
       expect(host.out).toMatch(/^name +kvm1$/m);
       expect((await ck('repo', 'add', 'nas1', '--type', 'dir', '--address', await service.lab.nas('nas1'))).code).toBe(0);
-      expect((await ck('offering', 'add', 'daily', '--repository', 'nas1', '--full-every', '10')).code).toBe(0);
+      expect(
+        (await ck('offering', 'add', 'daily', '--repository', 'nas1', '--full-every', '10', '--transfer', 'auto')).code,
+      ).toBe(0);
       expect((await ck('vm', 'add', vm, '--host', 'kvm1', '--offering', 'daily')).code).toBe(0);
       expect(await json('vm', 'show', vm)).toMatchObject({ name: vm, host: 'kvm1', offering: 'daily' });
     });
@@ -37,7 +39,7 @@ describeDatabases(
     it.each([
       ['host', 'kvm1', /^NAME +ADDRESS +USER +DIALECT +SCRIPT +STATE +ID\nkvm1 +fake-host:22 +chainkeeper +seed/],
       ['repo', 'nas1', /^NAME +TYPE +ADDRESS +ID\nnas1 +dir/],
-      ['offering', 'daily', /^NAME +FULL EVERY +INCREMENTAL +REPOSITORY +ID\ndaily +10 +yes +nas1/],
+      ['offering', 'daily', /^NAME +FULL EVERY +INCREMENTAL +TRANSFER +REPOSITORY +ID\ndaily +10 +yes +auto +nas1/],
       ['vm', vm, /^NAME +DISKS +OFFERING +NEXT GOES BY +HOST +ID\ni-2-10-VM +vda,vdb +daily +- +kvm1/],
     ])('%s: lists, shows, refuses to remove what is needed, and knows no other', async (noun, name, table) => {
       expect((await ck(noun, 'list')).out).toMatch(table);
