@@ -98,8 +98,16 @@ verb_vm_resume() { need_vm "$1"; virsh_q resume "$1" >/dev/null; }
 #: vm-remove NAME                  stop it and delete its disks, mirrors, moments and QEMU's log
 verb_vm_remove() { need_vm "$1"; remove_vm "$1"; }
 
+# Two at once are one after the other: a test's own machine may still be going away when its lab goes down.
 remove_vm() {
-  local image
+  local image lock
+  exec {lock}>"$RUN/$1.removing"
+  flock -w 60 "$lock" || die "$1 is being removed, for a minute now"
+  if [[ -e $RUN/$1.disks ]]; then remove_it "$1"; fi
+  exec {lock}>&-
+}
+
+remove_it() {
   if ! gone "$1"; then
     # Its disks go too: no need for QEMU to close them in good order, which takes a second.
     kill_qemu "$1" || timeout 20 virsh -q -c "$URI" destroy "$1" >/dev/null || :
@@ -107,7 +115,7 @@ remove_vm() {
   fi
   while IFS=$'\t' read -r _ image _; do rm -f "$image"; done <"$RUN/$1.disks"
   rm -f "$MIRROR/$1".vd?.raw "$MIRROR/$1".vd?@*.raw "/var/log/libvirt/qemu/$1.log"*
-  rm -f "$RUN/$1.disks" "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.xml"
+  rm -f "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.xml" "$RUN/$1.disks" "$RUN/$1.removing"
 }
 
 #: vm-disks NAME                   TARGET<TAB>PATH<TAB>SIZE of each disk
