@@ -16,7 +16,10 @@ fi
 set -eEuo pipefail
 # No end without a word, whatever command it was.
 trap 'printf "lab: %s, line %s: %s failed (%s)\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND" "$?" >&2' ERR
-LAB_HOME=$(dirname "$(readlink -f "$0")")
+# Each verb is a process of its own, and tests call thousands: what bash can do by itself starts no other.
+LAB_HOME=$0
+[[ ! -L $0 ]] || LAB_HOME=$(readlink -f "$0")
+LAB_HOME=$(cd -P "${LAB_HOME%/*}" && pwd)
 # shellcheck disable=SC2034  # used by the parts
 readonly LAB_HOME REGISTRY=/run/chainkeeper-lab URI=qemu:///system
 

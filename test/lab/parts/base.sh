@@ -25,9 +25,25 @@ bytes_of() {
 use_lab() {
   [[ ${LAB_DIR:-} == /* ]] || die 'LAB_DIR must be set to an absolute path'
   [[ $LAB_DIR =~ ^[A-Za-z0-9/._-]+$ ]] || die "LAB_DIR may hold letters, digits, dots, dashes: '$LAB_DIR'"
-  LAB_DIR=$(readlink -m "$LAB_DIR")
-  LAB_ID=$(printf %s "$LAB_DIR" | sha256sum | cut -c1-8)
+  real_path "$LAB_DIR" && LAB_DIR=$REPLY
+  hash_of "$LAB_DIR" && LAB_ID=$REPLY
   IMAGES=$LAB_DIR/images NAS=$LAB_DIR/nas MIRROR=$LAB_DIR/mirror HOST=$LAB_DIR/host RUN=$LAB_DIR/run SSH=$LAB_DIR/ssh
+}
+
+# real_path PATH: REPLY is the path without links.
+real_path() {
+  local here=$PWD
+  if cd -P "$1" 2>/dev/null; then REPLY=$PWD && cd "$here"; else REPLY=$(readlink -m "$1"); fi
+}
+
+# hash_of TEXT: REPLY is eight hexadecimal digits (FNV-1a).
+hash_of() {
+  local i code hash=2166136261
+  for ((i = 0; i < ${#1}; i++)); do
+    printf -v code %d "'${1:i:1}"
+    hash=$((((hash ^ code) * 16777619) & 0xffffffff))
+  done
+  printf -v REPLY %08x "$hash"
 }
 
 need_up() { [[ -e $REGISTRY/labs/$LAB_ID ]] || die "no lab at $LAB_DIR: run 'lab.sh up' first"; }

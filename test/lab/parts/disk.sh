@@ -17,7 +17,8 @@ need_args() { local count=$1; shift; (($# == count)) || die "$count arguments ex
 apply_writes() {
   local name=$1 work
   need_vm "$name"
-  work=$(mktemp -d "$RUN/write.XXXXXX")
+  work=$RUN/write.$$
+  mkdir "$work"
   # shellcheck disable=SC2064
   trap "rm -rf '$work'" EXIT
   parse_writes "$name" "$work"
@@ -25,8 +26,8 @@ apply_writes() {
   if running "$name"; then write_running "$name" "$work"; else write_stopped "$name" "$work"; fi
   local list target
   for list in "$work"/*.mirror; do
-    target=$(basename "$list" .mirror)
-    run_qemu_io raw "$(mirror "$name" "$target")" "$list"
+    target=${list##*/}
+    run_qemu_io raw "$MIRROR/$name.${target%.mirror}.raw" "$list"
   done
 }
 
@@ -65,11 +66,24 @@ parse_writes() {
 run_qemu_io() {
   local format=$1 file=$2 commands=$3 answer
   answer=$(qemu-io -d unmap -f "$format" "$file" <"$commands" 2>&1) || die "qemu-io on $file: $answer"
-  [[ $(count_done <<<"$answer") == "$(wc -l <"$commands")" ]] || die "qemu-io on $file: $answer"
+  mapfile -t commands <"$commands"
+  count_done <<<"$answer"
+  ((DONE == ${#commands[@]})) || die "qemu-io on $file: $answer"
 }
 
-# "wrote N/N bytes at offset", "discard N/N bytes at offset"
-count_done() { grep -cE '(wrote|discard) ([0-9]+)/\2 bytes at offset' || :; }
+# count_done: of stdin's lines, DONE say "wrote N/N bytes at offset" or "discard N/N bytes at offset", and ANSWERS speak of success or failure.
+count_done() {
+  local line
+  DONE=0 ANSWERS=0
+  while IFS= read -r line; do
+    if [[ $line =~ (wrote|discard)\ ([0-9]+)/([0-9]+)\ bytes\ at\ offset ]]; then
+      ANSWERS=$((ANSWERS + 1))
+      [[ ${BASH_REMATCH[2]} != "${BASH_REMATCH[3]}" ]] || DONE=$((DONE + 1))
+    elif [[ $line == *'failed: '* ]]; then
+      ANSWERS=$((ANSWERS + 1))
+    fi
+  done
+}
 
 write_stopped() {
   local name=$1 work=$2 list image size format
@@ -82,34 +96,32 @@ write_stopped() {
 
 # HMP qemu-io answers in QEMU's own log, not to virsh.
 write_running() {
-  local name=$1 work=$2 log="/var/log/libvirt/qemu/$1.log" expected target command
+  local name=$1 work=$2 log="/var/log/libvirt/qemu/$1.log" expected target command inode size
   declare -A alias
   while IFS=$'\t' read -r target command; do
-    [[ ${alias[$target]:-} ]] || alias[$target]=$(disk_alias "$target")
+    [[ ${alias[$target]:-} ]] || { disk_alias "$target" && alias[$target]=$REPLY; }
     printf "qemu-monitor-command %s --hmp 'qemu-io -d /machine/peripheral/%s/virtio-backend \"%s\"'\n" "$name" "${alias[$target]}" "$command"
   done <"$work/order" >"$work/hmp"
   # Only what was flushed was promised to the guest: without it a kill -9 loses writes that the mirror has.
   for target in "${!alias[@]}"; do
     printf "qemu-monitor-command %s --hmp 'qemu-io -d /machine/peripheral/%s/virtio-backend flush'\n" "$name" "${alias[$target]}"
   done >>"$work/hmp"
-  expected=$(wc -l <"$work/order")
-  stat -c '%i %s' "$log" >"$work/mark"
+  mapfile -t expected <"$work/order"
+  expected=${#expected[@]}
+  read -r inode size < <(stat -c '%i %s' "$log")
   virsh_q <"$work/hmp" >"$work/hmp.out" 2>&1 || die "$name: $(<"$work/hmp.out")"
-  wait_until 30 log_answers "$log" "$work/mark" "$expected" || :
-  (($(log_since "$log" "$work/mark" | count_done) == expected)) ||
-    die "$name: $(log_since "$log" "$work/mark" | count_done) of $expected writes went through; QEMU says: $(log_since "$log" "$work/mark" | tail -n 5) $(<"$work/hmp.out")"
+  wait_until 30 log_answers || :
+  ((DONE == expected)) || die "$name: $DONE of $expected writes went through; QEMU says: $(log_since | tail -n 5) $(<"$work/hmp.out")"
 }
 
 # The log from where it stood before the writes; from the beginning when virtlogd has begun a new file.
 log_since() {
-  local inode size
-  read -r inode size <"$2"
-  if [[ $(stat -c %i "$1") == "$inode" ]]; then tail -c "+$((size + 1))" "$1"; else tail -c "+$((size + 1))" "$1.0"; cat "$1"; fi
+  if [[ $(stat -c %i "$log") == "$inode" ]]; then tail -c "+$((size + 1))" "$log"; else tail -c "+$((size + 1))" "$log.0"; cat "$log"; fi
 }
-log_answers() { (($(log_since "$1" "$2" | grep -cE ' bytes at offset|failed: ') >= $3)); }
+log_answers() { count_done < <(log_since) && ((ANSWERS >= expected)); }
 
-# libvirt names a virtio disk's device after the place of its target's letter.
-disk_alias() { printf 'virtio-disk%s' $(($(printf '%d' "'${1#vd}") - 97)); }
+# disk_alias TARGET: REPLY is how libvirt calls a virtio disk's device: after the place of its target's letter.
+disk_alias() { printf -v REPLY %d "'${1#vd}" && REPLY=virtio-disk$((REPLY - 97)); }
 
 #: bitmap-remove NAME TARGET BITMAP          a lost bitmap; the VM must be stopped
 verb_bitmap_remove() {
@@ -127,7 +139,8 @@ verb_bitmaps() {
   if running "$1"; then
     devices=$(virsh_q qemu-monitor-command "$1" '{"execute":"query-block"}')
     while IFS=$'\t' read -r target image _; do
-      jq -r --arg qdev "/machine/peripheral/$(disk_alias "$target")/virtio-backend" --arg target "$target" '
+      disk_alias "$target"
+      jq -r --arg qdev "/machine/peripheral/$REPLY/virtio-backend" --arg target "$target" '
         .return[] | select(.qdev == $qdev) | .inserted["dirty-bitmaps"] // [] | .[] |
         [$target, .name, ([(if .recording then "recording" else "stopped" end), (if .persistent then "persistent" else "transient" end),
           (if .inconsistent then "inconsistent" else empty end)] | join(",")), .count] | @tsv' <<<"$devices"

@@ -11,7 +11,7 @@ machine_up() {
   local daemon
   for daemon in virtlogd libvirtd; do
     daemon_pid "$daemon" >/dev/null && continue
-    alone "$daemon" -d || die "could not start $daemon"
+    alone perl "$LAB_HOME/parts/reap.pl" "$daemon" -d
     wait_until 20 daemon_pid "$daemon" >/dev/null || die "$daemon did not come up"
     process_id "$(daemon_pid "$daemon")" >"$REGISTRY/$daemon.started"
   done

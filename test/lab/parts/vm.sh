@@ -38,14 +38,17 @@ make_disk() {
 
 lab_vms() { local file; for file in "$RUN"/*.disks; do [[ -e $file ]] && basename "$file" .disks; done; return 0; }
 need_vm() { check_name "$1"; need_up; [[ -e $RUN/$1.disks ]] || die "this lab has no VM $1"; }
-running() { [[ $(virsh_q domstate "$1" 2>/dev/null) =~ ^(running|paused)$ ]]; }
+# libvirt keeps the pidfile as long as it knows the VM; whether it knows of an end is another question.
+running() { qemu_of "$1"; }
 gone() { ! virsh_q domstate "$1" >/dev/null 2>&1; }
 mirror() { printf '%s' "$MIRROR/$1.$2.raw"; }
 
 # disk_of NAME TARGET: sets image, size, format.
 disk_of() {
   check_target "$2"
-  IFS=$'\t' read -r _ image size format < <(grep "^$2"$'\t' "$RUN/$1.disks") || die "VM $1 has no disk $2"
+  local found
+  while IFS=$'\t' read -r found image size format; do [[ $found != "$2" ]] || return 0; done <"$RUN/$1.disks"
+  die "VM $1 has no disk $2"
 }
 
 disk_xml() {
@@ -53,10 +56,10 @@ disk_xml() {
 }
 
 vm_xml() {
-  local name=$1 target image format port
+  local name=$1 target image format rom=''
   printf "<domain type='qemu'><name>%s</name><uuid>%s</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu>\n" "$name" "$(<"$RUN/$name.uuid")"
-  printf "<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/><tcg><tb-cache unit='MiB'>16</tb-cache></tcg></features><devices>\n"
-  for port in {1..16}; do printf "<controller type='pci' index='%s' model='pcie-root-port'/>" "$port"; done
+  [[ -e $RUN/$name.boots ]] || rom="<loader type='rom'>$IMAGES/halt.rom</loader>"
+  printf "<os><type arch='x86_64' machine='pc'>hvm</type>%s</os><features><acpi/><tcg><tb-cache unit='MiB'>16</tb-cache></tcg></features><devices>\n" "$rom"
   while IFS=$'\t' read -r target image _ format; do disk_xml "$target" "$image" "$format"; done <"$RUN/$name.disks"
   [[ ! -e $RUN/$name.agent ]] || printf "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>\n"
   printf "<memballoon model='none'/></devices></domain>\n"
@@ -83,13 +86,14 @@ verb_vm_crash() {
   wait_until 20 gone "$1" || die "libvirt does not notice that $1 is dead"
 }
 
-# The one process of this VM: by its pidfile, and its command line must name it.
-kill_qemu() {
-  local pid
-  pid=$(cat "/run/libvirt/qemu/$1.pid" 2>/dev/null) || return 1
-  command_line "$pid" | grep -q "^guest=$1," || return 1
-  kill -KILL "$pid"
+# qemu_of NAME: REPLY is the one process of this VM: by libvirt's pidfile, and its command line must name it.
+qemu_of() {
+  local -a words=()
+  { read -r REPLY <"/run/libvirt/qemu/$1.pid" || [[ $REPLY ]]; } 2>/dev/null || return 1 # the file ends without a newline
+  { mapfile -t -d '' words <"/proc/$REPLY/cmdline"; } 2>/dev/null || return 1
+  [[ ${words[2]-} == "guest=$1,"* ]]
 }
+kill_qemu() { qemu_of "$1" && kill -KILL "$REPLY"; }
 
 #: vm-pause NAME / vm-resume NAME  `virsh suspend`, `virsh resume`
 verb_vm_pause() { need_vm "$1"; virsh_q suspend "$1" >/dev/null; }
@@ -115,7 +119,7 @@ remove_it() {
   fi
   while IFS=$'\t' read -r _ image _; do rm -f "$image"; done <"$RUN/$1.disks"
   rm -f "$MIRROR/$1".vd?.raw "$MIRROR/$1".vd?@*.raw "/var/log/libvirt/qemu/$1.log"*
-  rm -f "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.xml" "$RUN/$1.disks" "$RUN/$1.removing"
+  rm -f "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.boots" "$RUN/$1.xml" "$RUN/$1.disks" "$RUN/$1.removing"
 }
 
 #: vm-disks NAME                   TARGET<TAB>PATH<TAB>SIZE of each disk
@@ -175,4 +179,5 @@ verb_boot_writer() {
   qemu-io -f "$format" -c "write -s $sector 0 512" "$image" >/dev/null
   dd if="$sector" of="$(mirror "$1" vda)" conv=notrunc status=none
   rm -f "$sector"
+  touch "$RUN/$1.boots"
 }
