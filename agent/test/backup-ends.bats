@@ -37,6 +37,7 @@ good_incremental() {
   incremental && done_is incremental regular && identical
 }
 
+# bats test_tags=full
 @test "NAS fills during the job: stopped by the reserve before the guest is hurt" {
   local small
   host_conf reserve_bytes=20000000
@@ -83,6 +84,7 @@ good_incremental() {
   good_incremental
 }
 
+# bats test_tags=full
 @test "TERM in the middle of a stopped machine's convert: answered at once, no bitmap and no file left" {
   slow_nas
   chain
@@ -102,6 +104,7 @@ good_incremental() {
   good_incremental redefined
 }
 
+# bats test_tags=full
 @test "TERM at any moment of a run" {
   chain
   local moment
@@ -139,6 +142,7 @@ good_incremental() {
   incremental && done_is incremental regular && identical && accounted
 }
 
+# bats test_tags=full
 @test "the machine is stopped in the middle of the job" {
   slow_nas
   chain
@@ -152,6 +156,7 @@ good_incremental() {
   good_incremental redefined
 }
 
+# bats test_tags=full
 @test "the script is killed with -9: its job is seen, and the chain goes on from the parent" {
   slow_nas
   chain
@@ -172,6 +177,7 @@ good_incremental() {
   good_incremental
 }
 
+# bats test_tags=full
 @test "a busy mount does not spoil a good backup" {
   slow_nas
   chain
@@ -195,6 +201,7 @@ good_incremental() {
   incremental && done_is incremental regular && identical
 }
 
+# bats test_tags=full
 @test "a NAS that hangs: reported and left to people; when it answers again the chain goes on" {
   slow_nas
   chain

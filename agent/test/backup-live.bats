@@ -33,6 +33,7 @@ teardown() { leave_host; }
   identical backup-1002 "$VM/2026.01.01.00.00.02"
 }
 
+# bats test_tags=full
 @test "kill -9 of QEMU: an honest full that clears our spoiled bitmaps away, and incrementals go on" {
   new_vm vda:64M vdb:64M
   full && done_is full null
@@ -76,6 +77,7 @@ teardown() { leave_host; }
   incremental && done_is incremental regular && identical
 }
 
+# bats test_tags=full
 @test "a missing parent file, or a missing grandparent: a full with its reason" {
   new_vm vda:64M
   full && done_is full null
@@ -144,6 +146,7 @@ teardown() { leave_host; }
   [[ -z $(lab bitmaps "$VM") ]]
 }
 
+# bats test_tags=full
 @test "without a mode: CloudStack's old full, no checkpoint" {
   new_vm vda:64M
   next && lab moment "$VM" "$BITMAP" && common && script -o backup "${COMMON[@]}"
@@ -153,6 +156,7 @@ teardown() { leave_host; }
   diff - "$BATS_TEST_TMPDIR/files" <<<$'domain-config.xml\ndomblklist.xml\ndomiflist.xml\ndominfo.xml\n'"$(file_of "$(image vda)" 0)"
 }
 
+# bats test_tags=full
 @test "what lies there already is not touched: directory, checkpoint, bitmap" {
   new_vm vda:64M
   full && done_is full null && identical
@@ -173,6 +177,7 @@ teardown() { leave_host; }
   incremental && done_is incremental redefined && identical
 }
 
+# bats test_tags=full
 @test "checkpoints and bitmaps of others stay" {
   new_vm vda:64M
   printf "<domaincheckpoint><name>theirs</name><disks><disk name='vda' checkpoint='bitmap'/></disks></domaincheckpoint>" >"$BATS_TEST_TMPDIR/c.xml"

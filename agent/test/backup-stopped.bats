@@ -29,6 +29,7 @@ go_on() { start_vm && DISK_PATHS=''; }
   expect '1048576 65536' '[.disks[].dirtyBefore] | map(tostring) | join(" ")'
 }
 
+# bats test_tags=full
 @test "an incremental of a stopped machine is a full that says so, and takes nothing from the chain before it" {
   new_vm vda:64M
   full && done_is full null && identical
@@ -43,6 +44,7 @@ go_on() { start_vm && DISK_PATHS=''; }
   incremental && done_is incremental redefined && identical && accounted
 }
 
+# bats test_tags=full
 @test "images that cannot hold bitmaps: a full without a chain" {
   new_vm vda:64M:compat=0.10 vdb:32M:raw
   stop_vm
@@ -76,6 +78,7 @@ go_on() { start_vm && DISK_PATHS=''; }
   full && done_is full null && identical
 }
 
+# bats test_tags=full
 @test "a NAS that fills while it is written: no bitmap and no file stays, and a good full follows" {
   new_vm vda:64M
   lab write "$VM" vda 0x5a 4M 40M
@@ -106,6 +109,7 @@ go_on() { start_vm && DISK_PATHS=''; }
   [[ $output == *'no bitmap today'* && -z $(lab bitmaps "$VM") ]]
 }
 
+# bats test_tags=full
 @test "a machine that libvirt keeps the definition of is backed up without a list of its disks" {
   new_vm vda:64M
   lab vm-stop "$VM"

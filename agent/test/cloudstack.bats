@@ -46,6 +46,7 @@ only_a_block_and_a_size() {
   identical backup-1002 "$VM/2026.01.01.00.00.02"
 }
 
+# bats test_tags=full
 @test "stopped: one size a disk, and the fallback said; then true incrementals" {
   new_vm vda:64M vdb:32M
   cloudstack full && identical

@@ -36,6 +36,7 @@ seen() { local is; is=$(jq -r "$2" <<<"$output"); [[ $is == "$1" ]] || { printf 
   seen ' backup-1001 true true' '"\(.checkpoints | join(",")) \(.disks[1].bitmaps[0].name) \(.disks[1].bitmaps[0].recording) \(.vm.qemuStarted > "'"$first"'")"'
 }
 
+# bats test_tags=full
 @test "a crash: bitmaps that are there and good for nothing" {
   new_vm vda:64M
   full && done_is full null
@@ -63,6 +64,7 @@ seen() { local is; is=$(jq -r "$2" <<<"$output"); [[ $is == "$1" ]] || { printf 
   seen 'shut off null disk-unreadable' '"\(.vm.state) \(.disks[0].bitmaps) \([.problems[].code] | join(","))"'
 }
 
+# bats test_tags=full
 @test "what would fail later is said before: QEMU may not enter the NAS, libvirt or QEMU too old" {
   new_vm vda:64M
   mkdir -m 0700 "$NAS/closed"

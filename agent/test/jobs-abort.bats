@@ -65,6 +65,7 @@ full_again() {
   identical
 }
 
+# bats test_tags=full
 @test "in the middle of a stopped machine's convert: no bitmap, no file, no mount stays" {
   scattered_vm
   lab vm-stop "$VM"
@@ -83,6 +84,7 @@ full_again() {
   lab vm-start "$VM"
 }
 
+# bats test_tags=full
 @test "an operation that does not answer is killed, libvirt's job ended, its mount taken away" {
   scattered_vm
   start_full "$JOB" >/dev/null
@@ -97,6 +99,7 @@ full_again() {
   full_again "$JOB-again"
 }
 
+# bats test_tags=full
 @test "a job killed outright leaves libvirt's job running: status is unknown, abort ends it" {
   scattered_vm
   start_full "$JOB" >/dev/null
@@ -112,6 +115,7 @@ full_again() {
   full_again "$JOB-again"
 }
 
+# bats test_tags=full
 @test "a NAS that hangs: abort says so in time; asked again when the NAS answers it clears up" {
   scattered_vm
   start_full "$JOB" >/dev/null
@@ -130,6 +134,7 @@ full_again() {
   full_again "$JOB-again"
 }
 
+# bats test_tags=full
 @test "a guest that our job stopped with an I/O error is resumed, and one that was paused before is not" {
   slow_nas
   REPOSITORY=$(lab nas-small 100 small "$REPOSITORY")

@@ -96,6 +96,7 @@ SH
   [ -z "$(find "$LAB_DIR/host/state/fence" -name '.*.new')" ]
 }
 
+# bats test_tags=full
 @test "two operations on one machine: the second is refused, not queued" {
   stock <<<$'#!/bin/bash\ntrue'
   start "$JOB-a" stock -o backup -v "$VM" >/dev/null
@@ -113,6 +114,7 @@ SH
   ends "$JOB-b" done
 }
 
+# bats test_tags=full
 @test "status gives output by pieces, every byte of it once" {
   stock <<'SH'
 #!/bin/bash
@@ -146,6 +148,7 @@ SH
   [ ! -e "$(cat "$(job_file "$JOB" tmp)")" ]
 }
 
+# bats test_tags=full
 @test "finished jobs are kept for 30 days, once a day the older ones go" {
   stock <<<$'#!/bin/bash\ntrue'
   for i in old new gone; do start "$JOB-$i" stock -o backup -v "$VM" >/dev/null; ends "$JOB-$i" done; done

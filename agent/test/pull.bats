@@ -71,6 +71,7 @@ as_paused() {
   lab vm-resume "$VM"
 }
 
+# bats test_tags=full
 @test "a NAS that hangs: the guest writes on, TERM is answered, and when it answers again a full and an incremental are true" {
   REPOSITORY=$(lab nas-slow "hang$BATS_TEST_NUMBER")
   writing_vm
@@ -137,6 +138,7 @@ as_paused() {
   [[ $(fact .done.transferReason) == 'scratch has '*' may be needed' ]]
 }
 
+# bats test_tags=full
 @test "a limit in MiB a second holds for a full and an incremental" {
   new_vm vda:64M
   lab write "$VM" vda 0x33 8M 12M

@@ -53,6 +53,7 @@ calls() { paste -sd' ' "$CALLS"; }
   full && done_is full null && identical
 }
 
+# bats test_tags=full
 @test "the job does not begin: thawed all the same" {
   new_vm vda:64M
   agent begin-fails
@@ -84,6 +85,7 @@ calls() { paste -sd' ' "$CALLS"; }
   incremental && done_is incremental regular && identical && accounted
 }
 
+# bats test_tags=full
 @test "stopped between freeze and thaw: thawed on the way out" {
   new_vm vda:64M
   agent

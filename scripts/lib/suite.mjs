@@ -89,12 +89,12 @@ export async function jest(name, project, files, { seconds, full }) {
   };
 }
 
-/** Counts the lines of bats' TAP; what was planned and did not come failed. */
+/** Counts the lines of bats' TAP; what was planned and did not come failed. Tests with the tag "full" are for the full run. */
 export async function bats(name, files, { seconds, full }) {
   let planned = 0;
   let passed = 0;
   let failed = 0;
-  const { code, why } = await follow(name, 'bats', ['--tap', ...files], {
+  const { code, why } = await follow(name, 'bats', ['--tap', ...(full ? [] : ['--filter-tags', '!full']), ...files], {
     seconds,
     more: { CHAINKEEPER_TEST_FULL: full ? '1' : '' },
     onLine: (line) => {
