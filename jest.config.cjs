@@ -23,5 +23,6 @@ module.exports = {
     project('contract', ['<rootDir>/test/contract/**/*.spec.ts'], patient),
     project('persistence', ['<rootDir>/test/persistence/**/*.spec.ts'], patient),
     project('e2e', ['<rootDir>/test/e2e/**/*.spec.ts'], patient),
+    project('faults', ['<rootDir>/test/faults/**/*.spec.ts'], patient),
   ],
 };

@@ -48,13 +48,13 @@ RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (b
 
 now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
 
-# nap SECONDS: a pause that costs no process and that a signal ends.
+# nap SECONDS: a pause that costs no process and that a signal ends: nothing ever comes out of that pipe.
 nap() {
-  local fd _
-  exec {fd}<> <(:)
-  read -r -t "$1" -u "$fd" _ || :
-  exec {fd}<&-
+  local _
+  [[ $NAP_FD ]] || exec {NAP_FD}<> <(:)
+  read -r -t "$1" -u "$NAP_FD" _ || :
 }
+NAP_FD=''
 
 # run SECONDS COMMAND...: RUN_OUT and RUN_ERR hold what it said; returns its exit code, 124 past the deadline.
 run() {

@@ -7,7 +7,7 @@ import { setup } from './lib/setup.mjs';
 import { bats, jest, lint } from './lib/suite.mjs';
 
 const USAGE = `npm test -- [--full] [--only SUITE[,SUITE]] [--jobs N]
-  suites: unit, persistence, contract, e2e, agent, lab, shellcheck; or one file of a suite: agent/jobs
+  suites: unit, persistence, contract, e2e, faults, agent, lab, shellcheck; or one file of a suite: agent/jobs
   --full  every test in every combination, what is tried at random ten times as often, and mutation testing (docs/testing.md)
   --jobs  how many suites at once (2)`;
 
@@ -44,6 +44,7 @@ const tasks = [
   ...tasksOf('e2e', 'test/e2e', '.spec.ts', (name, files) => jest(name, 'e2e', files, time(2400))),
   ...tasksOf('agent', 'agent/test', '.bats', (name, files) => bats(name, files, time(1500))),
   project('contract', 1200),
+  project('faults', 1500),
   ...tasksOf('lab', 'test/lab', '.bats', (name, files) => bats(name, files, time(1200))),
   project('persistence', 600),
   project('unit', 600),
@@ -60,7 +61,16 @@ if (full) {
 }
 
 // The long ones first: what is short fills the gaps at the end.
-const LONG = ['e2e/story', 'contract', 'agent/backup-ends', 'agent/backup-live', 'agent/pull', 'lab/lab', 'agent/jobs-abort'];
+const LONG = [
+  'faults',
+  'e2e/story',
+  'contract',
+  'agent/backup-ends',
+  'agent/backup-live',
+  'agent/pull',
+  'lab/lab',
+  'agent/jobs-abort',
+];
 const rank = ({ name }) => (LONG.includes(name) ? LONG.indexOf(name) : LONG.length);
 tasks.sort((a, b) => rank(a) - rank(b));
 
@@ -90,7 +100,8 @@ async function lane() {
 }
 await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, lane));
 // What a suite that was killed has left on the machine.
-if (chosen.some(({ suite }) => ['agent', 'lab', 'e2e', 'contract'].includes(suite))) await run('test/lab/lab.sh', ['reap']);
+if (chosen.some(({ suite }) => ['agent', 'lab', 'e2e', 'faults', 'contract'].includes(suite)))
+  await run('test/lab/lab.sh', ['reap']);
 
 say(`\n${'suite'.padEnd(32)} passed  failed  seconds`);
 for (const { name, passed, failed, seconds, why } of rows.sort((a, b) => a.name.localeCompare(b.name))) {

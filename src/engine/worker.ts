@@ -71,15 +71,15 @@ export class Worker implements BeforeApplicationShutdown {
       await this.leases.release(lease);
       return;
     }
-    const driven = this.#drive(run.id, lease).finally(() => this.#active.delete(run.id));
+    const driven = this.#drive(run, lease).finally(() => this.#active.delete(run.id));
     this.#active.set(run.id, driven);
   }
 
-  async #drive(runId: string, lease: Lease): Promise<void> {
-    const log = this.log.child({ runId });
+  async #drive(run: RunRow, lease: Lease): Promise<void> {
+    const log = this.log.child({ runId: run.id, vmId: run.vmId });
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
-      await this.runner.drive(runId, lease, AbortSignal.any([this.#stop.signal, kept.lost]));
+      await this.runner.drive(run.id, lease, AbortSignal.any([this.#stop.signal, kept.lost]));
     } catch (error) {
       log.error({ err: error }, 'driving the run failed; it will be looked at again');
     } finally {

@@ -1,0 +1,59 @@
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { Links } from '../../../src/database/repositories/links';
+import { ScriptHostClient } from '../../../src/hosts/script-host-client';
+import { SshShell } from '../../../src/hosts/ssh/ssh-shell';
+import { startService } from '../../../src/main';
+import { loadConfig } from '../../../src/platform/config/load-config';
+
+/**
+ * The service with gates between its steps. It stands still at the gate that the file CHAINKEEPER_TEST_GATE names, prints
+ * `at GATE`, and goes on with SIGUSR2. The file is gone by then: every later run passes.
+ */
+async function gate(name: string): Promise<void> {
+  const file = process.env['CHAINKEEPER_TEST_GATE'] ?? '';
+  if (!existsSync(file) || readFileSync(file, 'utf8') !== name) return;
+  rmSync(file);
+  const go = once(process, 'SIGUSR2');
+  process.stdout.write(`at ${name}\n`);
+  await go;
+}
+
+class GatedHostClient extends ScriptHostClient {
+  override async inspect(...args: Parameters<ScriptHostClient['inspect']>): ReturnType<ScriptHostClient['inspect']> {
+    await gate('before inspect');
+    return super.inspect(...args);
+  }
+
+  override async start(...args: Parameters<ScriptHostClient['start']>): ReturnType<ScriptHostClient['start']> {
+    await gate('decided');
+    const status = await super.start(...args);
+    await gate('script started');
+    return status;
+  }
+
+  override async status(...args: Parameters<ScriptHostClient['status']>): ReturnType<ScriptHostClient['status']> {
+    const status = await super.status(...args);
+    const { processed = 0, total } = status.progress ?? {};
+    if (status.state === 'running' && processed && total && processed < total) await gate('copying');
+    if (status.state === 'done') await gate('exit code unread');
+    return status;
+  }
+
+  override async retire(...args: Parameters<ScriptHostClient['retire']>): ReturnType<ScriptHostClient['retire']> {
+    await gate('before retire');
+    await super.retire(...args);
+    await gate('retired');
+  }
+}
+
+// In the middle of the transaction that books a backup: its row and details are written, the rest is not.
+const insert = Object.getOwnPropertyDescriptor(Links.prototype, 'insert')?.value as Links['insert'];
+Links.prototype.insert = async function (this: Links, link) {
+  await gate('recording');
+  return insert.call(this, link);
+};
+
+void startService(loadConfig(process.env), { hostClient: new GatedHostClient(new SshShell()) }).then(({ url }) =>
+  process.stdout.write(`${url}\n`),
+);

@@ -1,0 +1,33 @@
+/** One fault as it was seen. */
+export interface FaultRow {
+  readonly database: string;
+  readonly family: string;
+  readonly what: string;
+  readonly step: string;
+  readonly outcome: string;
+  readonly next: string;
+  readonly compared: number;
+  readonly wrong: readonly string[];
+  readonly seconds: number;
+}
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+/** `docs/faults.md`, from the run that saw it. */
+export function faultsPage(rows: readonly FaultRow[], date: Date): string {
+  const lines = rows.map(
+    ({ family, what, step, database, outcome, next, compared }) =>
+      `| ${[family, what, step, database, outcome, next, `${compared} identical`].map(cell).join(' | ')} |`,
+  );
+  return `# Faults
+
+Written by \`npm run test:full\` on ${date.toISOString().slice(0, 10)}, from what it saw on real libvirt, QEMU, sshd and both databases. Each
+fault strikes at one step of a run. Every line ended with the same looks: the newest restore points flattened and compared with what the disks
+had held, the next backup and its bytes, the guest running, no mount, job, lock, checkpoint or partial file left on the host, nothing booked
+that is not on the NAS and nothing on the NAS that is not booked. After the last one every restore point was compared again.
+
+| who | what happens | at the step | books | the run | the backup after it | restore points |
+|---|---|---|---|---|---|---|
+${lines.join('\n')}
+`;
+}

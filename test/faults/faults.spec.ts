@@ -1,0 +1,68 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { describeDatabases } from '../support/databases';
+import { FULL } from '../support/thorough';
+import { FAULTS } from './faults';
+import { type FaultRow, faultsPage } from './faults-page';
+import { Stricken } from './stricken';
+
+const ROOT = resolve(__dirname, '../..');
+const rows: FaultRow[] = [];
+
+afterAll(() => {
+  mkdirSync(join(ROOT, 'reports'), { recursive: true });
+  writeFileSync(join(ROOT, 'reports/faults.json'), JSON.stringify(rows, null, 2));
+  // Only a run that saw every fault may write the page.
+  if (FULL && rows.every(({ wrong }) => wrong.length === 0))
+    writeFileSync(join(ROOT, 'docs/faults.md'), faultsPage(rows, new Date()));
+});
+
+/** Real faults on a real host. A run that was struck may fail; what the service vouches for is true, and the next backup too. */
+describeDatabases(
+  'a fault',
+  (databases) => {
+    let folder = '';
+    let stricken: Stricken;
+
+    beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'chainkeeper-faults-'));
+      await chmod(folder, 0o711);
+      stricken = await Stricken.open(folder, `faults${databases.kind}`, await databases.fresh());
+    }, 300_000);
+    afterAll(async () => {
+      await stricken?.close();
+      rmSync(folder, { recursive: true, force: true });
+    }, 120_000);
+
+    it.each(
+      FAULTS.filter(({ quick }) => FULL || quick).map(
+        (fault) => [`${fault.family}, ${fault.step}: ${fault.what}`, fault] as const,
+      ),
+    )(
+      '%s',
+      async (_, fault) => {
+        const began = Date.now();
+        const begun = await stricken.begin(fault.step);
+        await fault.strike(stricken, begun.run);
+        stricken.go();
+        await fault.mend?.(stricken, begun.run);
+        const { outcome, next, compared, wrong } = await stricken.aftermath(begun);
+        rows.push({
+          ...{ database: databases.kind, family: fault.family, what: fault.what, step: fault.step },
+          ...{ outcome, next, compared, wrong, seconds: (Date.now() - began) / 1000 },
+        });
+        expect(wrong).toEqual([]);
+        expect(outcome).toMatch(fault.outcomes);
+        if (fault.next) expect(next).toMatch(fault.next);
+      },
+      300_000,
+    );
+
+    it('left every restore point what it was', async () => {
+      expect(await stricken.bytes()).toEqual([]);
+    }, 300_000);
+  },
+  FULL ? undefined : ['mariadb'],
+);

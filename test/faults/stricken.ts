@@ -1,0 +1,306 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import { Client } from '../../src/cli/client';
+import type { DatabaseConfig } from '../../src/database/data-source';
+import type { HostDto } from '../../src/inventory/dto/host.dto';
+import type { RunDto } from '../../src/runs/dto/run.dto';
+import { RealLab } from '../lab/lab';
+import { isIdentical, takeBackup, waitForRun } from '../story/story';
+import { until } from '../support/brake';
+import { type NodeScript, startScript } from '../support/node-script';
+import { environmentOf } from '../support/service-config';
+
+const run = promisify(execFile);
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const LEASE_SECONDS = 3;
+/** What a fault leaves of a copy takes seconds at this speed, bytes a second. */
+export const SLOW = '1M';
+
+/** Where in a run a fault strikes; see `child/gated-service.ts`. */
+export type Step =
+  'before inspect' | 'decided' | 'script started' | 'copying' | 'exit code unread' | 'recording' | 'before retire' | 'retired';
+
+/** A restore point that the service vouches for, and the moment it claims to hold. */
+interface Point {
+  readonly backup: BackupWithEvidenceDto;
+  readonly moment: string;
+}
+
+/** What the end of a fault was seen to be. */
+export interface Aftermath {
+  /** `succeeded`, or `failed` and the error's code. */
+  readonly outcome: string;
+  /** Type and reason of the backup after it. */
+  readonly next: string;
+  /** Restore points that were compared with what the disks had held. */
+  readonly compared: number;
+  /** What was not as it must be; empty when all is well. */
+  readonly wrong: readonly string[];
+}
+
+/**
+ * A host, a VM, a NAS behind a line that can be slow or stand still, and the service as a process that can be stopped at a step
+ * and killed. One after another, faults strike it; the chain goes on.
+ */
+export class Stricken {
+  readonly vm: string;
+  readonly store = 'faults/store';
+  readonly targets = ['vda', 'vdb'];
+  readonly #points: Point[] = [];
+  #turn = 0;
+  #service: NodeScript | undefined;
+  #client: Client | undefined;
+  #hostId = '';
+
+  private constructor(
+    readonly lab: RealLab,
+    private readonly books: DatabaseConfig,
+    name: string,
+  ) {
+    this.vm = `i-2-20-${name}-VM`;
+  }
+
+  static async open(folder: string, name: string, books: DatabaseConfig): Promise<Stricken> {
+    const stricken = new Stricken(new RealLab(join(folder, 'lab'), `ck-${name}`), books, name);
+    try {
+      await stricken.#setUp();
+    } catch (error) {
+      await stricken.close();
+      throw error;
+    }
+    return stricken;
+  }
+
+  async #setUp(): Promise<void> {
+    const { lab, vm } = this;
+    await lab.up();
+    await appendFile(join(lab.folder, 'host/host.conf'), `reserve_bytes=${MIB}\n`);
+    const line = (await lab.verb('nas-slow', 'line')).trim();
+    await lab.verb('nas-small', '1000', 'faults', line);
+    await mkdir(this.nas);
+    await lab.vmCreate(vm, [
+      { target: 'vda', size: 64 * MIB },
+      { target: 'vdb', size: 32 * MIB },
+    ]);
+    await lab.vmStart(vm);
+    await this.serve();
+    const access = await lab.access();
+    const { body: host } = await this.client.send<HostDto>('POST', '/hosts', {
+      name: access.name,
+      address: access.address,
+      port: access.port,
+      user: access.user,
+      dialect: 'seed',
+      scriptPath: access.scriptPath,
+      privateKeyFile: access.privateKeyFile,
+      fingerprint: access.fingerprint,
+    });
+    this.#hostId = host.id;
+    await this.client.send('POST', '/repositories', { name: 'faults', type: 'dir', address: this.nas });
+    await this.client.send('POST', '/offerings', { name: 'faults', repository: 'faults', fullEvery: 100 });
+    await this.client.send('POST', '/vms', { name: vm, host: host.id });
+    await this.client.send('PUT', `/vms/${vm}/offering`, { offering: 'faults' });
+    await this.#good();
+  }
+
+  /** The directory that the repository is. */
+  get nas(): string {
+    return this.lab.nasFile(this.store, '');
+  }
+
+  get client(): Client {
+    if (!this.#client) throw new Error('no service has been started');
+    return this.#client;
+  }
+
+  /** The process that serves. */
+  get service(): NodeScript {
+    if (!this.#service) throw new Error('no service runs');
+    return this.#service;
+  }
+
+  get hostId(): string {
+    return this.#hostId;
+  }
+
+  /** Starts a service on the same books; from now on it is the one that is asked. */
+  async serve(): Promise<void> {
+    const owner = `owner-${(this.#turn += 1)}`;
+    this.#service = startScript(
+      'test/faults/child/gated-service.ts',
+      null,
+      environmentOf(this.books, {
+        CHAINKEEPER_LEASE_SECONDS: `${LEASE_SECONDS}`,
+        CHAINKEEPER_OWNER: owner,
+        CHAINKEEPER_TEST_GATE: this.#gate,
+      }),
+    );
+    this.#client = new Client({ url: await this.#service.line('http') });
+  }
+
+  get #gate(): string {
+    return join(this.lab.folder, 'gate');
+  }
+
+  /** Writes, asks for a backup, and answers its run once it stands at the step. */
+  async begin(step: Step): Promise<{ run: string; moment: string }> {
+    const moment = await this.#write();
+    writeFileSync(this.#gate, step);
+    if (step === 'copying') await this.line(SLOW);
+    const { body } = await this.client.send<RunDto>('POST', '/backups', { vm: this.vm });
+    await this.service.line(`at ${step}`);
+    return { run: body.id, moment };
+  }
+
+  /** Lets the service go on, if it lives. */
+  go(service = this.#service): void {
+    try {
+      if (service) process.kill(service.pid, 'SIGUSR2');
+    } catch {
+      // it was killed: that was the fault
+    }
+  }
+
+  /** Everything there is to say when the fault is over: the books, the bytes, the guest, the host, the NAS, and the next backup. */
+  async aftermath(begun: { run: string; moment: string }): Promise<Aftermath> {
+    await this.line('unlimited');
+    const ended = await waitForRun(this.client, begun.run, 120);
+    if (ended.state === 'succeeded') await this.#keep(ended.backupId ?? '', begun.moment);
+    const next = await this.#good().catch((error: unknown) => error as Error);
+    return {
+      outcome: ended.state === 'succeeded' ? 'succeeded' : `${ended.state} ${ended.errorCode ?? ''}`.trim(),
+      next: next instanceof Error ? next.message : `${next.type} ${next.reason ?? ''}`,
+      compared: Math.min(3, this.#points.length),
+      wrong: [
+        ...(next instanceof Error ? [`the next backup: ${next.message}`] : []),
+        ...(await this.bytes(3)),
+        ...(await this.#guest()),
+        ...(await this.#leaks()),
+        ...(await this.#bookings()),
+      ],
+    };
+  }
+
+  /** Compares the newest restore points, or all, with what the disks held at their moments. */
+  async bytes(newest = this.#points.length): Promise<string[]> {
+    const stage = {
+      client: this.client,
+      lab: this.lab,
+      vm: this.vm,
+      targets: this.targets,
+      nas: this.store,
+      say: () => undefined,
+    };
+    const wrong: string[] = [];
+    for (const { backup, moment } of this.#points.slice(-newest))
+      if (!(await isIdentical(stage, backup, moment))) wrong.push(`${backup.externalId} is not what the disks held at ${moment}`);
+    return wrong;
+  }
+
+  /** What passes to the NAS from now on: bytes a second, `0`, `unlimited`. */
+  async line(speed: string): Promise<void> {
+    await this.lab.verb('nas-speed', 'line', speed);
+  }
+
+  virsh(...args: string[]): Promise<string> {
+    return run('virsh', ['-q', '-c', 'qemu:///system', ...args]).then(({ stdout }) => stdout);
+  }
+
+  /** A file of a job's directory on the host. */
+  jobFile(job: string, file: string): string {
+    return join(this.lab.folder, 'host/state/jobs', job, file);
+  }
+
+  /** The processes of a job: its runner leads the group. */
+  runnerOf(job: string): number {
+    return Number(readFileSync(this.jobFile(job, 'pid'), 'utf8'));
+  }
+
+  /** The operation that a job's runner waits for. */
+  operationOf(job: string): number {
+    const runner = this.runnerOf(job);
+    const children = readFileSync(`/proc/${runner}/task/${runner}/children`, 'utf8').trim().split(' ').map(Number);
+    const operation = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--job'));
+    if (operation === undefined) throw new Error(`job ${job} runs no operation`);
+    return operation;
+  }
+
+  async #write(): Promise<string> {
+    this.#turn += 1;
+    const pattern = this.#turn & 0xff;
+    const at = (this.#turn % 20) * MIB;
+    // Many small pieces: QEMU copies 64 at once, and no line is slow enough for those.
+    const pieces = Array.from({ length: 96 }, (_, index) => `write vda 0x${hex(pattern)} ${index * 128 * KIB} 64K`);
+    await this.#writeMany([
+      ...pieces,
+      `write vda 0x${hex(pattern ^ 0x5a)} ${at + 32 * MIB} 192K`,
+      `write vdb 0x${hex(pattern)} ${at} 256K`,
+    ]);
+    const moment = `m${this.#turn}`;
+    await this.lab.moment(this.vm, moment);
+    return moment;
+  }
+
+  async #writeMany(commands: readonly string[]): Promise<void> {
+    const file = join(this.lab.folder, 'writes');
+    writeFileSync(file, `${commands.join('\n')}\n`);
+    await run('/bin/sh', ['-c', 'exec "$0" write-many "$1" <"$2"', join(__dirname, '../lab/lab.sh'), this.vm, file], {
+      env: { ...process.env, LAB_DIR: this.lab.folder, LAB_OWNER: `${process.pid}` },
+    });
+  }
+
+  async #good(): Promise<BackupWithEvidenceDto> {
+    const moment = await this.#write();
+    const backup = await takeBackup(this.client, this.vm);
+    await this.#keep(backup.id, moment);
+    return backup;
+  }
+
+  async #keep(id: string, moment: string): Promise<void> {
+    this.#points.push({ backup: await this.client.get<BackupWithEvidenceDto>(`/backups/${id}`), moment });
+  }
+
+  async #guest(): Promise<string[]> {
+    const state = (await this.virsh('domstate', this.vm, '--reason')).trim();
+    return state.startsWith('running') ? [] : [`the guest is ${state}`];
+  }
+
+  async #leaks(): Promise<string[]> {
+    const { activeCheckpoint } = await this.client.get<{ activeCheckpoint: string | null }>(`/vms/${this.vm}`);
+    let left: string[] = [];
+    // What a hung NAS had held on to goes a moment after it answers again.
+    await until(async () => (left = await this.lab.leaks(activeCheckpoint ? [activeCheckpoint] : [])).length === 0, '').catch(
+      () => undefined,
+    );
+    return left.map((leak) => `left behind: ${leak}`);
+  }
+
+  /** Nothing booked that is not there, nothing there that is not booked. */
+  async #bookings(): Promise<string[]> {
+    const { items } = await this.client.get<{ items: BackupWithEvidenceDto[] }>(`/backups?vm=${this.vm}&limit=200`);
+    const booked = new Set(items.map(({ externalId }) => externalId?.split('/').at(-1) ?? ''));
+    const folder = join(this.nas, this.vm);
+    const there = new Set(existsSync(folder) ? readdirSync(folder) : []);
+    return [
+      ...[...booked].filter((name) => !there.has(name)).map((name) => `booked and not on the NAS: ${name}`),
+      ...[...there].filter((name) => !booked.has(name)).map((name) => `on the NAS and not booked: ${name}`),
+    ];
+  }
+
+  async close(): Promise<void> {
+    await this.#service?.kill();
+    await this.lab.down();
+  }
+}
+
+const hex = (value: number): string => (value & 0xff).toString(16).padStart(2, '0');
+
+/** Waits a little longer than a lease. */
+export const pastLease = (): Promise<void> => sleep((LEASE_SECONDS + 1) * 1000);
