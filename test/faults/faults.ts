@@ -132,7 +132,7 @@ const host: Fault[] = [
 
 /** A reboot takes the mounts with it. The line to the NAS is quick again, or its last bytes would hold them. */
 async function unmountAll({ lab }: Stricken): Promise<void> {
-  await lab.verb('nas-speed', 'line', 'unlimited');
+  await lab.verb('nas-speed', 'faults', 'unlimited');
   const points = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((row) => row.split(' ')[4] ?? '')
@@ -280,11 +280,11 @@ const nas: Fault[] = [
     outcomes: /^failed (nas-not-writable|mount-failed)$/,
     next: /^INCREMENTAL regular$/,
     strike: async ({ lab }) => {
-      await run('mount', ['-o', 'remount,ro', lab.nasFile('faults', '')]);
+      await run('mount', ['-o', 'remount,ro', lab.nasFile('small', '')]);
     },
     mend: async (stricken, job) => {
       await ended(stricken, job);
-      await run('mount', ['-o', 'remount,rw', stricken.lab.nasFile('faults', '')]);
+      await run('mount', ['-o', 'remount,rw', stricken.lab.nasFile('small', '')]);
     },
   },
   {
@@ -304,11 +304,11 @@ const nas: Fault[] = [
   },
 ];
 
-const filler = ({ lab }: Stricken): string => lab.nasFile('faults', 'filler');
+const filler = ({ lab }: Stricken): string => lab.nasFile('small', 'filler');
 
 /** Fills the NAS but for less than the reserve. */
 async function fill(stricken: Stricken): Promise<void> {
-  const { bavail, bsize } = statfsSync(stricken.lab.nasFile('faults', ''));
+  const { bavail, bsize } = statfsSync(stricken.lab.nasFile('small', ''));
   await run('fallocate', ['-l', `${bavail * bsize - 512 * 1024}`, filler(stricken)]);
 }
 

@@ -82,8 +82,8 @@ export class Stricken {
     const { lab, vm } = this;
     await lab.up();
     await appendFile(join(lab.folder, 'host/host.conf'), `reserve_bytes=${MIB}\n`);
-    const line = (await lab.verb('nas-slow', 'line')).trim();
-    await lab.verb('nas-small', '1000', 'faults', line);
+    // The store is small, so that it can fill, and at the end of a line.
+    await lab.verb('nas-slow', 'faults', await lab.nasSmall('small', 1000));
     await mkdir(this.nas);
     await lab.vmCreate(vm, [
       { target: 'vda', size: 64 * MIB },
@@ -152,10 +152,11 @@ export class Stricken {
   /** Writes, asks for a backup, and answers its run once it stands at the step. */
   async begin(step: Step): Promise<{ run: string; moment: string }> {
     const moment = await this.#write();
-    writeFileSync(this.#gate, step);
+    const gate = `${step}#${this.#turn}`;
+    writeFileSync(this.#gate, gate);
     if (step === 'copying') await this.line(SLOW);
     const { body } = await this.client.send<RunDto>('POST', '/backups', { vm: this.vm });
-    await this.service.line(`at ${step}`);
+    await this.service.line(`at ${gate}`);
     return { run: body.id, moment };
   }
 
@@ -206,7 +207,7 @@ export class Stricken {
 
   /** What passes to the NAS from now on: bytes a second, `0`, `unlimited`. */
   async line(speed: string): Promise<void> {
-    await this.lab.verb('nas-speed', 'line', speed);
+    await this.lab.verb('nas-speed', 'faults', speed);
   }
 
   virsh(...args: string[]): Promise<string> {

@@ -7,17 +7,21 @@ import { startService } from '../../../src/main';
 import { loadConfig } from '../../../src/platform/config/load-config';
 
 /**
- * The service with gates between its steps. It stands still at the gate that the file CHAINKEEPER_TEST_GATE names, prints
- * `at GATE`, and goes on with SIGUSR2. The file is gone by then: every later run passes.
+ * The service with gates between its steps. It stands still at the gate that the file CHAINKEEPER_TEST_GATE names as `GATE#TURN`, prints
+ * `at GATE#TURN`, and goes on with SIGUSR2. The file is gone by then: every later run passes.
  */
 async function gate(name: string): Promise<void> {
   const file = process.env['CHAINKEEPER_TEST_GATE'] ?? '';
-  if (!existsSync(file) || readFileSync(file, 'utf8') !== name) return;
+  const asked = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  if (asked.split('#')[0] !== name) return;
   rmSync(file);
   const go = once(process, 'SIGUSR2');
-  process.stdout.write(`at ${name}\n`);
+  process.stdout.write(`at ${asked}\n`);
   await go;
 }
+
+// One that stands at no gate has nothing to be told, and must not die of it.
+process.on('SIGUSR2', () => undefined);
 
 class GatedHostClient extends ScriptHostClient {
   override async inspect(...args: Parameters<ScriptHostClient['inspect']>): ReturnType<ScriptHostClient['inspect']> {
