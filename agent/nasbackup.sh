@@ -121,7 +121,7 @@ run_close() {
 OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_PATH='' OPT_QUIESCE=''
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
-OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP=''
+OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
@@ -161,6 +161,7 @@ Options
   -b, --bandwidth MIB          of each disk a second, with pull
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
+      --run ID                 delete only what this run has begun and not finished
   -h, --help
 TEXT
 }
@@ -192,7 +193,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;
@@ -219,6 +220,7 @@ check_options() {
   must_match OPT_BITMAP_NEW "$BITMAP_PATTERN" 'name of the new bitmap'
   must_match OPT_BITMAP_PARENT "$BITMAP_PATTERN" "name of the parent's bitmap"
   must_match OPT_BITMAP "$BITMAP_PATTERN" 'name of the bitmap'
+  must_match OPT_RUN "$JOB_PATTERN" 'id of a run'
   must_match OPT_FENCE '^[0-9]{1,15}$' 'fence'
   must_match OPT_TYPE '^(nfs|cifs|ceph|dir)$' 'type of the storage'
   must_match OPT_STORAGE '^[^-[:cntrl:]][^[:cntrl:]]*$' 'address of the storage'
@@ -1620,6 +1622,7 @@ relative_path() {
 # ---- backup ------------------------------------------------------------------------------------------
 
 DEST=''        # directory of this backup, under the mount
+readonly RUN_MARK=.chainkeeper-run
 JOB_BLOCK='' JOB_RESULT='' JOB_ERROR='' JOB_PROCESSED='' JOB_TOTAL='' JOB_MS=''
 SEEN_STATE=''   # the machine's state before anything was done
 DONE_MODE=none DONE_BITMAP='' TRANSFER='' BACKUP_SIZE=''
@@ -1661,6 +1664,15 @@ open_destination() {
     die "Cannot create $OPT_PATH on the NAS: $RUN_ERR" nas-not-writable
   fi
   undo_push remove_destination
+  mark_destination
+}
+
+# mark_destination: a run that ends without a word leaves its directory behind; the mark in it says whose it is, and that it is not
+# finished.
+mark_destination() {
+  [[ $OPT_JOB ]] || return 0
+  printf '%s\n' "$OPT_JOB" >"$WORK/$RUN_MARK"
+  nas cp -- "$WORK/$RUN_MARK" "$DEST/" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
 }
 
 remove_destination() {
@@ -1697,7 +1709,7 @@ check_space() {
 
 # finish_backup: the data is good: keep it, leave the NAS, tell.
 finish_backup() {
-  local total
+  [[ ! $OPT_JOB ]] || nas rm -f -- "$DEST/$RUN_MARK" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
   run "$TIME_LIMIT" du -sb -- "$DEST" && BACKUP_SIZE=${RUN_OUT%%[!0-9]*}
   [[ $BACKUP_SIZE ]] || die "Cannot tell the size of the backup: $RUN_ERR" size-unknown
   look_at_space || :
@@ -2440,6 +2452,7 @@ operation_delete() {
   work_open
   mount_repository
   stays_inside "$OPT_PATH"
+  [[ ! $OPT_RUN ]] || unfinished_by "$OPT_RUN"
   run "$TIME_LIMIT" rm -rfv --one-file-system -- "$MNT/$OPT_PATH" || die "Failed to delete $OPT_PATH: $RUN_ERR" delete-failed
   local removed=$RUN_OUT
   run "$TIME_LIMIT" sync -f -- "$MNT" || die "The NAS did not take the deletion: $RUN_ERR" sync-failed
@@ -2448,6 +2461,14 @@ operation_delete() {
   [[ ! $removed ]] || printf '%s\n' "$removed"
   DONE=yes
   exit 0
+}
+
+# unfinished_by RUN: what that run has begun and not finished, by the mark in it; a directory without anything belongs to nobody.
+unfinished_by() {
+  ! nas rmdir -- "$MNT/$OPT_PATH" || return 0
+  nas test -e "$MNT/$OPT_PATH" || return 0
+  nas cat -- "$MNT/$OPT_PATH/$RUN_MARK" && [[ $RUN_OUT == "$1" ]] ||
+    die "$OPT_PATH is not the unfinished backup of run $1: nothing was removed" not-of-run
 }
 
 operation_stats() {

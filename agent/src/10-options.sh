@@ -3,7 +3,7 @@
 OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_PATH='' OPT_QUIESCE=''
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
-OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP=''
+OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
@@ -43,6 +43,7 @@ Options
   -b, --bandwidth MIB          of each disk a second, with pull
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
+      --run ID                 delete only what this run has begun and not finished
   -h, --help
 TEXT
 }
@@ -74,7 +75,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;
@@ -101,6 +102,7 @@ check_options() {
   must_match OPT_BITMAP_NEW "$BITMAP_PATTERN" 'name of the new bitmap'
   must_match OPT_BITMAP_PARENT "$BITMAP_PATTERN" "name of the parent's bitmap"
   must_match OPT_BITMAP "$BITMAP_PATTERN" 'name of the bitmap'
+  must_match OPT_RUN "$JOB_PATTERN" 'id of a run'
   must_match OPT_FENCE '^[0-9]{1,15}$' 'fence'
   must_match OPT_TYPE '^(nfs|cifs|ceph|dir)$' 'type of the storage'
   must_match OPT_STORAGE '^[^-[:cntrl:]][^[:cntrl:]]*$' 'address of the storage'

@@ -1,6 +1,7 @@
 # ---- backup ------------------------------------------------------------------------------------------
 
 DEST=''        # directory of this backup, under the mount
+readonly RUN_MARK=.chainkeeper-run
 JOB_BLOCK='' JOB_RESULT='' JOB_ERROR='' JOB_PROCESSED='' JOB_TOTAL='' JOB_MS=''
 SEEN_STATE=''   # the machine's state before anything was done
 DONE_MODE=none DONE_BITMAP='' TRANSFER='' BACKUP_SIZE=''
@@ -42,6 +43,15 @@ open_destination() {
     die "Cannot create $OPT_PATH on the NAS: $RUN_ERR" nas-not-writable
   fi
   undo_push remove_destination
+  mark_destination
+}
+
+# mark_destination: a run that ends without a word leaves its directory behind; the mark in it says whose it is, and that it is not
+# finished.
+mark_destination() {
+  [[ $OPT_JOB ]] || return 0
+  printf '%s\n' "$OPT_JOB" >"$WORK/$RUN_MARK"
+  nas cp -- "$WORK/$RUN_MARK" "$DEST/" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
 }
 
 remove_destination() {
@@ -78,7 +88,7 @@ check_space() {
 
 # finish_backup: the data is good: keep it, leave the NAS, tell.
 finish_backup() {
-  local total
+  [[ ! $OPT_JOB ]] || nas rm -f -- "$DEST/$RUN_MARK" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
   run "$TIME_LIMIT" du -sb -- "$DEST" && BACKUP_SIZE=${RUN_OUT%%[!0-9]*}
   [[ $BACKUP_SIZE ]] || die "Cannot tell the size of the backup: $RUN_ERR" size-unknown
   look_at_space || :

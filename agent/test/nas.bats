@@ -99,6 +99,21 @@ as_job() {
   [[ $status -eq 0 && -z $output && $(<"$NAS/$VM/2/root.qcow2") == two ]]
 }
 
+@test "delete --run: what that run has not finished, and nothing else" {
+  mkdir -p "$NAS/$VM"/{mine,theirs,finished,empty}
+  echo run-1 >"$NAS/$VM/mine/.chainkeeper-run"
+  echo run-2 >"$NAS/$VM/theirs/.chainkeeper-run"
+  for name in mine theirs finished; do echo data >"$NAS/$VM/$name/root.qcow2"; done
+  for name in theirs finished; do
+    script delete -t dir -s "$NAS" -m '' -p "$VM/$name" --run run-1
+    [[ $status -eq 1 && $stderr == *'nothing was removed'* && $(<"$NAS/$VM/$name/root.qcow2") == data ]]
+  done
+  for name in mine empty absent; do
+    script delete -t dir -s "$NAS" -m '' -p "$VM/$name" --run run-1
+    [[ $status -eq 0 && ! -e $NAS/$VM/$name ]]
+  done
+}
+
 @test "delete: a link is removed, never followed; a path that leads elsewhere is refused" {
   mkdir -p "$NAS/$VM/1" "$NAS/other" "$LAB_DIR/outside"
   echo precious | tee "$NAS/other/file" >"$LAB_DIR/outside/file"

@@ -71,7 +71,7 @@ leaked_files() {
   while read -r dir; do
     compgen -G "$dir/*.qcow2" >/dev/null || printf 'partial\t%s\n' "$dir"
     for file in backup.xml checkpoint.xml recreate-checkpoint.xml; do [[ ! -e $dir/$file ]] || printf 'partial\t%s\n' "$dir/$file"; done
-    find "$dir" -maxdepth 1 \( -name '*.partial' -o -name '*.tmp' -o -name '*.sock' \) -printf 'partial\t%p\n'
+    find "$dir" -maxdepth 1 \( -name '*.partial' -o -name '*.tmp' -o -name '*.sock' -o -name .chainkeeper-run \) -printf 'partial\t%p\n'
   done < <(find "$NAS" -type d -regextype posix-extended -regex '.*/[0-9]{4}(\.[0-9]{2}){5}')
   find "$HOST/scratch" "$HOST"/state/jobs \( -name 'secrets*' -o -path "$HOST/scratch/*" \) -printf 'file\t%p\n' 2>/dev/null || :
 }
