@@ -116,6 +116,12 @@ run_close() {
   RUN_FD='' RUN_PID=''
 }
 
+# process_lives PID: one that has ended may stay as a zombie: a signal can come when bash is not about to collect its children.
+process_lives() {
+  local stat
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } != [ZX]* ]]
+}
+
 # ---- options: the one place where what comes from outside is checked ----------------------------
 
 OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_PATH='' OPT_QUIESCE=''
@@ -2248,7 +2254,7 @@ hold_back() {
 readers_done() {
   local i
   for ((i = 0; i < DISKS; i++)); do
-    [[ -s $WORK/reader.$i.code ]] || ! kill -0 "${READERS[i]}" 2>/dev/null || return 1
+    [[ -s $WORK/reader.$i.code ]] || ! process_lives "${READERS[i]}" || return 1
   done
 }
 
@@ -2257,7 +2263,8 @@ look_at_readers() {
   local i said
   JOB_PROCESSED=0
   for ((i = 0; i < DISKS; i++)); do
-    said=$(tail -c 64 -- "$WORK/reader.$i" | tr '\r' '\n' | tail -n 1)
+    said=$(tail -c 64 -- "$WORK/reader.$i")
+    said=${said%$'\r'} said=${said##*[$'\r\n']}
     if [[ ${D[$i.mode]} == incremental ]]; then
       [[ ! $said =~ ^[0-9]+$ ]] || JOB_PROCESSED=$((JOB_PROCESSED + said))
     elif [[ $said =~ ([0-9]+)\.[0-9]+/100% ]]; then
@@ -2287,7 +2294,7 @@ stop_readers() {
   for reader in "${READERS[@]}"; do all+=" $(pids_below "$reader")"; done
   for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
   for pid in $all; do
-    while kill -0 "$pid" 2>/dev/null; do
+    while process_lives "$pid"; do
       ((${EPOCHREALTIME/./} < until)) || { NAS_HUNG=yes && left "process $pid, which waits for the NAS" && break; }
       nap 0.02
     done

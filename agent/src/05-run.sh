@@ -77,3 +77,9 @@ run_close() {
   exec {RUN_FD}<&-
   RUN_FD='' RUN_PID=''
 }
+
+# process_lives PID: one that has ended may stay as a zombie: a signal can come when bash is not about to collect its children.
+process_lives() {
+  local stat
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } != [ZX]* ]]
+}

@@ -183,7 +183,7 @@ hold_back() {
 readers_done() {
   local i
   for ((i = 0; i < DISKS; i++)); do
-    [[ -s $WORK/reader.$i.code ]] || ! kill -0 "${READERS[i]}" 2>/dev/null || return 1
+    [[ -s $WORK/reader.$i.code ]] || ! process_lives "${READERS[i]}" || return 1
   done
 }
 
@@ -192,7 +192,8 @@ look_at_readers() {
   local i said
   JOB_PROCESSED=0
   for ((i = 0; i < DISKS; i++)); do
-    said=$(tail -c 64 -- "$WORK/reader.$i" | tr '\r' '\n' | tail -n 1)
+    said=$(tail -c 64 -- "$WORK/reader.$i")
+    said=${said%$'\r'} said=${said##*[$'\r\n']}
     if [[ ${D[$i.mode]} == incremental ]]; then
       [[ ! $said =~ ^[0-9]+$ ]] || JOB_PROCESSED=$((JOB_PROCESSED + said))
     elif [[ $said =~ ([0-9]+)\.[0-9]+/100% ]]; then
@@ -222,7 +223,7 @@ stop_readers() {
   for reader in "${READERS[@]}"; do all+=" $(pids_below "$reader")"; done
   for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
   for pid in $all; do
-    while kill -0 "$pid" 2>/dev/null; do
+    while process_lives "$pid"; do
       ((${EPOCHREALTIME/./} < until)) || { NAS_HUNG=yes && left "process $pid, which waits for the NAS" && break; }
       nap 0.02
     done

@@ -13,6 +13,7 @@ no_scratch() { [[ -z $(find "$LAB_DIR/host/scratch" -mindepth 1) ]] || { find "$
   new_vm vda:64M vdb:32M
   full --transfer pull && done_is full null && identical && no_scratch
   expect 'completed pull full,full' '"\(.job.result) \(.done.transfer) \([.disks[].method] | join(","))"'
+  expect true '.job.processed == .job.total and .job.total == 100663296'
   [[ $output == *'Job type:'*Completed* && ${lines[-1]} == BITMAP_CREATED=backup-1001 ]]
 
   lab write-many "$VM" <<<$'write vda 0x22 4M 6M\nzero vda 1M 512K\ndiscard vdb 1M 64K\nwrite vdb 0x23 30M 64K'
