@@ -162,7 +162,7 @@ Options
       --disks JSON             [{"target","mode","parentFile","path","format"}], one for each disk
       --dialect seed|final     what to print (final)
       --facts                  print a line FACTS={json}
-      --on-lost-bitmap full    what to do when a bitmap is lost
+      --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs
       --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
   -b, --bandwidth MIB          of each disk a second, with pull
       --fence N                epoch of the caller's lease
@@ -233,7 +233,7 @@ check_options() {
   must_match OPT_MOUNT_OPTIONS "$SAFE_TEXT" 'mount options' secret
   must_match OPT_QUIESCE '^(true|false)$' 'value of --quiesce'
   must_match OPT_DIALECT '^(seed|final)$' dialect
-  must_match OPT_ON_LOST_BITMAP '^full$' 'way to handle a lost bitmap'
+  must_match OPT_ON_LOST_BITMAP '^(full|rescue)$' 'way to handle a lost bitmap'
   must_match OPT_TRANSFER '^(push|pull|auto)$' transfer
   must_match OPT_BANDWIDTH '^[1-9][0-9]{0,5}$' 'limit in MiB a second'
   must_match OPT_PATH "$PATH_PATTERN" 'path of the backup'
@@ -857,7 +857,7 @@ die_unless_gone() {
 DISKS=0
 declare -A D=() B=()
 readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse written bitmaps
-  mode parent file backing size allocated filecluster data zero dirty parentbitmap check'
+  mode parent file backing size allocated filecluster data zero dirty compared parentbitmap check'
 
 disk_new() {
   local field
@@ -1310,7 +1310,7 @@ json_disk() {
   elif [[ ${D[$i.file]} ]]; then method=${D[$i.mode]}; fi
   json_object s target "${D[$i.target]}" s path "${D[$i.path]%%:*}" n inode "${D[$i.inode]}" s format "${D[$i.format]}" n virtualSize "${D[$i.virtual]}" \
     s method "$method" s file "${D[$i.file]}" s backing "${D[$i.backing]}" n fileSize "${D[$i.size]}" n allocated "${D[$i.allocated]}" \
-    n clusterSize "${D[$i.filecluster]}" n ownData "${D[$i.data]}" n ownZero "${D[$i.zero]}" n dirtyBefore "${D[$i.dirty]}" \
+    n clusterSize "${D[$i.filecluster]}" n ownData "${D[$i.data]}" n ownZero "${D[$i.zero]}" n dirtyBefore "${D[$i.dirty]}" n compared "${D[$i.compared]}" \
     r parentBitmap "${D[$i.parentbitmap]}" s check "${D[$i.check]:-skipped}" n writtenBytes "${D[$i.written]}"
 }
 
@@ -1321,7 +1321,8 @@ json_facts() {
   json_host && host=$REPLY
   json_object s name "$OPT_VM" s state "${SEEN_STATE/absent/shut off}" s qemuStarted "$QEMU_STARTED" && vm=$REPLY
   json_object s mode "${OPT_MODE:-legacy-full}" s bitmapNew "$OPT_BITMAP_NEW" s bitmapParent "$OPT_BITMAP_PARENT" && asked=$REPLY
-  json_object s mode "$DONE_MODE" s transfer "$TRANSFER" s transferReason "$TRANSFER_REASON" s reason "$PLAN_REASON" s recreateMethod "$RECREATE_METHOD" s bitmapNew "$DONE_BITMAP" && did=$REPLY
+  json_object s mode "$DONE_MODE" s transfer "$TRANSFER" s transferReason "$TRANSFER_REASON" s reason "$PLAN_REASON" s recreateMethod "$RECREATE_METHOD" \
+    s rescueRefused "$RESCUE_REFUSED" s bitmapNew "$DONE_BITMAP" && did=$REPLY
   if [[ $JOB_RESULT ]]; then
     json_object s result "$JOB_RESULT" s error "$JOB_ERROR" n processed "$JOB_PROCESSED" n total "$JOB_TOTAL" n ms "$JOB_MS" && job=$REPLY
   fi
@@ -1506,9 +1507,11 @@ propagates() {
 # ---- full or incremental: what the host itself finds decides ---------------------------------------
 #
 # The caller asks; an incremental is taken only over bitmaps and parent files that are healthy on every disk, else an
-# honest full of all disks with its reason. PLAN_MODE and PLAN_REASON are the answer; D[i.mode] tells it for each disk.
+# honest full of all disks with its reason, or, when asked, a rescue of the disks whose bitmap is lost. PLAN_MODE and PLAN_REASON
+# are the answer; D[i.mode] (full, incremental, rescued) tells it for each disk.
 
 PLAN_MODE='' PLAN_REASON='' RECREATE_METHOD=''
+RESCUE_REFUSED='' # why there was no rescue although it was asked for
 
 check_request() {
   local mode=${OPT_MODE:-legacy-full}
@@ -1528,8 +1531,8 @@ check_request() {
 # plan_full REASON: a full of all disks instead of what was asked.
 plan_full() {
   local i
-  PLAN_MODE=full PLAN_REASON=$1
-  for ((i = 0; i < DISKS; i++)); do D[$i.mode]=full D[$i.parent]=''; done
+  PLAN_MODE=full PLAN_REASON=$1 RECREATE_METHOD=''
+  for ((i = 0; i < DISKS; i++)); do D[$i.mode]=full D[$i.parent]='' D[$i.backing]=''; done
 }
 
 # plan: the decision, from what was looked at before.
@@ -1554,26 +1557,62 @@ plan() {
 }
 
 plan_incremental() {
-  local i
+  local i lost=''
   [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return 0; }
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} ]] || D[$i.mode]=incremental
     [[ ${D[$i.mode]} == incremental ]] || continue
     bitmap_health "$i" "$OPT_BITMAP_PARENT"
-    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return 0; }
-    parent_verdict "$i"
-    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return 0; }
+    [[ $REPLY != ok ]] || continue
+    D[$i.mode]=rescued lost=${lost:-$REPLY}
+    rescue_is_asked || { plan_full "$lost" && return 0; }
   done
-  for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != incremental ]] || break; done
-  ((i < DISKS)) || bad_option '--disks asks for no incremental disk: that is a full'
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.mode]} != full ]] || continue
+    parent_verdict "$i"
+    [[ $REPLY == ok ]] || { [[ ! $lost ]] || RESCUE_REFUSED="${D[$i.target]}: $REPLY"; plan_full "${lost:-$REPLY}" && return 0; }
+  done
+  has_mode incremental || has_mode rescued || bad_option '--disks asks for no incremental disk: that is a full'
   PLAN_REASON=regular
+  [[ ! $lost ]] || rescue "$lost" || return 0
+  has_mode incremental || return 0
   has_checkpoint "$OPT_BITMAP_PARENT" && return 0
   if redefine_checkpoint "$OPT_BITMAP_PARENT"; then
-    PLAN_REASON=redefined RECREATE_METHOD=redefined
+    [[ $lost ]] || PLAN_REASON=redefined RECREATE_METHOD=redefined
   else
     warn "libvirt does not take $OPT_BITMAP_PARENT as it is: $RUN_ERR"
-    plan_full bitmap-unconfirmed
+    plan_without_bitmaps
   fi
+}
+
+has_mode() {
+  local i
+  for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != "$1" ]] || return 0; done
+  return 1
+}
+
+# plan_without_bitmaps: libvirt refuses bitmaps that looked healthy.
+plan_without_bitmaps() {
+  local i
+  for ((i = 0; i < DISKS; i++)); do D[$i.mode]=${D[$i.mode]/incremental/rescued}; done
+  rescue bitmap-unconfirmed || :
+}
+
+rescue_is_asked() { [[ $OPT_ON_LOST_BITMAP == rescue ]]; }
+
+# rescue REASON: the disks whose mode is rescued are compared with their chain, which needs the export of a pull. Where that
+# cannot be, a full for that REASON, and false. The parents' files have been looked at before.
+rescue() {
+  if ! rescue_is_asked; then :
+  elif [[ $TRANSFER == pull ]] || scratch_suffices; then
+    [[ $TRANSFER == pull ]] || TRANSFER=pull TRANSFER_REASON="a rescue compares with an export: $REPLY"
+    PLAN_REASON=rescued RECREATE_METHOD=rescued
+    return 0
+  else
+    RESCUE_REFUSED=$REPLY
+  fi
+  plan_full "$1"
+  return 1
 }
 
 # assign_parents: CloudStack names parent files by position (--parent-paths), or only the first disk's (--parent-path):
@@ -1697,7 +1736,7 @@ name_files() {
     [[ $names != *" $name "* ]] || name=${name%.qcow2}.${D[$i.target]}.qcow2
     names+="$name "
     D[$i.file]=$name
-    [[ ${D[$i.mode]} != incremental ]] || { relative_path "$OPT_PATH" "${D[$i.parent]}" && D[$i.backing]=$REPLY; }
+    [[ ${D[$i.mode]} == full ]] || { relative_path "$OPT_PATH" "${D[$i.parent]}" && D[$i.backing]=$REPLY; }
   done
 }
 
@@ -1750,8 +1789,8 @@ backup_live() {
   ! has_checkpoint "$OPT_BITMAP_NEW" || die "$OPT_VM has a checkpoint $OPT_BITMAP_NEW already" bitmap-exists
   ! job_active || die "$OPT_VM is busy with another job: ${JOB_OPERATION:-unknown}" job-busy
   choose_transfer
-  [[ $TRANSFER == pull ]] || see_mount
   plan
+  [[ $TRANSFER == pull ]] || see_mount
   timing_stop inspect
   drop_inconsistent
   remember_parent_bitmaps
@@ -1782,7 +1821,8 @@ remember_parent_bitmaps() {
   [[ $name ]] || return 0
   for ((i = 0; i < DISKS; i++)); do
     has_bitmap "$i" "$name" || continue
-    D[$i.dirty]=${B[$i.$name.count]}
+    # A sick bitmap counts, too, but its count is no witness.
+    [[ ${D[$i.mode]} != incremental ]] || D[$i.dirty]=${B[$i.$name.count]}
     json_object b recording "${B[$i.$name.recording]}" b inconsistent "${B[$i.$name.inconsistent]}" \
       b persistent "${B[$i.$name.persistent]}" n granularity "${B[$i.$name.granularity]}"
     D[$i.parentbitmap]=$REPLY
@@ -1821,8 +1861,8 @@ run_job() {
   if ! begin_job && [[ $PLAN_MODE == incremental && $RUN_ERR == *'missing or broken bitmap'* ]]; then
     # libvirt looks at more than the active layer; it has refused before anything was changed.
     warn "libvirt refuses the incremental: $RUN_ERR"
-    RECREATE_METHOD=''
-    plan_full bitmap-unconfirmed
+    plan_without_bitmaps
+    [[ $TRANSFER != pull || $SCRATCH ]] || { open_scratch && undo_push end_job; }
     name_files
     check_space
     begin_job || :
@@ -1873,7 +1913,7 @@ confirm_job() {
     [[ ${taken[$name]} != incremental || $line == *" incremental='$OPT_BITMAP_PARENT'"* ]] || taken[$name]=other
   done <<<"$RUN_OUT"
   for ((i = 0; i < DISKS; i++)); do
-    [[ ${taken[${D[$i.target]}]-} == "${D[$i.mode]}" ]] || die "libvirt did not take disk ${D[$i.target]} as asked" disks-mismatch
+    [[ ${taken[${D[$i.target]}]-} == "${D[$i.mode]/rescued/full}" ]] || die "libvirt did not take disk ${D[$i.target]} as asked" disks-mismatch
   done
 }
 
@@ -2083,18 +2123,20 @@ readonly PULL_ROUND=$((256 * 1024 * 1024))  # bytes that one qemu-io copies: pro
 
 # choose_transfer: TRANSFER, and why when the caller leaves it to us.
 choose_transfer() {
-  local i wanted=0
   TRANSFER=${OPT_TRANSFER:-push}
   [[ $TRANSFER == auto ]] || return 0
-  # The guest may overwrite all that its disks hold before the readers are done.
+  if scratch_suffices; then TRANSFER=pull; else TRANSFER=push; fi
+  TRANSFER_REASON=$REPLY
+}
+
+# scratch_suffices: for all that the disks hold: the guest may overwrite it before the readers are done. REPLY says why (not).
+scratch_suffices() {
+  local i wanted=0
   for ((i = 0; i < DISKS; i++)); do wanted=$((wanted + D[$i.actual])); done
-  if ! look_at_scratch; then
-    TRANSFER=push TRANSFER_REASON="no scratch: $RUN_ERR"
-  elif ((SCRATCH_FREE < wanted + RESERVE_BYTES)); then
-    TRANSFER=push TRANSFER_REASON="scratch has $SCRATCH_FREE bytes free; $wanted and $RESERVE_BYTES in reserve may be needed"
-  else
-    TRANSFER=pull TRANSFER_REASON="scratch has $SCRATCH_FREE bytes free, enough for $wanted and $RESERVE_BYTES in reserve"
-  fi
+  look_at_scratch || { REPLY="no scratch: $RUN_ERR" && return 1; }
+  REPLY="scratch has $SCRATCH_FREE bytes free; $wanted and $RESERVE_BYTES in reserve may be needed"
+  ((SCRATCH_FREE >= wanted + RESERVE_BYTES)) || return 1
+  REPLY="scratch has $SCRATCH_FREE bytes free, enough for $wanted and $RESERVE_BYTES in reserve"
 }
 
 # look_at_scratch: SCRATCH_FREE in bytes, as QEMU's user sees them.
@@ -2131,7 +2173,7 @@ pull_xml() {
   out="<domainbackup mode='pull'><server transport='unix' socket='$SOCKET'/><disks>"
   for ((i = 0; i < DISKS; i++)); do
     xml_escape "$SCRATCH/${D[$i.target]}.qcow2" && path=$REPLY
-    out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]}'"
+    out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]/rescued/full}'"
     [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT' exportbitmap='dirty-${D[$i.target]}'"
     out+="><scratch file='$path'/><driver type='qcow2'/></disk>"
   done
@@ -2169,6 +2211,7 @@ pull_disks() {
     nap 0.1
   done
   judge_readers
+  for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != rescued ]] || D[$i.compared]=${D[$i.virtual]}; done
   # The data is complete: QEMU need not keep the checkpoint's state any longer.
   JOB_RESULT=completed
   end_job
@@ -2210,7 +2253,11 @@ start_reader() {
     set +eE
     trap - ERR EXIT TERM INT HUP PIPE
     exec 8>&- 9>&-
-    if [[ ${D[$i.mode]} == incremental ]]; then read_dirty "$i"; else read_all "$i"; fi
+    case ${D[$i.mode]} in
+      incremental) read_dirty "$i" ;;
+      rescued) read_different "$i" ;;
+      *) read_all "$i" ;;
+    esac
     echo $? >"$WORK/reader.$i.code"
   ) </dev/null >"$WORK/reader.$i" 2>"$WORK/reader.$i.err" &
   READERS[i]=$!
@@ -2220,6 +2267,23 @@ read_all() {
   local i=$1
   qemu-img convert -p -f raw -O qcow2 ${OPT_BANDWIDTH:+-r "${OPT_BANDWIDTH}M"} -- \
     "nbd+unix:///${D[$i.target]}?socket=$SOCKET" "$DEST/${D[$i.file]}"
+}
+
+# read_different I: the rescue. The delta stands on the export at first; a safe rebase then compares the export with the parent's
+# file, whose bitmap is lost, and stores what differs. Nothing is taken on trust: a parent that was altered is healed, too.
+read_different() {
+  local i=$1 file=$DEST/${D[$1.file]} held
+  local -a limit=()
+  json_string "$SOCKET"
+  held="{\"driver\":\"nbd\",\"server\":{\"type\":\"unix\",\"path\":$REPLY},\"export\":\"${D[$i.target]}\"}"
+  if [[ $OPT_BANDWIDTH ]]; then
+    # qemu-img rebase has no limit of its own. It reads both sides alike, so a limit on the export holds for the NAS.
+    limit=(--object "throttle-group,id=limit,x-bps-read=$((OPT_BANDWIDTH << 20))")
+    held="{\"driver\":\"throttle\",\"throttle-group\":\"limit\",\"file\":$held}"
+  fi
+  qemu-img create -q -u -f qcow2 -b "json:{\"driver\":\"raw\",\"file\":$held}" -F raw -- "$file" "${D[$i.virtual]}" || return 1
+  # What the guest discarded or zeroed takes no room.
+  qemu-img rebase -p "${limit[@]}" -b "${D[$i.backing]}" -F qcow2 --image-opts "driver=qcow2,detect-zeroes=on,file.filename=$file"
 }
 
 # read_dirty I: the delta stands on the export at first, so that reading a piece with copy-on-read fills exactly that piece.
@@ -2379,8 +2443,9 @@ rebase_files() {
   local i
   timing_start rebase
   for ((i = 0; i < DISKS; i++)); do
-    [[ ${D[$i.mode]} == incremental ]] || continue
-    nas qemu-img rebase -u -f qcow2 -b "${D[$i.backing]}" -F qcow2 -- "$DEST/${D[$i.file]}" ||
+    [[ ${D[$i.mode]} != full ]] || continue
+    # A rescue has ended on its parent's file already.
+    [[ ${D[$i.mode]} == rescued ]] || nas qemu-img rebase -u -f qcow2 -b "${D[$i.backing]}" -F qcow2 -- "$DEST/${D[$i.file]}" ||
       die "qemu-img rebase failed for ${D[$i.file]} onto ${D[$i.backing]}: $RUN_ERR" rebase-failed
     nas test "$DEST/${D[$i.backing]}" -ef "$MNT/${D[$i.parent]}" ||
       die "${D[$i.backing]} does not lead from $OPT_PATH to ${D[$i.parent]}" rebase-failed

@@ -38,7 +38,7 @@ Options
       --disks JSON             [{"target","mode","parentFile","path","format"}], one for each disk
       --dialect seed|final     what to print (final)
       --facts                  print a line FACTS={json}
-      --on-lost-bitmap full    what to do when a bitmap is lost
+      --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs
       --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
   -b, --bandwidth MIB          of each disk a second, with pull
       --fence N                epoch of the caller's lease
@@ -109,7 +109,7 @@ check_options() {
   must_match OPT_MOUNT_OPTIONS "$SAFE_TEXT" 'mount options' secret
   must_match OPT_QUIESCE '^(true|false)$' 'value of --quiesce'
   must_match OPT_DIALECT '^(seed|final)$' dialect
-  must_match OPT_ON_LOST_BITMAP '^full$' 'way to handle a lost bitmap'
+  must_match OPT_ON_LOST_BITMAP '^(full|rescue)$' 'way to handle a lost bitmap'
   must_match OPT_TRANSFER '^(push|pull|auto)$' transfer
   must_match OPT_BANDWIDTH '^[1-9][0-9]{0,5}$' 'limit in MiB a second'
   must_match OPT_PATH "$PATH_PATTERN" 'path of the backup'

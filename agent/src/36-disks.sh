@@ -5,7 +5,7 @@
 DISKS=0
 declare -A D=() B=()
 readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse written bitmaps
-  mode parent file backing size allocated filecluster data zero dirty parentbitmap check'
+  mode parent file backing size allocated filecluster data zero dirty compared parentbitmap check'
 
 disk_new() {
   local field

@@ -1,9 +1,11 @@
 # ---- full or incremental: what the host itself finds decides ---------------------------------------
 #
 # The caller asks; an incremental is taken only over bitmaps and parent files that are healthy on every disk, else an
-# honest full of all disks with its reason. PLAN_MODE and PLAN_REASON are the answer; D[i.mode] tells it for each disk.
+# honest full of all disks with its reason, or, when asked, a rescue of the disks whose bitmap is lost. PLAN_MODE and PLAN_REASON
+# are the answer; D[i.mode] (full, incremental, rescued) tells it for each disk.
 
 PLAN_MODE='' PLAN_REASON='' RECREATE_METHOD=''
+RESCUE_REFUSED='' # why there was no rescue although it was asked for
 
 check_request() {
   local mode=${OPT_MODE:-legacy-full}
@@ -23,8 +25,8 @@ check_request() {
 # plan_full REASON: a full of all disks instead of what was asked.
 plan_full() {
   local i
-  PLAN_MODE=full PLAN_REASON=$1
-  for ((i = 0; i < DISKS; i++)); do D[$i.mode]=full D[$i.parent]=''; done
+  PLAN_MODE=full PLAN_REASON=$1 RECREATE_METHOD=''
+  for ((i = 0; i < DISKS; i++)); do D[$i.mode]=full D[$i.parent]='' D[$i.backing]=''; done
 }
 
 # plan: the decision, from what was looked at before.
@@ -49,26 +51,62 @@ plan() {
 }
 
 plan_incremental() {
-  local i
+  local i lost=''
   [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return 0; }
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} ]] || D[$i.mode]=incremental
     [[ ${D[$i.mode]} == incremental ]] || continue
     bitmap_health "$i" "$OPT_BITMAP_PARENT"
-    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return 0; }
-    parent_verdict "$i"
-    [[ $REPLY == ok ]] || { plan_full "$REPLY" && return 0; }
+    [[ $REPLY != ok ]] || continue
+    D[$i.mode]=rescued lost=${lost:-$REPLY}
+    rescue_is_asked || { plan_full "$lost" && return 0; }
   done
-  for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != incremental ]] || break; done
-  ((i < DISKS)) || bad_option '--disks asks for no incremental disk: that is a full'
+  for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.mode]} != full ]] || continue
+    parent_verdict "$i"
+    [[ $REPLY == ok ]] || { [[ ! $lost ]] || RESCUE_REFUSED="${D[$i.target]}: $REPLY"; plan_full "${lost:-$REPLY}" && return 0; }
+  done
+  has_mode incremental || has_mode rescued || bad_option '--disks asks for no incremental disk: that is a full'
   PLAN_REASON=regular
+  [[ ! $lost ]] || rescue "$lost" || return 0
+  has_mode incremental || return 0
   has_checkpoint "$OPT_BITMAP_PARENT" && return 0
   if redefine_checkpoint "$OPT_BITMAP_PARENT"; then
-    PLAN_REASON=redefined RECREATE_METHOD=redefined
+    [[ $lost ]] || PLAN_REASON=redefined RECREATE_METHOD=redefined
   else
     warn "libvirt does not take $OPT_BITMAP_PARENT as it is: $RUN_ERR"
-    plan_full bitmap-unconfirmed
+    plan_without_bitmaps
   fi
+}
+
+has_mode() {
+  local i
+  for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != "$1" ]] || return 0; done
+  return 1
+}
+
+# plan_without_bitmaps: libvirt refuses bitmaps that looked healthy.
+plan_without_bitmaps() {
+  local i
+  for ((i = 0; i < DISKS; i++)); do D[$i.mode]=${D[$i.mode]/incremental/rescued}; done
+  rescue bitmap-unconfirmed || :
+}
+
+rescue_is_asked() { [[ $OPT_ON_LOST_BITMAP == rescue ]]; }
+
+# rescue REASON: the disks whose mode is rescued are compared with their chain, which needs the export of a pull. Where that
+# cannot be, a full for that REASON, and false. The parents' files have been looked at before.
+rescue() {
+  if ! rescue_is_asked; then :
+  elif [[ $TRANSFER == pull ]] || scratch_suffices; then
+    [[ $TRANSFER == pull ]] || TRANSFER=pull TRANSFER_REASON="a rescue compares with an export: $REPLY"
+    PLAN_REASON=rescued RECREATE_METHOD=rescued
+    return 0
+  else
+    RESCUE_REFUSED=$REPLY
+  fi
+  plan_full "$1"
+  return 1
 }
 
 # assign_parents: CloudStack names parent files by position (--parent-paths), or only the first disk's (--parent-path):

@@ -70,7 +70,7 @@ name_files() {
     [[ $names != *" $name "* ]] || name=${name%.qcow2}.${D[$i.target]}.qcow2
     names+="$name "
     D[$i.file]=$name
-    [[ ${D[$i.mode]} != incremental ]] || { relative_path "$OPT_PATH" "${D[$i.parent]}" && D[$i.backing]=$REPLY; }
+    [[ ${D[$i.mode]} == full ]] || { relative_path "$OPT_PATH" "${D[$i.parent]}" && D[$i.backing]=$REPLY; }
   done
 }
 

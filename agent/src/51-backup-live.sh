@@ -12,8 +12,8 @@ backup_live() {
   ! has_checkpoint "$OPT_BITMAP_NEW" || die "$OPT_VM has a checkpoint $OPT_BITMAP_NEW already" bitmap-exists
   ! job_active || die "$OPT_VM is busy with another job: ${JOB_OPERATION:-unknown}" job-busy
   choose_transfer
-  [[ $TRANSFER == pull ]] || see_mount
   plan
+  [[ $TRANSFER == pull ]] || see_mount
   timing_stop inspect
   drop_inconsistent
   remember_parent_bitmaps
@@ -44,7 +44,8 @@ remember_parent_bitmaps() {
   [[ $name ]] || return 0
   for ((i = 0; i < DISKS; i++)); do
     has_bitmap "$i" "$name" || continue
-    D[$i.dirty]=${B[$i.$name.count]}
+    # A sick bitmap counts, too, but its count is no witness.
+    [[ ${D[$i.mode]} != incremental ]] || D[$i.dirty]=${B[$i.$name.count]}
     json_object b recording "${B[$i.$name.recording]}" b inconsistent "${B[$i.$name.inconsistent]}" \
       b persistent "${B[$i.$name.persistent]}" n granularity "${B[$i.$name.granularity]}"
     D[$i.parentbitmap]=$REPLY
@@ -83,8 +84,8 @@ run_job() {
   if ! begin_job && [[ $PLAN_MODE == incremental && $RUN_ERR == *'missing or broken bitmap'* ]]; then
     # libvirt looks at more than the active layer; it has refused before anything was changed.
     warn "libvirt refuses the incremental: $RUN_ERR"
-    RECREATE_METHOD=''
-    plan_full bitmap-unconfirmed
+    plan_without_bitmaps
+    [[ $TRANSFER != pull || $SCRATCH ]] || { open_scratch && undo_push end_job; }
     name_files
     check_space
     begin_job || :
@@ -135,7 +136,7 @@ confirm_job() {
     [[ ${taken[$name]} != incremental || $line == *" incremental='$OPT_BITMAP_PARENT'"* ]] || taken[$name]=other
   done <<<"$RUN_OUT"
   for ((i = 0; i < DISKS; i++)); do
-    [[ ${taken[${D[$i.target]}]-} == "${D[$i.mode]}" ]] || die "libvirt did not take disk ${D[$i.target]} as asked" disks-mismatch
+    [[ ${taken[${D[$i.target]}]-} == "${D[$i.mode]/rescued/full}" ]] || die "libvirt did not take disk ${D[$i.target]} as asked" disks-mismatch
   done
 }
 

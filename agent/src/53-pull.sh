@@ -12,18 +12,20 @@ readonly PULL_ROUND=$((256 * 1024 * 1024))  # bytes that one qemu-io copies: pro
 
 # choose_transfer: TRANSFER, and why when the caller leaves it to us.
 choose_transfer() {
-  local i wanted=0
   TRANSFER=${OPT_TRANSFER:-push}
   [[ $TRANSFER == auto ]] || return 0
-  # The guest may overwrite all that its disks hold before the readers are done.
+  if scratch_suffices; then TRANSFER=pull; else TRANSFER=push; fi
+  TRANSFER_REASON=$REPLY
+}
+
+# scratch_suffices: for all that the disks hold: the guest may overwrite it before the readers are done. REPLY says why (not).
+scratch_suffices() {
+  local i wanted=0
   for ((i = 0; i < DISKS; i++)); do wanted=$((wanted + D[$i.actual])); done
-  if ! look_at_scratch; then
-    TRANSFER=push TRANSFER_REASON="no scratch: $RUN_ERR"
-  elif ((SCRATCH_FREE < wanted + RESERVE_BYTES)); then
-    TRANSFER=push TRANSFER_REASON="scratch has $SCRATCH_FREE bytes free; $wanted and $RESERVE_BYTES in reserve may be needed"
-  else
-    TRANSFER=pull TRANSFER_REASON="scratch has $SCRATCH_FREE bytes free, enough for $wanted and $RESERVE_BYTES in reserve"
-  fi
+  look_at_scratch || { REPLY="no scratch: $RUN_ERR" && return 1; }
+  REPLY="scratch has $SCRATCH_FREE bytes free; $wanted and $RESERVE_BYTES in reserve may be needed"
+  ((SCRATCH_FREE >= wanted + RESERVE_BYTES)) || return 1
+  REPLY="scratch has $SCRATCH_FREE bytes free, enough for $wanted and $RESERVE_BYTES in reserve"
 }
 
 # look_at_scratch: SCRATCH_FREE in bytes, as QEMU's user sees them.
@@ -60,7 +62,7 @@ pull_xml() {
   out="<domainbackup mode='pull'><server transport='unix' socket='$SOCKET'/><disks>"
   for ((i = 0; i < DISKS; i++)); do
     xml_escape "$SCRATCH/${D[$i.target]}.qcow2" && path=$REPLY
-    out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]}'"
+    out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]/rescued/full}'"
     [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT' exportbitmap='dirty-${D[$i.target]}'"
     out+="><scratch file='$path'/><driver type='qcow2'/></disk>"
   done
@@ -98,6 +100,7 @@ pull_disks() {
     nap 0.1
   done
   judge_readers
+  for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != rescued ]] || D[$i.compared]=${D[$i.virtual]}; done
   # The data is complete: QEMU need not keep the checkpoint's state any longer.
   JOB_RESULT=completed
   end_job
@@ -139,7 +142,11 @@ start_reader() {
     set +eE
     trap - ERR EXIT TERM INT HUP PIPE
     exec 8>&- 9>&-
-    if [[ ${D[$i.mode]} == incremental ]]; then read_dirty "$i"; else read_all "$i"; fi
+    case ${D[$i.mode]} in
+      incremental) read_dirty "$i" ;;
+      rescued) read_different "$i" ;;
+      *) read_all "$i" ;;
+    esac
     echo $? >"$WORK/reader.$i.code"
   ) </dev/null >"$WORK/reader.$i" 2>"$WORK/reader.$i.err" &
   READERS[i]=$!
@@ -149,6 +156,23 @@ read_all() {
   local i=$1
   qemu-img convert -p -f raw -O qcow2 ${OPT_BANDWIDTH:+-r "${OPT_BANDWIDTH}M"} -- \
     "nbd+unix:///${D[$i.target]}?socket=$SOCKET" "$DEST/${D[$i.file]}"
+}
+
+# read_different I: the rescue. The delta stands on the export at first; a safe rebase then compares the export with the parent's
+# file, whose bitmap is lost, and stores what differs. Nothing is taken on trust: a parent that was altered is healed, too.
+read_different() {
+  local i=$1 file=$DEST/${D[$1.file]} held
+  local -a limit=()
+  json_string "$SOCKET"
+  held="{\"driver\":\"nbd\",\"server\":{\"type\":\"unix\",\"path\":$REPLY},\"export\":\"${D[$i.target]}\"}"
+  if [[ $OPT_BANDWIDTH ]]; then
+    # qemu-img rebase has no limit of its own. It reads both sides alike, so a limit on the export holds for the NAS.
+    limit=(--object "throttle-group,id=limit,x-bps-read=$((OPT_BANDWIDTH << 20))")
+    held="{\"driver\":\"throttle\",\"throttle-group\":\"limit\",\"file\":$held}"
+  fi
+  qemu-img create -q -u -f qcow2 -b "json:{\"driver\":\"raw\",\"file\":$held}" -F raw -- "$file" "${D[$i.virtual]}" || return 1
+  # What the guest discarded or zeroed takes no room.
+  qemu-img rebase -p "${limit[@]}" -b "${D[$i.backing]}" -F qcow2 --image-opts "driver=qcow2,detect-zeroes=on,file.filename=$file"
 }
 
 # read_dirty I: the delta stands on the export at first, so that reading a piece with copy-on-read fills exactly that piece.

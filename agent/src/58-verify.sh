@@ -6,8 +6,9 @@ rebase_files() {
   local i
   timing_start rebase
   for ((i = 0; i < DISKS; i++)); do
-    [[ ${D[$i.mode]} == incremental ]] || continue
-    nas qemu-img rebase -u -f qcow2 -b "${D[$i.backing]}" -F qcow2 -- "$DEST/${D[$i.file]}" ||
+    [[ ${D[$i.mode]} != full ]] || continue
+    # A rescue has ended on its parent's file already.
+    [[ ${D[$i.mode]} == rescued ]] || nas qemu-img rebase -u -f qcow2 -b "${D[$i.backing]}" -F qcow2 -- "$DEST/${D[$i.file]}" ||
       die "qemu-img rebase failed for ${D[$i.file]} onto ${D[$i.backing]}: $RUN_ERR" rebase-failed
     nas test "$DEST/${D[$i.backing]}" -ef "$MNT/${D[$i.parent]}" ||
       die "${D[$i.backing]} does not lead from $OPT_PATH to ${D[$i.parent]}" rebase-failed
