@@ -1114,11 +1114,11 @@ parse_asked_disks() {
       [[ $key == @(|target|mode|parentFile|path|format) ]] || bad_option "--disks: unknown key $key"
     done <<<"$REPLY"
     [[ ${ASKED[$i.target]} =~ ^[a-z][a-z0-9]{0,15}$ ]] || bad_option "--disks: not a valid target: ${ASKED[$i.target]}"
-    [[ ${ASKED[$i.mode]} == @(|full|incremental) ]] || bad_option "--disks: not a valid mode: ${ASKED[$i.mode]}"
+    [[ ${ASKED[$i.mode]} == @(|full|incremental) || ${ASKED[$i.mode]} == rescued && $OPT_ON_LOST_BITMAP == rescue ]] || bad_option "--disks: not a valid mode: ${ASKED[$i.mode]}"
     [[ ${ASKED[$i.format]} == @(|qcow2|raw) ]] || bad_option "--disks: not a valid format: ${ASKED[$i.format]}"
     value=${ASKED[$i.parentFile]}
     [[ ! $value || $value =~ $PATH_PATTERN ]] || bad_option "--disks: not a valid parent file: $value"
-    [[ $value || ${ASKED[$i.mode]} != incremental ]] || bad_option "--disks: ${ASKED[$i.target]} has no parent file"
+    [[ $value || ${ASKED[$i.mode]} == @(|full) ]] || bad_option "--disks: ${ASKED[$i.target]} has no parent file"
     value=${ASKED[$i.path]}
     [[ ! $value || ($value =~ ^/[^[:cntrl:],]+$ && $value/ != */../*) ]] || bad_option "--disks: not a valid path: $value"
     for ((key = 0; key < i; key++)); do
@@ -1561,9 +1561,10 @@ plan_incremental() {
   [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return 0; }
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} ]] || D[$i.mode]=incremental
-    [[ ${D[$i.mode]} == incremental ]] || continue
+    [[ ${D[$i.mode]} != full ]] || continue
     bitmap_health "$i" "$OPT_BITMAP_PARENT"
-    [[ $REPLY != ok ]] || continue
+    # The caller may know what cannot be seen here: that the disk or its bitmap is another one.
+    if [[ $REPLY == ok ]]; then [[ ${D[$i.mode]} == rescued ]] && REPLY=bitmap-unconfirmed || continue; fi
     D[$i.mode]=rescued lost=${lost:-$REPLY}
     rescue_is_asked || { plan_full "$lost" && return 0; }
   done

@@ -20,11 +20,11 @@ parse_asked_disks() {
       [[ $key == @(|target|mode|parentFile|path|format) ]] || bad_option "--disks: unknown key $key"
     done <<<"$REPLY"
     [[ ${ASKED[$i.target]} =~ ^[a-z][a-z0-9]{0,15}$ ]] || bad_option "--disks: not a valid target: ${ASKED[$i.target]}"
-    [[ ${ASKED[$i.mode]} == @(|full|incremental) ]] || bad_option "--disks: not a valid mode: ${ASKED[$i.mode]}"
+    [[ ${ASKED[$i.mode]} == @(|full|incremental) || ${ASKED[$i.mode]} == rescued && $OPT_ON_LOST_BITMAP == rescue ]] || bad_option "--disks: not a valid mode: ${ASKED[$i.mode]}"
     [[ ${ASKED[$i.format]} == @(|qcow2|raw) ]] || bad_option "--disks: not a valid format: ${ASKED[$i.format]}"
     value=${ASKED[$i.parentFile]}
     [[ ! $value || $value =~ $PATH_PATTERN ]] || bad_option "--disks: not a valid parent file: $value"
-    [[ $value || ${ASKED[$i.mode]} != incremental ]] || bad_option "--disks: ${ASKED[$i.target]} has no parent file"
+    [[ $value || ${ASKED[$i.mode]} == @(|full) ]] || bad_option "--disks: ${ASKED[$i.target]} has no parent file"
     value=${ASKED[$i.path]}
     [[ ! $value || ($value =~ ^/[^[:cntrl:],]+$ && $value/ != */../*) ]] || bad_option "--disks: not a valid path: $value"
     for ((key = 0; key < i; key++)); do

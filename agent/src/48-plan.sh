@@ -55,9 +55,10 @@ plan_incremental() {
   [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return 0; }
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} ]] || D[$i.mode]=incremental
-    [[ ${D[$i.mode]} == incremental ]] || continue
+    [[ ${D[$i.mode]} != full ]] || continue
     bitmap_health "$i" "$OPT_BITMAP_PARENT"
-    [[ $REPLY != ok ]] || continue
+    # The caller may know what cannot be seen here: that the disk or its bitmap is another one.
+    if [[ $REPLY == ok ]]; then [[ ${D[$i.mode]} == rescued ]] && REPLY=bitmap-unconfirmed || continue; fi
     D[$i.mode]=rescued lost=${lost:-$REPLY}
     rescue_is_asked || { plan_full "$lost" && return 0; }
   done

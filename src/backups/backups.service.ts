@@ -139,8 +139,9 @@ interface Shown {
   readonly dto: BackupDto;
 }
 
-const requestOf = ({ mode, quiesce, transfer }: Omit<CreateBackupDto, 'vm'>): BackupRequest => ({
+const requestOf = ({ mode, quiesce, transfer, onLostBitmap }: Omit<CreateBackupDto, 'vm'>): BackupRequest => ({
   mode: mode ?? 'auto',
   quiesce: quiesce ?? false,
   ...(transfer === undefined ? {} : { transfer }),
+  ...(onLostBitmap === undefined ? {} : { onLostBitmap }),
 });

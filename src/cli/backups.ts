@@ -8,7 +8,7 @@ import { EXIT } from './exit-code';
 import { bytes, progressBar, show, table } from './output';
 import { action, client, command, type CommonOptions } from './program';
 import { runText } from './runs';
-import { transferOption } from './transfer-option';
+import { onLostBitmapOption, transferOption } from './way-options';
 
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'skipped']);
 
@@ -39,6 +39,7 @@ export const backupCommand = (): Command =>
     .option('--full', 'a full in any case')
     .option('--quiesce', 'freeze the guest’s file systems for the moment of the checkpoint')
     .addOption(transferOption())
+    .addOption(onLostBitmapOption())
     .option('--wait', 'wait until it is done; the exit code says how it ended')
     .option('--dry-run', 'only say what would be done, and why')
     .option('--idempotency-key <key>', 'the same key again answers with the same run (default: a new one)')
@@ -50,6 +51,7 @@ export const backupCommand = (): Command =>
             full?: boolean;
             quiesce?: boolean;
             transfer?: string;
+            onLostBitmap?: string;
             wait?: boolean;
             dryRun?: boolean;
             idempotencyKey?: string;
@@ -61,6 +63,7 @@ export const backupCommand = (): Command =>
             mode: options.full ? 'full' : 'auto',
             ...(options.quiesce ? { quiesce: true } : {}),
             ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
+            ...(options.onLostBitmap === undefined ? {} : { onLostBitmap: options.onLostBitmap }),
           };
           if (options.dryRun) {
             const { body: plan } = await service.send<PlanDto>('POST', '/backups?dryRun=true', body);

@@ -6,7 +6,7 @@ import type { VmDto } from '../inventory/dto/vm.dto';
 import { type Column, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
-import { transferOption } from './transfer-option';
+import { onLostBitmapOption, transferOption } from './way-options';
 
 interface NewDisk {
   readonly target: string;
@@ -203,6 +203,7 @@ export function offeringCommand(): Command {
       { title: 'FULL EVERY', of: (row) => row.fullEvery, right: true },
       { title: 'INCREMENTAL', of: (row) => row.incrementalEnabled },
       { title: 'TRANSFER', of: (row) => row.transfer },
+      { title: 'ON LOST BITMAP', of: (row) => row.onLostBitmap },
       { title: 'REPOSITORY', of: (row) => row.repository },
       { title: 'ID', of: (row) => row.id },
     ],
@@ -214,11 +215,18 @@ export function offeringCommand(): Command {
       .option('--full-every <n>', 'links in a chain before the next full', number)
       .option('--no-incremental', 'take fulls only')
       .addOption(transferOption())
+      .addOption(onLostBitmapOption())
       .action(
         action(
           async (
             name: string,
-            options: CommonOptions & { repository: string; fullEvery?: number; incremental: boolean; transfer?: string },
+            options: CommonOptions & {
+              repository: string;
+              fullEvery?: number;
+              incremental: boolean;
+              transfer?: string;
+              onLostBitmap?: string;
+            },
           ) =>
             create<OfferingDto>(
               '/offerings',
@@ -228,6 +236,7 @@ export function offeringCommand(): Command {
                 incrementalEnabled: options.incremental,
                 ...(options.fullEvery === undefined ? {} : { fullEvery: options.fullEvery }),
                 ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
+                ...(options.onLostBitmap === undefined ? {} : { onLostBitmap: options.onLostBitmap }),
               },
               options,
             ),

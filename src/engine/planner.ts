@@ -97,10 +97,10 @@ export class Planner {
     const diskPaths = disks.map(({ path }) => path);
     const facts = nameDisks(await this.client.inspect(access, { vm: vm.instanceName, diskPaths, repository: mount }), disks);
     const books = await this.reader.books(vm.id);
-    const { fullEvery, incrementalEnabled, transfer } = readPolicy((await this.offerings.findById(offeringId))?.details ?? []);
+    const offered = readPolicy((await this.offerings.findById(offeringId))?.details ?? []);
     const decision = decideBackup({
       request,
-      policy: { fullEvery, incrementalEnabled, fullDueAt: null, onLostBitmap: 'full', acceptUnprovenParent: false, transfer },
+      policy: { ...offered, fullDueAt: null, acceptUnprovenParent: false },
       books,
       facts,
       repositoryId: repository.uuid,

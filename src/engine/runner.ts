@@ -121,6 +121,7 @@ export class Runner {
         quiesce: plan.quiesce,
         // A plan of an older version does not say.
         transfer: plan.transfer ?? 'push',
+        onLostBitmap: plan.onLostBitmap ?? 'full',
         diskPaths: plan.vmState === 'shut off' ? plan.disks.map(({ path }) => path ?? '') : [],
         mode: plan.kind,
         bitmapNew: plan.bitmapNew,

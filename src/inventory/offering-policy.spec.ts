@@ -2,11 +2,10 @@ import { DEFAULT_POLICY, readPolicy, toSettings } from './offering-policy';
 
 describe('offering policy', () => {
   it.each([
-    [1, true, 'push'],
-    [2, false, 'pull'],
-    [1000, true, 'auto'],
-  ] as const)('comes back as it was written: every %s, enabled %s, by %s', (fullEvery, incrementalEnabled, transfer) => {
-    const policy = { fullEvery, incrementalEnabled, transfer };
+    { fullEvery: 1, incrementalEnabled: true, transfer: 'push', onLostBitmap: 'rescue' },
+    { fullEvery: 2, incrementalEnabled: false, transfer: 'pull', onLostBitmap: 'full' },
+    { fullEvery: 1000, incrementalEnabled: true, transfer: 'auto', onLostBitmap: 'rescue' },
+  ] as const)('comes back as it was written: %j', (policy) => {
     expect(readPolicy(toSettings(policy))).toEqual(policy);
   });
 
@@ -16,6 +15,7 @@ describe('offering policy', () => {
       { name: 'nas.backup.full.every', value: '0' },
       { name: 'nas.backup.incremental.enabled', value: 'yes' },
       { name: 'ck.backup.transfer', value: 'pigeon' },
+      { name: 'ck.backup.on_lost_bitmap', value: 'pray' },
     ];
     expect(readPolicy(rows)).toEqual(DEFAULT_POLICY);
     expect(readPolicy([...toSettings({ fullEvery: 3 }), ...toSettings({ fullEvery: 4 })]).fullEvery).toBe(4);

@@ -1,4 +1,4 @@
-import { TRANSFER_WISHES, type TransferWish } from '../domain/agent/facts';
+import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../domain/agent/facts';
 import type { DetailRow } from '../domain/chain/chain-keys';
 
 /** CloudStack's names of the settings, which hold per zone there and per offering here; what it has no name for begins with `ck.`. */
@@ -6,6 +6,7 @@ export const OFFERING_SETTINGS = {
   fullEvery: 'nas.backup.full.every',
   incrementalEnabled: 'nas.backup.incremental.enabled',
   transfer: 'ck.backup.transfer',
+  onLostBitmap: 'ck.backup.on_lost_bitmap',
 } as const;
 
 /** What an offering allows. */
@@ -16,9 +17,16 @@ export interface OfferingPolicy {
   readonly incrementalEnabled: boolean;
   /** CloudStack's way is `push`, and so is the default. */
   readonly transfer: TransferWish;
+  /** A full by default: it needs no scratch space and reads nothing of the chain. */
+  readonly onLostBitmap: LostBitmapWish;
 }
 
-export const DEFAULT_POLICY: OfferingPolicy = { fullEvery: 10, incrementalEnabled: true, transfer: 'push' };
+export const DEFAULT_POLICY: OfferingPolicy = {
+  fullEvery: 10,
+  incrementalEnabled: true,
+  transfer: 'push',
+  onLostBitmap: 'full',
+};
 
 /** Reads the settings; what is missing or malformed has its default. */
 export function readPolicy(details: readonly DetailRow[]): OfferingPolicy {
@@ -26,20 +34,23 @@ export function readPolicy(details: readonly DetailRow[]): OfferingPolicy {
   const every = valueOf(OFFERING_SETTINGS.fullEvery);
   const enabled = valueOf(OFFERING_SETTINGS.incrementalEnabled);
   const transfer = valueOf(OFFERING_SETTINGS.transfer);
+  const onLostBitmap = valueOf(OFFERING_SETTINGS.onLostBitmap);
   return {
     fullEvery: /^[1-9]\d{0,5}$/.test(every) ? Number(every) : DEFAULT_POLICY.fullEvery,
     incrementalEnabled: enabled === 'true' || enabled === 'false' ? enabled === 'true' : DEFAULT_POLICY.incrementalEnabled,
     transfer: TRANSFER_WISHES.find((wish) => wish === transfer) ?? DEFAULT_POLICY.transfer,
+    onLostBitmap: LOST_BITMAP_WISHES.find((wish) => wish === onLostBitmap) ?? DEFAULT_POLICY.onLostBitmap,
   };
 }
 
 /** The rows to write for the settings that are given. */
-export function toSettings({ fullEvery, incrementalEnabled, transfer }: Partial<OfferingPolicy>): DetailRow[] {
+export function toSettings({ fullEvery, incrementalEnabled, transfer, onLostBitmap }: Partial<OfferingPolicy>): DetailRow[] {
   return [
     ...(fullEvery === undefined ? [] : [{ name: OFFERING_SETTINGS.fullEvery, value: String(fullEvery) }]),
     ...(incrementalEnabled === undefined
       ? []
       : [{ name: OFFERING_SETTINGS.incrementalEnabled, value: String(incrementalEnabled) }]),
     ...(transfer === undefined ? [] : [{ name: OFFERING_SETTINGS.transfer, value: transfer }]),
+    ...(onLostBitmap === undefined ? [] : [{ name: OFFERING_SETTINGS.onLostBitmap, value: onLostBitmap }]),
   ];
 }

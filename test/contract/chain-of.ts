@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
 import { buildBackup } from '../../src/domain/agent/build-argv';
-import type { BackupMode } from '../../src/domain/agent/facts';
+import type { BackupMode, LostBitmapWish } from '../../src/domain/agent/facts';
 import { parseOutput, type ParsedOutput } from '../../src/domain/agent/parse-output';
 import type { FollowedJob } from '../../src/engine/follow-job';
 import type { HostAccess } from '../../src/hosts/host-access';
@@ -24,6 +24,9 @@ let serial = Math.floor(Date.now() / 1000);
 export class ChainOf {
   fence = 1;
   stopped = false;
+  onLostBitmap: LostBitmapWish = 'full';
+  /** Targets that are to be compared, whatever their bitmaps look like. */
+  rescued: readonly string[] = [];
   #disks: Promise<readonly LabDisk[]> | undefined;
 
   constructor(
@@ -54,9 +57,10 @@ export class ChainOf {
         mode,
         bitmapNew: bitmap,
         bitmapParent: mode === 'incremental' ? (parent?.bitmap ?? null) : null,
+        onLostBitmap: this.onLostBitmap,
         disks: disks.map((disk, index) => ({
           target: disk.target,
-          mode: mode === 'incremental' ? 'incremental' : 'full',
+          mode: mode !== 'incremental' ? 'full' : this.rescued.includes(disk.target) ? 'rescued' : 'incremental',
           parentFile: mode === 'incremental' ? `${parent?.path}/${this.file(disk.path, index)}` : null,
           path: disk.path,
         })),

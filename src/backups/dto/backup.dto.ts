@@ -1,7 +1,7 @@
 import { IsBoolean, IsIn, IsString, MaxLength, MinLength } from 'class-validator';
 import { PageQuery } from '../../platform/page';
 import { Optional } from '../../platform/optional';
-import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
+import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 
 /** A backup to take now. */
 export class CreateBackupDto {
@@ -25,6 +25,11 @@ export class CreateBackupDto {
   @Optional()
   @IsIn(TRANSFER_WISHES)
   transfer?: TransferWish;
+
+  /** What to do where a bitmap is lost on a disk, instead of what the offering says: `full` or `rescue`. */
+  @Optional()
+  @IsIn(LOST_BITMAP_WISHES)
+  onLostBitmap?: LostBitmapWish;
 }
 
 /** Which backups to list. */
@@ -62,7 +67,7 @@ export class PlanDto {
 export class PlanDiskDto {
   /** libvirt's target name. */
   target!: string;
-  /** `full` or `incremental`. */
+  /** `full`, `incremental` or `rescued`. */
   mode!: string;
   /** Parent's file, relative to the mount; null for a full. */
   parentFile!: string | null;

@@ -88,7 +88,7 @@ describe('buildBackup', () => {
     expect(argv).toEqual([
       ...COMMON,
       ...['-M', 'incremental', '--bitmap-new', 'backup-2', '--bitmap-parent', 'backup-1'],
-      ...['--dialect', 'seed', '--facts', '--disks', disks, '--transfer', 'push'],
+      ...['--dialect', 'seed', '--facts', '--disks', disks, '--transfer', 'push', '--on-lost-bitmap', 'full'],
     ]);
     expect(JSON.parse(disks)).toEqual(incremental.disks);
     expect(secrets).toBeUndefined();

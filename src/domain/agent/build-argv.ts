@@ -1,5 +1,5 @@
 import { InvariantError, UserError } from '../errors';
-import { type BackupMode, type Dialect, type TransferWish } from './facts';
+import { type BackupMode, type Dialect, type LostBitmapWish, type TransferWish } from './facts';
 import { type Credentials, partMountOptions } from './mount-options';
 import { checkDiskSource, checkName } from './names';
 
@@ -36,7 +36,7 @@ export interface RepositoryAccess {
 /** What one disk's part of a backup is to be; our script alone can be told. */
 export interface DiskOrder {
   readonly target: string;
-  readonly mode: 'full' | 'incremental';
+  readonly mode: 'full' | 'incremental' | 'rescued';
   /** The parent's file, relative to the root of the repository; null for a full. */
   readonly parentFile: string | null;
   /** The disk as it was inspected: the script refuses another one. */
@@ -62,6 +62,8 @@ export interface BackupOrder {
   readonly disks: readonly DiskOrder[];
   /** How the data of a live VM is to travel; `push` unless told. */
   readonly transfer?: TransferWish;
+  /** What to do with a disk whose bitmap is lost; `full` unless told. */
+  readonly onLostBitmap?: LostBitmapWish;
 }
 
 /**
@@ -75,6 +77,7 @@ export function buildBackup(script: HostScript, order: BackupOrder): HostCommand
   if (script.kind === 'ours') {
     const disks = JSON.stringify(order.disks.map(checkDisk));
     options.push('--dialect', script.dialect, '--facts', '--disks', disks, '--transfer', order.transfer ?? 'push');
+    options.push('--on-lost-bitmap', order.onLostBitmap ?? 'full');
   }
   return operation(script, 'backup', options, order.repository);
 }

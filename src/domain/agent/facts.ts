@@ -20,6 +20,9 @@ export type Transfer = 'push' | 'pull' | 'offline';
  */
 export const TRANSFER_WISHES = ['push', 'pull', 'auto'] as const;
 export type TransferWish = (typeof TRANSFER_WISHES)[number];
+/** What to do where a bitmap is lost on any disk: a full of all disks, or compare that disk with its chain and store what differs. */
+export const LOST_BITMAP_WISHES = ['full', 'rescue'] as const;
+export type LostBitmapWish = (typeof LOST_BITMAP_WISHES)[number];
 /** What kind of backup a run asks for or made. `legacy-full` has no bitmap and no chain. */
 export type BackupMode = 'full' | 'incremental' | 'legacy-full';
 
@@ -116,6 +119,8 @@ export interface DiskFacts {
   readonly ownZero: number | null;
   /** Bytes that the parent's bitmap called dirty just before the job. */
   readonly dirtyBefore: number | null;
+  /** Bytes of the disk that were compared with the chain, all of it; null where nothing was, or not to the end. */
+  readonly compared: number | null;
   readonly parentBitmap: {
     readonly recording: boolean | null;
     readonly inconsistent: boolean | null;
@@ -146,6 +151,8 @@ export interface Facts {
     /** A reason code of the closed list where the script changed the plan, else null. */
     readonly reason: string | null;
     readonly recreateMethod: RecreateMethod | null;
+    /** Why there was no rescue although one was asked for. */
+    readonly rescueRefused: string | null;
     readonly bitmapNew: string | null;
   };
   readonly job: {

@@ -57,6 +57,7 @@ const diskFacts = object<DiskFacts>({
   ownData: maybe(count),
   ownZero: maybe(count),
   dirtyBefore: maybe(count),
+  compared: maybe(count),
   parentBitmap: maybe(
     object<NonNullable<DiskFacts['parentBitmap']>>({
       recording: maybe(flag),
@@ -75,6 +76,7 @@ const NOTHING_DONE: Facts['done'] = {
   transferReason: null,
   reason: null,
   recreateMethod: null,
+  rescueRefused: null,
   bitmapNew: null,
 };
 
@@ -84,6 +86,7 @@ const done = object<Facts['done']>({
   transferReason: maybe(text),
   reason: maybe(text),
   recreateMethod: maybe(oneOf<RecreateMethod>(['redefined', 'rescued'])),
+  rescueRefused: maybe(text),
   bitmapNew: maybe(text),
 });
 

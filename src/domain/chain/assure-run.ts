@@ -43,7 +43,7 @@ function doubtsOf(plan: BackupPlan, made: BackupMode, { exitCode }: Answer, fact
   for (const { planned, ran } of pairs) {
     doubts.push(...doubtSize(planned, ran));
     if (made === 'incremental')
-      doubts.push(...doubtLineage(planned, ran), ...(ran.method === 'rescued' ? [] : doubtBytes(planned, ran)));
+      doubts.push(...doubtLineage(planned, ran), ...(ran.method === 'rescued' ? doubtComparison(ran) : doubtBytes(planned, ran)));
   }
   // What a comparison found is not in the job's count.
   if (made === 'incremental' && facts.disks.every(({ method }) => method !== 'rescued')) doubts.push(...doubtJob(facts));
@@ -71,9 +71,17 @@ function doubtLineage(planned: PlannedDisk, { target, path, inode, virtualSize }
     : [unproven(`disk ${target} is not known to be the same file at the inspection and in the run`)];
 }
 
+/** What a comparison has not read may differ. */
+function doubtComparison({ target, compared, virtualSize }: DiskFacts): Doubt[] {
+  return compared !== null && compared === virtualSize
+    ? []
+    : [unproven(`of disk ${target} ${bytes(compared)} were compared with the chain, and it has ${bytes(virtualSize)}`)];
+}
+
 /** The bitmap must be the one that was inspected, and the delta must hold all that it called dirty. */
-function doubtBytes({ bitmap }: PlannedDisk, ran: DiskFacts): Doubt[] {
+function doubtBytes({ mode, bitmap }: PlannedDisk, ran: DiskFacts): Doubt[] {
   const { target, dirtyBefore, parentBitmap, virtualSize } = ran;
+  if (mode === 'rescued') return [broken(`disk ${target} went by a bitmap that was lost at the inspection`)];
   const own = ownBytes(ran);
   if (
     parentBitmap === null ||

@@ -1,4 +1,4 @@
-import type { TransferWish } from '../agent/facts';
+import type { LostBitmapWish, TransferWish } from '../agent/facts';
 import type { ErrorKind } from '../errors';
 import type { FullReason, IncrementalReason, Reason } from './reasons';
 
@@ -22,10 +22,11 @@ export interface PlannedDisk {
   readonly format: string | null;
   /** Bytes. */
   readonly virtualSize: number | null;
-  readonly mode: 'full' | 'incremental';
+  /** `rescued`: compared with its chain, because the bitmap is lost. */
+  readonly mode: 'full' | 'incremental' | 'rescued';
   /** The parent's file as a path from the root of the NAS; null for a full. */
   readonly parentFile: string | null;
-  /** The parent's bitmap as inspected; null for a full. */
+  /** The parent's bitmap as inspected; null where the disk does not go by it. */
   readonly bitmap: { readonly granularity: number | null; readonly dirtyBytes: number | null } | null;
 }
 
@@ -42,6 +43,8 @@ interface CommonPlan {
   readonly quiesce: boolean;
   /** How the data of a live VM is to travel. */
   readonly transfer: TransferWish;
+  /** What the script is to do where it finds a bitmap lost. */
+  readonly onLostBitmap: LostBitmapWish;
   readonly disks: readonly PlannedDisk[];
   /** Bitmaps of ours that nobody needs any more once this backup is in the books. */
   readonly superseded: readonly string[];
@@ -59,7 +62,7 @@ export interface FullPlan extends CommonPlan {
   readonly repair: 'none';
 }
 
-/** An incremental over a bitmap that is healthy on every disk and ours by the books. */
+/** An incremental, on every disk over a bitmap that is healthy and ours by the books, or by comparison with the chain. */
 export interface IncrementalPlan extends CommonPlan {
   readonly kind: 'incremental';
   readonly reason: IncrementalReason;
@@ -67,8 +70,8 @@ export interface IncrementalPlan extends CommonPlan {
   readonly chainId: string;
   readonly position: number;
   readonly parent: { readonly uuid: string; readonly externalId: string; readonly bitmap: string };
-  /** `redefine`: libvirt lost the checkpoint; the script registers it again before the job. */
-  readonly repair: 'none' | 'redefine';
+  /** `redefine`: libvirt lost the checkpoint; the script registers it again before the job. `rescue`: some disk's bitmap is lost. */
+  readonly repair: 'none' | 'redefine' | 'rescue';
   /** Chain of the full that the script takes instead, should it find that the incremental cannot be. */
   readonly fallbackChainId: string;
 }
@@ -106,6 +109,8 @@ export interface BackupRequest {
   readonly quiesce: boolean;
   /** Instead of what the offering says. */
   readonly transfer?: TransferWish;
+  /** Instead of what the offering says. */
+  readonly onLostBitmap?: LostBitmapWish;
 }
 
 /** What the VM's offering allows. */
@@ -115,8 +120,8 @@ export interface BackupPolicy {
   readonly fullEvery: number | null;
   /** From this moment on (epoch seconds) the next backup is a full; null: no such rule. */
   readonly fullDueAt: number | null;
-  /** What to do where a bitmap is lost on any disk: an honest full of all disks, so that one file set has one story. */
-  readonly onLostBitmap: 'full';
+  /** What to do where a bitmap is lost on any disk: a full of all disks, or a rescue of that one by comparison. */
+  readonly onLostBitmap: LostBitmapWish;
   /** Build on a parent that nothing contradicts and too little supports, as every backup of a stock script is. */
   readonly acceptUnprovenParent: boolean;
   /** How the data of a live VM travels. */

@@ -21,6 +21,7 @@ import {
   VM,
   type Changes,
 } from '../../../test/unit/chain/situation';
+import type { InspectedDisk } from '../agent/facts';
 import type { BookedBackup } from './booked-backup';
 import { CHAIN_KEYS, toDetails } from './chain-keys';
 import { decideBackup } from './decide-backup';
@@ -390,6 +391,57 @@ describe('decideBackup', () => {
     expect(planOf({ request, policy: { transfer: 'auto' } }).transfer).toBe(transfer);
   });
 
+  describe('where the bitmap of one disk of two is lost', () => {
+    const rescue = { onLostBitmap: 'rescue' } as const;
+    const lost = (over: Partial<InspectedDisk>) => ({ disks: [disk('vda', over), disk('vdb')] });
+
+    it.each<[string, Partial<InspectedDisk>, string]>([
+      ['gone', { bitmaps: [] }, 'bitmap-missing'],
+      ['spoiled by a crash', { bitmaps: [bitmap(PARENT_BITMAP, { inconsistent: true })] }, 'bitmap-inconsistent'],
+      ['stopped', { bitmaps: [bitmap(PARENT_BITMAP, { recording: false })] }, 'bitmap-not-recording'],
+      ['not to be read', { bitmaps: null }, 'bitmap-unconfirmed'],
+      ['on a disk that is another file, as after a storage migration', { inode: 7 }, 'lineage-mismatch'],
+    ])('%s: plans a full, or the rescue of that disk where it is wished for', (_, over, reason) => {
+      expect(planOf({ facts: lost(over) })).toMatchObject({ kind: 'full', reason, onLostBitmap: 'full' });
+      const plan = planOf({ policy: rescue, facts: lost(over) });
+      expect(plan).toMatchObject({
+        kind: 'incremental',
+        reason: 'rescued',
+        repair: 'rescue',
+        onLostBitmap: 'rescue',
+        position: 2,
+      });
+      expect(plan.disks).toMatchObject([
+        { mode: 'rescued', bitmap: null, parentFile: expect.stringContaining('root.vda-image.qcow2') },
+        { mode: 'incremental', bitmap: { dirtyBytes: 131_072 }, parentFile: expect.stringContaining('datadisk.vdb-image.qcow2') },
+      ]);
+      expect(plan.evidence[0]).toMatchObject({ fact: reason, target: 'vda' });
+      expect(plan.evidence.map(({ target }) => target)).toEqual(['vda', null, 'vdb']);
+    });
+
+    it('lets a call say something else than the offering', () => {
+      const facts = lost({ bitmaps: [] });
+      expect(planOf({ facts, request: rescue }).reason).toBe('rescued');
+      expect(planOf({ facts, policy: rescue, request: { onLostBitmap: 'full' } }).reason).toBe('bitmap-missing');
+    });
+
+    it('registers the surviving one again, and a bitmap that only libvirt forgot is not lost', () => {
+      expect(planOf({ policy: rescue, facts: { ...lost({ bitmaps: [] }), checkpoints: [] } }).evidence[1]).toMatchObject({
+        fact: 'redefined',
+      });
+      expect(planOf({ policy: rescue, facts: { checkpoints: [] } })).toMatchObject({ reason: 'redefined', repair: 'redefine' });
+    });
+
+    it.each<[string, Changes, string]>([
+      ['the script on the host cannot compare', { hostRepairs: false }, 'bitmap-missing'],
+      ['a file under it is missing', { books: { backups: [parent({ files: 'missing' }), full()] } }, 'parent-file-missing'],
+      ['the parent is unproven', { books: { backups: [parent({ assurance: 'unproven' }), full()] } }, 'parent-unproven'],
+      ['the disk was smaller in between', { books: { resizes: [{ target: 'vda', from: GIB, to: GIB / 2 }] } }, 'disk-shrunk'],
+    ])('plans a full all the same where %s', (_, changes, reason) => {
+      expect(planOf({ policy: rescue, facts: lost({ bitmaps: [] }), ...changes })).toMatchObject({ kind: 'full', reason });
+    });
+  });
+
   it('plans a regular incremental where nothing speaks against it', () => {
     expect(decideBackup(situation())).toEqual({
       kind: 'incremental',
@@ -400,6 +452,7 @@ describe('decideBackup', () => {
       repositoryId: 'nas-1',
       quiesce: false,
       transfer: 'push',
+      onLostBitmap: 'full',
       bitmapNew: `backup-${T0 + 7200}`,
       backupPath: `${VM}/2026.04.27.16.26.40`,
       chainId: CHAIN,

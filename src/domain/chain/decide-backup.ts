@@ -1,4 +1,4 @@
-import type { InspectedDisk } from '../agent/facts';
+import type { InspectedDisk, LostBitmapWish } from '../agent/facts';
 import { InvariantError } from '../errors';
 import { backupPath, bitmapName, nextEpoch } from './backup-names';
 import type { BackupPlan, Evidence, FullPlan, IncrementalPlan, LegacyFullPlan, PlannedDisk, Refusal } from './backup-plan';
@@ -18,7 +18,9 @@ import { refuseBackup } from './refuse-backup';
  * In this order, because the first that finds something gives the reason: a disk that is another file explains
  * a missing bitmap better than the other way round.
  */
-const PARENT_CHECKS = [checkParent, checkDiskSet, checkSizes, checkIdentity, checkHealth, checkHistory, checkRepair];
+const CHAIN_CHECKS = [checkParent, checkDiskSet, checkSizes];
+/** What speaks against a disk's bitmap, and not against comparing the disk with its chain. */
+const BITMAP_CHECKS = [checkIdentity, checkHealth, checkHistory];
 
 /**
  * Decides what a backup is to be: an incremental only where nothing at all speaks against it, else a full, and why.
@@ -33,11 +35,20 @@ export function decideBackup(input: DecideInput): BackupPlan | Refusal {
   if (hasAny(wishes)) return planFull(input, wishes);
   const parent = findParent(input.books);
   if ('fact' in parent) return planFull(input, [parent]);
-  for (const check of PARENT_CHECKS) {
+  for (const check of CHAIN_CHECKS) {
     const obstacles = check(input, parent);
     if (hasAny(obstacles)) return planFull(input, obstacles);
   }
-  return planIncremental(input, parent);
+  const lost = BITMAP_CHECKS.map((check) => check(input, parent)).filter((obstacles) => hasAny(obstacles));
+  const [first] = lost;
+  if (first !== undefined && !(wishOf(input) === 'rescue' && input.hostRepairs)) return planFull(input, first);
+  const unrepaired = checkRepair(input, parent);
+  if (hasAny(unrepaired)) return planFull(input, unrepaired);
+  return planIncremental(input, parent, lost.flat());
+}
+
+function wishOf({ request, policy }: DecideInput): LostBitmapWish {
+  return request.onLostBitmap ?? policy.onLostBitmap;
 }
 
 type Some<T> = readonly [T, ...T[]];
@@ -78,16 +89,18 @@ function planLegacyFull(input: DecideInput, obstacles: Some<Obstacle>): LegacyFu
   };
 }
 
-function planIncremental(input: DecideInput, parent: Parent): IncrementalPlan {
-  const redefine = needsRedefine(input, parent);
-  const reason = redefine ? 'redefined' : 'regular';
+/** @param lost what speaks against the bitmap of a disk, which is then compared with its chain instead */
+function planIncremental(input: DecideInput, parent: Parent, lost: readonly Obstacle[]): IncrementalPlan {
+  const rescued = new Set(lost.map(({ target }) => target));
+  const redefine = rescued.size === 0 && needsRedefine(input, parent);
+  const reason = rescued.size > 0 ? 'rescued' : redefine ? 'redefined' : 'regular';
   const externalId = parent.backup.externalId;
   if (externalId === null)
     throw new InvariantError(
       'chain.parent-without-place',
       `Backup ${parent.backup.uuid} was accepted as a parent without a place.`,
     );
-  const { bitmapNew, ...common } = commonPlan(input, reason, incrementalEvidence(input, parent, reason));
+  const { bitmapNew, ...common } = commonPlan(input, reason, incrementalEvidence(input, parent, lost));
   return {
     ...common,
     kind: 'incremental',
@@ -96,30 +109,33 @@ function planIncremental(input: DecideInput, parent: Parent): IncrementalPlan {
     chainId: parent.chainId,
     position: parent.position + 1,
     parent: { uuid: parent.backup.uuid, externalId, bitmap: parent.bitmap },
-    repair: redefine ? 'redefine' : 'none',
+    repair: rescued.size > 0 ? 'rescue' : redefine ? 'redefine' : 'none',
     fallbackChainId: input.newChainId,
     disks: input.facts.disks.map((disk, deviceId) => {
       const file = parent.backup.disks.find(({ target }) => target === disk.target)?.file;
       const { granularity = null, dirtyBytes = null } = bitmapOn(disk, parent.bitmap) ?? {};
       return {
         ...plannedDisk(disk, deviceId),
-        mode: 'incremental',
+        ...(rescued.has(disk.target)
+          ? { mode: 'rescued', bitmap: null }
+          : { mode: 'incremental', bitmap: { granularity, dirtyBytes } }),
         parentFile: `${externalId}/${file}`,
-        bitmap: { granularity, dirtyBytes },
       };
     }),
   };
 }
 
-function incrementalEvidence({ facts }: DecideInput, { bitmap }: Parent, reason: Reason): Evidence[] {
-  const record =
-    reason === 'redefined'
-      ? `libvirt has no checkpoint ${bitmap} any more, the bitmap is there`
-      : `libvirt knows the checkpoint ${bitmap}`;
+function incrementalEvidence(input: DecideInput, parent: Parent, lost: readonly Obstacle[]): Evidence[] {
+  const { bitmap } = parent;
+  const known = needsRedefine(input, parent)
+    ? ({ fact: 'redefined', detail: `libvirt has no checkpoint ${bitmap} any more, the bitmap is there` } as const)
+    : ({ fact: 'regular', detail: `libvirt knows the checkpoint ${bitmap}` } as const);
+  const healthy = input.facts.disks.filter(({ target }) => lost.every((obstacle) => obstacle.target !== target));
   return [
-    { fact: reason, target: null, detail: record },
-    ...facts.disks.map((disk) => ({
-      fact: reason,
+    ...lost,
+    ...(healthy.length > 0 ? [{ ...known, target: null }] : []),
+    ...healthy.map((disk) => ({
+      fact: known.fact,
       target: disk.target,
       detail: `bitmap ${bitmap} is healthy, with ${bitmapOn(disk, bitmap)?.dirtyBytes ?? 'an unknown number of'} dirty bytes`,
     })),
@@ -142,6 +158,7 @@ function commonPlan(input: DecideInput, reason: Reason, evidence: readonly Evide
     // A guest that is paused or stopped cannot answer a freeze.
     quiesce: request.quiesce && state === 'running',
     transfer: request.transfer ?? policy.transfer,
+    onLostBitmap: wishOf(input),
     superseded: [...seenNames(input)].filter((known) => isOurs(books, known)),
     evidence,
   };

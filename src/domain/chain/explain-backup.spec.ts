@@ -1,4 +1,4 @@
-import { bitmap, disk, incrementalPlan, PARENT_BITMAP, planOf, ran, ranDisk } from '../../../test/unit/chain/situation';
+import { bitmap, disk, GIB, incrementalPlan, PARENT_BITMAP, planOf, ran, ranDisk } from '../../../test/unit/chain/situation';
 import { explainBackup, type ExplainInput } from './explain-backup';
 
 const plan = incrementalPlan();
@@ -68,6 +68,42 @@ describe('explainBackup', () => {
     const { why } = explainBackup(input({ recreation: { bitmap: PARENT_BITMAP, method } }));
     expect(why.at(-1)).toContain(`Before it the bitmap ${PARENT_BITMAP} was recreated.`);
     expect(why.at(-1)).toContain(text);
+  });
+
+  it('says of a rescue what was compared, what differed, and what an empty bitmap would have lost', () => {
+    const rescue = incrementalPlan({
+      policy: { onLostBitmap: 'rescue' },
+      facts: { disks: [disk('vda'), disk('vdb', { bitmaps: [] })] },
+    });
+    const over = { method: 'rescued', dirtyBefore: null, parentBitmap: null, compared: GIB, writtenBytes: null } as const;
+    const { why, size } = explainBackup(
+      input({ reason: 'rescued', plan: rescue, facts: ran(rescue, { disks: [ranDisk(rescue, 0), ranDisk(rescue, 1, over)] }) }),
+    );
+    expect(why).toEqual([
+      'Incremental (rescued): The bitmap was lost; what differs was found by comparing the disk with the chain.',
+      `vdb: it has no bitmap ${PARENT_BITMAP}.`,
+      `Libvirt knows the checkpoint ${PARENT_BITMAP}.`,
+      `vda: bitmap ${PARENT_BITMAP} is healthy, with 131072 dirty bytes.`,
+    ]);
+    expect(size.slice(2, 4)).toEqual([
+      'A rescue reads a whole disk and stores all that differs from its chain, be it written, reverted or spoiled on the NAS: that may be more than the writes since the parent.',
+      'An empty bitmap in the place of the lost one would have lost 262144 bytes.',
+    ]);
+    expect(size[5]).toBe(
+      'vdb: the file has 200000 bytes; it holds 196608 bytes of data and 65536 of zeroes; all its 1073741824 bytes were compared with the chain, and what it holds is what differed.',
+    );
+    const unmeasured = ran(rescue, { disks: [0, 1].map((index) => ranDisk(rescue, index, { ...over, ownZero: null })) });
+    expect(explainBackup(input({ reason: 'rescued', plan: rescue, facts: unmeasured })).size.slice(1, 3)).toEqual([
+      expect.stringContaining('A rescue reads a whole disk'),
+      'How much differed was not measured.',
+    ]);
+  });
+
+  it('says why a rescue that was asked for could not be', () => {
+    const facts = ran(plan, { done: { mode: 'full', rescueRefused: 'vda: parent-file-missing' } });
+    expect(explainBackup(input({ type: 'FULL', reason: 'bitmap-missing', facts })).why).toContain(
+      'A rescue was asked for and could not be: vda: parent-file-missing.',
+    );
   });
 
   it('says plainly what is not known', () => {

@@ -33,7 +33,8 @@ export interface Explanation {
 const RECREATIONS: Readonly<Record<Recreation['method'], string>> = {
   redefined:
     'It had survived in the image and was registered with libvirt again: it tracked every write, and the delta is exact.',
-  rescued: 'It was lost; the delta was found by comparing the disk with the chain, so it is larger than usual and exact.',
+  rescued:
+    'It was lost on some disk; there the delta was found by comparing the disk with the chain, so it is larger than usual and exact.',
   unknown:
     'The script did not say how. An empty bitmap under the old name leaves a hole, so this delta is not trusted and its chain is closed.',
 };
@@ -43,7 +44,7 @@ export function explainBackup(input: ExplainInput): Explanation {
   return { why: explainWhy(input), size: explainSize(input), evidence: explainEvidence(input) };
 }
 
-function explainWhy({ type, reason, plan, recreation }: ExplainInput): string[] {
+function explainWhy({ type, reason, plan, recreation, facts }: ExplainInput): string[] {
   const told =
     recreation === null ? [] : [`Before it the bitmap ${recreation.bitmap} was recreated. ${RECREATIONS[recreation.method]}`];
   if (reason === null) return ['The reason is not recorded: this backup was not decided here.', ...told];
@@ -52,6 +53,7 @@ function explainWhy({ type, reason, plan, recreation }: ExplainInput): string[] 
     return [
       ...why,
       'An incremental was planned; the host script found that it could not be true and took a full in its place.',
+      ...(facts?.done.rescueRefused ? [`A rescue was asked for and could not be: ${facts.done.rescueRefused}.`] : []),
       ...told,
     ];
   }
@@ -66,18 +68,37 @@ function explainSize({ type, size, facts }: ExplainInput): string[] {
   const job = facts.job?.processed ?? null;
   return [
     total,
-    type === 'FULL'
-      ? 'A full holds all that the disks hold.'
-      : 'An incremental holds what its bitmap called dirty, in whole clusters.',
+    ...(type === 'FULL' ? ['A full holds all that the disks hold.'] : []),
+    ...(type === 'INCREMENTAL' && facts.disks.some(({ method }) => method !== 'rescued')
+      ? ['An incremental holds what its bitmap called dirty, in whole clusters.']
+      : []),
+    ...explainRescue(facts),
     ...facts.disks.map((disk) => `${disk.target}: ${diskSize(disk)}.`),
     ...(job === null ? [] : [`The backup job moved ${job} bytes.`]),
   ];
 }
 
-function diskSize({ fileSize, ownData, ownZero, dirtyBefore, writtenBytes }: DiskFacts): string {
+/** What differed is what an empty bitmap in the place of the lost one would not have known of. */
+function explainRescue({ disks }: Facts): string[] {
+  const rescued = disks.filter(({ method }) => method === 'rescued');
+  if (rescued.length === 0) return [];
+  const differed = rescued.reduce<number | null>(
+    (sum, { ownData, ownZero }) => (sum === null || ownData === null || ownZero === null ? null : sum + ownData + ownZero),
+    0,
+  );
+  return [
+    'A rescue reads a whole disk and stores all that differs from its chain, be it written, reverted or spoiled on the NAS: that may be more than the writes since the parent.',
+    differed === null
+      ? 'How much differed was not measured.'
+      : `An empty bitmap in the place of the lost one would have lost ${differed} bytes.`,
+  ];
+}
+
+function diskSize({ fileSize, ownData, ownZero, dirtyBefore, compared, writtenBytes }: DiskFacts): string {
   const parts = [
     fileSize === null ? 'the file was not measured' : `the file has ${fileSize} bytes`,
     ownData === null || ownZero === null ? null : `it holds ${ownData} bytes of data and ${ownZero} of zeroes`,
+    compared === null ? null : `all its ${compared} bytes were compared with the chain, and what it holds is what differed`,
     dirtyBefore === null ? null : `the bitmap called ${dirtyBefore} bytes dirty just before`,
     writtenBytes === null ? null : `the guest had written ${writtenBytes} bytes since QEMU started`,
   ];

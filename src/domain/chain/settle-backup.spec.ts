@@ -26,6 +26,11 @@ const NEW_BITMAP = `backup-${T0 + 7200}`;
 const FULL_WISH: Changes = { request: { mode: 'full' } };
 const RAW: Changes = { facts: { disks: [disk('vda', { format: 'raw' }), disk('vdb', { format: 'raw' })] } };
 const CLUSTER = 65_536;
+const LOST: Changes = {
+  policy: { onLostBitmap: 'rescue' },
+  facts: { disks: ['vda', 'vdb'].map((name) => disk(name, { bitmaps: [] })) },
+};
+const RESCUED = { method: 'rescued', dirtyBefore: null, parentBitmap: null, compared: GIB } as const;
 
 /** Rows of a table that need a plan take it when they run: while the table is built, nothing is decided yet. */
 type Told = FactsChanges | ((plan: BackupPlan) => FactsChanges);
@@ -332,22 +337,47 @@ describe('settleBackup', () => {
     });
 
     it('by a rescue is accounted for when the comparison ran to its end', () => {
-      const plan = incrementalPlan();
-      const rescued = [0, 1].map((index) => ranDisk(plan, index, { method: 'rescued', dirtyBefore: null, parentBitmap: null }));
+      const plan = incrementalPlan(LOST);
+      const run = (over: Partial<DiskFacts>) =>
+        backedUp(
+          plan,
+          {
+            disks: [0, 1].map((index) => ranDisk(plan, index, { ...RESCUED, ...over })),
+            job: { processed: 0 },
+            done: { recreateMethod: 'rescued' },
+          },
+          { bitmapRecreated: PARENT_BITMAP },
+        );
+      expect(run({})).toMatchObject({ reason: 'rescued', assurance: 'accounted', parentUuid: 'parent', position: 2 });
+      expect(values(run({}))).toMatchObject({ 'nas.bitmap_recreated': PARENT_BITMAP, 'ck.recreate_method': 'rescued' });
+      for (const compared of [null, GIB - 65_536]) {
+        expect(run({ compared })).toMatchObject({ reason: 'rescued', assurance: 'unproven' });
+      }
+    });
+
+    it('by a bitmap that was lost at the inspection is no incremental', () => {
+      const plan = incrementalPlan(LOST);
+      const settlement = settleBackup(plan, answer(), ran(plan));
+      expect(settlement).toMatchObject({ outcome: 'failed', code: 'delta-contradicted' });
+    });
+
+    it('by a rescue that could not be is a full with the reason and the chain of one', () => {
+      const plan = incrementalPlan(LOST);
       const settlement = backedUp(
         plan,
-        { disks: rescued, job: { processed: 0 }, done: { recreateMethod: 'rescued' } },
-        { bitmapRecreated: PARENT_BITMAP },
+        {
+          ...fellBack(plan, { done: { reason: 'bitmap-missing', rescueRefused: 'no scratch' } }),
+        },
+        { incrementalFallback: true },
       );
-      expect(settlement).toMatchObject({ reason: 'rescued', assurance: 'accounted' });
-      expect(values(settlement)).toMatchObject({ 'ck.recreate_method': 'rescued' });
+      expect(settlement).toMatchObject({ type: 'FULL', reason: 'bitmap-missing', recreation: null, chainId: NEW_CHAIN });
     });
 
     it('of one disk of two leaves the other to its bitmap', () => {
       const plan = incrementalPlan();
       const mixed = (over: Partial<DiskFacts>) => ({
         done: { recreateMethod: 'rescued' as const },
-        disks: [ranDisk(plan, 0, { method: 'rescued', dirtyBefore: null, parentBitmap: null }), ranDisk(plan, 1, over)],
+        disks: [ranDisk(plan, 0, RESCUED), ranDisk(plan, 1, over)],
       });
       expect(backedUp(plan, mixed({}), { bitmapRecreated: PARENT_BITMAP }).assurance).toBe('accounted');
       expect(backedUp(plan, mixed({ dirtyBefore: null }), { bitmapRecreated: PARENT_BITMAP }).assurance).toBe('unproven');
@@ -741,7 +771,7 @@ describe('settleBackup', () => {
     });
 
     it('counts neither the bytes nor the job of a disk that was compared', () => {
-      const rescued = disks(plan, { method: 'rescued', dirtyBefore: null, parentBitmap: null });
+      const rescued = disks(plan, RESCUED);
       expect(backedUp(plan, { ...rescued, job: { processed: 5 } }).findings).toStrictEqual([]);
     });
 

@@ -90,11 +90,15 @@ export class FakeNas {
 
   /** Does this file with its chain hold, byte for byte, that content? @throws when its chain is broken. */
   holds(path: string, content: ClusterMap): boolean {
+    return this.#mustChain(path)[0]?.size === content.size && this.differences(path, content).length === 0;
+  }
+
+  /** Where this file with its chain and that content differ. @throws when its chain is broken. */
+  differences(path: string, content: ClusterMap): number[] {
     const layers = this.#mustChain(path);
-    if (layers[0]?.size !== content.size) return false;
     const indices = new Set([...layers, content].flatMap((layer) => [...layer.entries()].map(([index]) => index)));
-    return [...indices].every(
-      (index) => index * CLUSTER >= content.size || sameCluster(readThrough(layers, index), content.get(index)),
+    return [...indices].filter(
+      (index) => index * CLUSTER < content.size && !sameCluster(readThrough(layers, index), content.get(index)),
     );
   }
 

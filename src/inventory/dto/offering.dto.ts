@@ -1,7 +1,7 @@
 import { IsBoolean, IsIn, IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
-import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
+import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 
 /** A backup offering to add: where backups go, and how. */
 export class CreateOfferingDto {
@@ -45,6 +45,15 @@ export class CreateOfferingDto {
   @Optional()
   @IsIn(TRANSFER_WISHES)
   transfer?: TransferWish;
+
+  /**
+   * What to do where a bitmap is lost on a disk of a running VM, as after a crash or a storage migration: `full`: a full of all disks, a
+   * new chain; `rescue`: that disk is compared with its chain and what differs is stored, larger than usual and exact (reads the whole disk
+   * and needs scratch space on the host; where it cannot be, a full).
+   */
+  @Optional()
+  @IsIn(LOST_BITMAP_WISHES)
+  onLostBitmap?: LostBitmapWish;
 }
 
 /** A change to an offering. The repository stays: chains lie there. */
@@ -84,6 +93,15 @@ export class UpdateOfferingDto {
   @Optional()
   @IsIn(TRANSFER_WISHES)
   transfer?: TransferWish;
+
+  /**
+   * What to do where a bitmap is lost on a disk of a running VM, as after a crash or a storage migration: `full`: a full of all disks, a
+   * new chain; `rescue`: that disk is compared with its chain and what differs is stored, larger than usual and exact (reads the whole disk
+   * and needs scratch space on the host; where it cannot be, a full).
+   */
+  @Optional()
+  @IsIn(LOST_BITMAP_WISHES)
+  onLostBitmap?: LostBitmapWish;
 }
 
 /** An offering as the books know it. */
@@ -104,4 +122,6 @@ export class OfferingDto {
   incrementalEnabled!: boolean;
   /** How the data of a running VM travels: `push`, `pull` or `auto`. */
   transfer!: string;
+  /** What is done where a bitmap is lost: `full` or `rescue`. */
+  onLostBitmap!: string;
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { BitmapFacts, InspectedDisk } from '../../../src/domain/agent/facts';
+import type { BitmapFacts, InspectedDisk, LostBitmapWish } from '../../../src/domain/agent/facts';
 import type { BookedBackup, BookedDisk, DiskResize } from '../../../src/domain/chain/booked-backup';
 import { toDetails, type DetailRow } from '../../../src/domain/chain/chain-keys';
 import type { DecideInput } from '../../../src/domain/chain/decide-input';
@@ -153,6 +153,8 @@ export const anySituation: fc.Arbitrary<DecideInput> = fc
         fullDueAt: mostly<number | null>(null, T0, T0 + 7200, T0 + 9999),
         acceptUnprovenParent: fc.boolean(),
         hostRepairs: mostly(true, false),
+        onLostBitmap: fc.constantFrom<LostBitmapWish>('full', 'full', 'rescue'),
+        wish: mostly<LostBitmapWish | undefined>(undefined, 'full', 'rescue'),
         repositoryId: mostly(NAS, 'nas-2'),
       })
       .map((any): DecideInput => {
@@ -161,13 +163,14 @@ export const anySituation: fc.Arbitrary<DecideInput> = fc
         return {
           ...input,
           newChainId: NEW_CHAIN,
-          request: { mode: any.mode, quiesce: false },
+          request: { mode: any.mode, quiesce: false, ...(any.wish === undefined ? {} : { onLostBitmap: any.wish }) },
           policy: {
             ...input.policy,
             incrementalEnabled: any.incrementalEnabled,
             fullEvery: any.fullEvery,
             fullDueAt: any.fullDueAt,
             acceptUnprovenParent: any.acceptUnprovenParent,
+            onLostBitmap: any.onLostBitmap,
           },
           books: {
             backups: any.failedBefore ? [failed, ...any.backups] : any.backups,

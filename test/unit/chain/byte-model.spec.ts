@@ -106,6 +106,8 @@ const mishaps: readonly Mishap[] = [
   'check-skipped',
   'delta-short',
   'bitmap-on-one-disk',
+  'no-scratch',
+  'comparison-unseen',
 ];
 const usually = <T>(usual: T, odd: fc.Arbitrary<T>): fc.Arbitrary<T> =>
   fc.oneof({ weight: 6, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: odd });
@@ -128,6 +130,7 @@ const anyRun = (stock: boolean): fc.Arbitrary<ModelRun> =>
     fc.record({
       stock: fc.constant(stock),
       mode: usually<'auto' | 'full'>('auto', fc.constant('full')),
+      onLostBitmap: fc.constantFrom('full', 'rescue'),
       between: usually<ModelRun['between']>(
         null,
         // Without facts nobody says which disks the script found, so of a disk that is swapped under it nobody can know.
@@ -169,11 +172,21 @@ const wrong = (world: ModelWorld, points: readonly ModelPoint[]) =>
 const tally = (met: Map<string, number>, { outcomes }: ModelWorld) =>
   outcomes.forEach((outcome) => met.set(outcome, (met.get(outcome) ?? 0) + 1));
 
-const GOOD: ModelRun = { stock: false, mode: 'auto', between: null, mishap: 'none', retires: true };
+const GOOD: ModelRun = { stock: false, mode: 'auto', onLostBitmap: 'full', between: null, mishap: 'none', retires: true };
 
 /** What the histories must lead to, or they prove too little. */
 const MUST_HAPPEN = [
-  ...['regular', 'redefined', 'no-parent', 'requested', 'chain-length', 'vm-stopped', 'restored-since', 'parent-unproven'],
+  ...[
+    'regular',
+    'redefined',
+    'rescued',
+    'no-parent',
+    'requested',
+    'chain-length',
+    'vm-stopped',
+    'restored-since',
+    'parent-unproven',
+  ],
   ...['bitmap-missing', 'bitmap-inconsistent', 'bitmap-not-recording', 'bitmap-unconfirmed', 'lineage-mismatch'],
   ...['disk-set-changed', 'disk-shrunk', 'disk-resize-unknown', 'job-failed', 'delta-contradicted', 'check-failed'],
 ];
@@ -232,6 +245,31 @@ describe('the bytes', () => {
       expect(world.outcomes).toEqual(['no-parent', mishap === 'exit-lost' ? 'regular' : 'job-failed', 'regular']);
       expect(wrong(world, world.points)).toEqual([]);
     }
+  });
+
+  it('go on without a full where bitmaps are lost and a rescue is wished for: crash, migration, revert, another file', () => {
+    const world = new ModelWorld(2, SIZE);
+    const rescue: ModelRun = { ...GOOD, onLostBitmap: 'rescue' };
+    world.backup(rescue);
+    at(world, 0).write(1, 7);
+    at(world, 1).bitmaps.clear();
+    at(world, 1).write(2, 7);
+    world.backup(rescue);
+    world.vm.crash();
+    at(world, 0).write(1, 0);
+    world.backup(rescue);
+    world.vm.dropBitmaps();
+    at(world, 1).clusters.fill(1);
+    world.backup(rescue);
+    at(world, 0).write(3, 9);
+    world.backup(rescue);
+    // The bitmap looks as healthy as ever, and is of another disk.
+    at(world, 0).inode = world.newInode();
+    at(world, 0).clusters.fill(3);
+    world.backup(rescue);
+    expect(world.outcomes).toEqual(['no-parent', 'rescued', 'rescued', 'rescued', 'regular', 'rescued']);
+    expect(wrong(world, world.points)).toEqual([]);
+    expect(world.points.every(({ settled }) => settled.assurance === 'accounted')).toBe(true);
   });
 
   it('go on without a full through restarts, a migration and a disk that grows on record', () => {

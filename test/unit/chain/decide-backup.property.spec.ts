@@ -20,9 +20,7 @@ describe('decideBackup, over any situation', () => {
       { numRuns: RUNS },
     );
     // An oracle that was never asked about something has not agreed to it.
-    // No situation leads to a rescue yet: the host script has none.
-    const { rescued: _later, ...incremental } = INCREMENTAL_REASONS;
-    const outcomes = [...RULES_OF_REFUSAL.map(([code]) => code), ...Object.keys({ ...FULL_REASONS, ...incremental })];
+    const outcomes = [...RULES_OF_REFUSAL.map(([code]) => code), ...Object.keys({ ...FULL_REASONS, ...INCREMENTAL_REASONS })];
     expect([...met.keys()].sort()).toEqual(outcomes.sort());
     expect(met.get('regular')).toBeGreaterThan(RUNS / 50);
   });
@@ -46,6 +44,7 @@ describe('decideBackup, over any situation', () => {
           expect(plan.parent.bitmap).toBe(input.books.activeCheckpointId);
           expect(plan.superseded).toContain(plan.parent.bitmap);
           expect(plan.position).toBeLessThan(input.policy.fullEvery ?? 0);
+          expect(plan.disks.some(({ mode }) => mode === 'rescued')).toBe(plan.reason === 'rescued');
           for (const disk of plan.disks) expect(disk.parentFile).toMatch(/^[^/]+\/[^/]+\/[^/]+$/);
         } else {
           expect(plan.disks.every(({ mode, parentFile }) => mode === 'full' && parentFile === null)).toBe(true);

@@ -3,7 +3,7 @@ import type { BookedBackup, DiskResize } from '../../../src/domain/chain/booked-
 import { decideBackup } from '../../../src/domain/chain/decide-backup';
 import { settleBackup } from '../../../src/domain/chain/settle-backup';
 import type { BackedUp, Settlement } from '../../../src/domain/chain/settlement';
-import type { InspectFacts } from '../../../src/domain/agent/facts';
+import type { InspectFacts, LostBitmapWish } from '../../../src/domain/agent/facts';
 import { flatten, runOurs, runStockSeed, type Mishap, type ModelNas } from './model-script';
 import { ModelDisk, ModelVm } from './model-vm';
 import { situation, T0 } from './situation';
@@ -19,6 +19,7 @@ export interface ModelPoint {
 export interface ModelRun {
   readonly stock: boolean;
   readonly mode: BackupRequest['mode'];
+  readonly onLostBitmap: LostBitmapWish;
   readonly between: ((world: ModelWorld) => void) | null;
   readonly mishap: Mishap;
   readonly retires: boolean;
@@ -66,7 +67,7 @@ export class ModelWorld {
     const { policy } = situation();
     const plan = decideBackup({
       request,
-      policy: { ...policy, fullEvery: 6, acceptUnprovenParent: run.stock },
+      policy: { ...policy, fullEvery: 6, acceptUnprovenParent: run.stock, onLostBitmap: run.onLostBitmap },
       books: {
         backups: this.backups,
         activeCheckpointId: this.active,

@@ -31,7 +31,9 @@ export type Mishap =
   | 'umount-busy'
   | 'check-skipped'
   | 'delta-short'
-  | 'bitmap-on-one-disk';
+  | 'bitmap-on-one-disk'
+  | 'no-scratch'
+  | 'comparison-unseen';
 
 /** What came of a run. `truth` is what somebody finds who asks the host later. */
 export interface Ran {
@@ -55,10 +57,16 @@ const FAILED: Answer = {
 export function runOurs(vm: ModelVm, nas: ModelNas, plan: BackupPlan, mishap: Mishap): Ran {
   if (mishap === 'refused') return told(FAILED, null);
   const bitmapParent = plan.parent?.bitmap ?? '';
-  const healthy = vm.isUp && vm.disks.every(({ bitmaps }) => isHealthy(bitmaps.get(bitmapParent)));
-  const mode = plan.kind === 'incremental' && !healthy ? 'full' : plan.kind;
-  const repaired = mode === 'incremental' && !vm.checkpoints.has(bitmapParent);
-  if (repaired) vm.checkpoints.add(bitmapParent);
+  const planned = ({ target }: ModelDisk) => plan.disks.find((disk) => disk.target === target);
+  const lost = vm.disks.filter((disk) => planned(disk)?.mode === 'rescued' || !isHealthy(disk.bitmaps.get(bitmapParent)));
+  const rescuable = plan.onLostBitmap === 'rescue' && mishap !== 'no-scratch' && lost.every((disk) => planned(disk)?.parentFile);
+  const possible = vm.isUp && (lost.length === 0 || rescuable);
+  const mode = plan.kind === 'incremental' && !possible ? 'full' : plan.kind;
+  const rescued = new Set(mode === 'incremental' ? lost : []);
+  const goesByBitmap = mode === 'incremental' && rescued.size < vm.disks.length;
+  const redefined = goesByBitmap && !vm.checkpoints.has(bitmapParent);
+  if (redefined) vm.checkpoints.add(bitmapParent);
+  const repaired = redefined || rescued.size > 0;
   const before = new Map(vm.disks.map((disk) => [disk.target, disk.bitmaps.get(bitmapParent)?.dirty.size ?? 0]));
   const disks = vm.disks.map((disk, index) =>
     store(
@@ -66,8 +74,8 @@ export function runOurs(vm: ModelVm, nas: ModelNas, plan: BackupPlan, mishap: Mi
       plan,
       disk,
       index,
-      mode === 'incremental' ? bitmapParent : null,
-      mode === 'incremental' && mishap === 'delta-short' && index === 0,
+      mode !== 'incremental' ? null : rescued.has(disk) ? 'rescue' : bitmapParent,
+      mode === 'incremental' && !rescued.has(disk) && mishap === 'delta-short' && index === 0,
     ),
   );
   const seeded = addBitmaps(vm, plan.bitmapNew, mishap === 'bitmap-on-one-disk');
@@ -82,10 +90,11 @@ export function runOurs(vm: ModelVm, nas: ModelNas, plan: BackupPlan, mishap: Mi
     vm: { state: vm.state, qemuStarted: null },
     done: {
       mode,
-      transfer: vm.isUp ? 'push' : 'offline',
+      transfer: !vm.isUp ? 'offline' : rescued.size > 0 ? 'pull' : 'push',
       transferReason: null,
       reason,
-      recreateMethod: repaired ? 'redefined' : null,
+      recreateMethod: rescued.size > 0 ? 'rescued' : redefined ? 'redefined' : null,
+      rescueRefused: mishap === 'no-scratch' ? 'no scratch' : null,
       bitmapNew,
     },
     cleanup: { ok: mishap !== 'umount-busy', left: [] },
@@ -94,9 +103,10 @@ export function runOurs(vm: ModelVm, nas: ModelNas, plan: BackupPlan, mishap: Mi
       : null,
     disks: disks.map((disk) => ({
       ...disk,
-      dirtyBefore: mode === 'incremental' ? (before.get(disk.target) ?? 0) * CLUSTER : null,
+      dirtyBefore: disk.method === 'incremental' ? (before.get(disk.target) ?? 0) * CLUSTER : null,
+      compared: disk.method === 'rescued' && mishap !== 'comparison-unseen' ? disk.virtualSize : null,
       parentBitmap:
-        mode === 'incremental' ? { recording: true, inconsistent: false, persistent: true, granularity: CLUSTER } : null,
+        disk.method === 'incremental' ? { recording: true, inconsistent: false, persistent: true, granularity: CLUSTER } : null,
       check: mishap === 'check-skipped' ? 'skipped' : 'ok',
     })),
   });
@@ -174,23 +184,17 @@ function addBitmaps(vm: ModelVm, name: string | null, fails: boolean): boolean {
   return true;
 }
 
-/** Writes one disk's file: the clusters that the bitmap calls dirty, or all that are not zero. */
-function store(
-  nas: ModelNas,
-  plan: BackupPlan,
-  disk: ModelDisk,
-  index: number,
-  parentBitmap: string | null,
-  short: boolean,
-): DiskFacts {
+/** Writes one disk's file: the clusters that the bitmap calls dirty, those that differ from the chain (`rescue`), or all that are not zero. */
+function store(nas: ModelNas, plan: BackupPlan, disk: ModelDisk, index: number, way: string | null, short: boolean): DiskFacts {
   const { target, inode, clusters } = disk;
   const path = `/pool/${target}-${inode}`;
   const file = `${index === 0 ? 'root' : 'datadisk'}.${target}-${inode}.qcow2`;
-  const dirty = parentBitmap === null ? null : [...(disk.bitmaps.get(parentBitmap)?.dirty ?? [])];
-  const stored = dirty ?? [...clusters.keys()].filter((cluster) => clusters[cluster] !== 0);
-  const own = new Map((short ? stored.slice(1) : stored).map((cluster) => [cluster, clusters[cluster] ?? 0]));
   const parentFile = plan.disks.find((planned) => planned.target === target)?.parentFile ?? null;
-  const backing = dirty === null || parentFile === null ? null : `../${parentFile.split('/').slice(1).join('/')}`;
+  const under = way === 'rescue' ? flatten(nas, parentFile ?? '') : [];
+  const dirty = way === null || way === 'rescue' ? null : [...(disk.bitmaps.get(way)?.dirty ?? [])];
+  const stored = dirty ?? [...clusters.keys()].filter((cluster) => clusters[cluster] !== (under[cluster] ?? 0));
+  const own = new Map((short ? stored.slice(1) : stored).map((cluster) => [cluster, clusters[cluster] ?? 0]));
+  const backing = way === null || parentFile === null ? null : `../${parentFile.split('/').slice(1).join('/')}`;
   nas.set(`${plan.backupPath}/${file}`, {
     size: clusters.length,
     own,
@@ -203,7 +207,7 @@ function store(
     inode,
     format: 'qcow2',
     virtualSize: clusters.length * CLUSTER,
-    method: dirty === null ? 'full' : 'incremental',
+    method: way === null ? 'full' : way === 'rescue' ? 'rescued' : 'incremental',
     file,
     backing,
     fileSize: null,
@@ -212,6 +216,7 @@ function store(
     ownData: (own.size - zeroes) * CLUSTER,
     ownZero: zeroes * CLUSTER,
     dirtyBefore: null,
+    compared: null,
     parentBitmap: null,
     check: 'ok',
     writtenBytes: null,

@@ -12,6 +12,11 @@ export function expectedOutcome(input: DecideInput): string {
   const view = viewOf(input);
   const rule = RULES_OF_FULLS.find(([, holds]) => holds(view));
   if (rule !== undefined) return rule[0];
+  const lost = RULES_OF_LOST_BITMAPS.find(([, holds]) => holds(view));
+  if (lost !== undefined) {
+    const wish = input.request.onLostBitmap ?? input.policy.onLostBitmap;
+    return wish === 'rescue' && input.hostRepairs ? ('rescued' satisfies Reason) : lost[0];
+  }
   const known = view.parent !== undefined && input.facts.checkpoints.includes(view.bitmap);
   return (known ? 'regular' : 'redefined') satisfies Reason;
 }
@@ -300,6 +305,10 @@ const RULES_OF_FULLS: readonly [Reason, (view: View) => boolean][] = [
   ],
   ['disk-shrunk', (view) => firstSize(view) === 'disk-shrunk'],
   ['disk-resize-unknown', (view) => firstSize(view) === 'disk-resize-unknown'],
+];
+
+/** Why a bitmap is not to be gone by. What the disk holds can still be compared with the chain. */
+const RULES_OF_LOST_BITMAPS: typeof RULES_OF_FULLS = [
   ['lineage-mismatch', strayed],
   ['bitmap-unconfirmed', (view) => firstIllness(view) === 'bitmap-unconfirmed'],
   ['bitmap-missing', (view) => firstIllness(view) === 'bitmap-missing'],

@@ -24,13 +24,15 @@ export async function backupLive(call: Call, record: RunRecord, vm: FakeVm, nas:
     return true;
   });
   record.plan = plan;
+  if (plan.recreateMethod === 'rescued' && record.transfer === 'push')
+    [record.transfer, record.transferReason] = ['pull', 'a rescue compares with an export'];
   dropInconsistent(vm);
   const parent = options.values.get('bitmap-parent');
   for (const disk of plan.disks) rememberParent(record, disk, parent);
   openDestination(call, record, nas, bytesWanted(plan, parent));
   const legacy = plan.mode === 'legacy-full';
   // One instant: what is backed up, and where the next bitmap begins.
-  const snapshot = plan.disks.map((disk) => takeOut(disk, parent ?? ''));
+  const snapshot = plan.disks.map((disk) => takeOut(disk, parent ?? '', nas));
   if (!legacy) {
     vm.checkpoints.push(bitmapNew);
     for (const disk of vm.disks) disk.addBitmap(bitmapNew, vm.life);
@@ -62,7 +64,7 @@ function dropInconsistent(vm: FakeVm): void {
 function rememberParent(record: RunRecord, plan: DiskPlan, parent: string | undefined): void {
   const bitmap = plan.disk.bitmaps.get(parent ?? '');
   if (!bitmap) return;
-  record.dirtyBefore.set(plan, plan.disk.dirtyBytes(bitmap.name));
+  if (plan.mode === 'incremental') record.dirtyBefore.set(plan, plan.disk.dirtyBytes(bitmap.name));
   record.parentBitmaps.set(plan, {
     recording: bitmap.recording,
     inconsistent: bitmap.inconsistent,
@@ -72,8 +74,13 @@ function rememberParent(record: RunRecord, plan: DiskPlan, parent: string | unde
 }
 
 /** What a disk's backup file will hold. */
-function takeOut({ disk, mode }: DiskPlan, parent: string): ClusterMap {
-  const wanted = mode === 'incremental' ? (disk.bitmaps.get(parent)?.dirty ?? new Set<number>()) : allClusters(disk);
+function takeOut({ disk, mode, parent: file }: DiskPlan, parent: string, nas: FakeNas): ClusterMap {
+  const wanted =
+    mode === 'incremental'
+      ? (disk.bitmaps.get(parent)?.dirty ?? new Set<number>())
+      : mode === 'rescued'
+        ? nas.differences(file ?? '', disk.content)
+        : allClusters(disk);
   const read = (index: number): readonly [number, Cluster] => [index, disk.content.get(index) ?? null];
   return new ClusterMap(disk.content.size, [...wanted].map(read));
 }

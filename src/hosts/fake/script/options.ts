@@ -4,7 +4,7 @@ import { Failure } from './failure';
 /** What one disk's part is to be (`--disks`). */
 export interface AskedDisk {
   readonly target: string;
-  readonly mode: 'full' | 'incremental';
+  readonly mode: 'full' | 'incremental' | 'rescued';
   readonly parentFile: string | null;
   readonly path?: string;
   readonly format?: string;
@@ -61,6 +61,7 @@ const PATTERNS: Readonly<Record<string, RegExp>> = {
   quiesce: /^(true|false)$/,
   dialect: /^(seed|final)$/,
   transfer: /^(push|pull|auto)$/,
+  'on-lost-bitmap': /^(full|rescue)$/,
   from: /^\d{1,15}(:\d{1,15})?$/,
 };
 

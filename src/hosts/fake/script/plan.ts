@@ -11,7 +11,7 @@ import { listOf, type Options } from './options';
 export interface DiskPlan {
   readonly disk: FakeDisk;
   readonly target: string;
-  readonly mode: 'full' | 'incremental';
+  readonly mode: 'full' | 'incremental' | 'rescued';
   readonly file: string;
   /** The parent's file on the NAS; null for a full. */
   readonly parent: string | null;
@@ -22,6 +22,7 @@ export interface RunPlan {
   readonly mode: BackupMode;
   readonly reason: string | null;
   readonly recreateMethod: RecreateMethod | null;
+  readonly rescueRefused: string | null;
   readonly disks: readonly DiskPlan[];
 }
 
@@ -42,15 +43,16 @@ export function askedMode({ values, disks }: Options): BackupMode {
   return mode;
 }
 
-/** Decides from what is there: an incremental over healthy bitmaps alone, else an honest full with its reason. */
+/** Decides from what is there: an incremental over healthy bitmaps or, when asked, by comparison; else an honest full with its reason. */
 export function planRun(vm: FakeVm, nas: FakeNas, options: Options, redefine: (bitmap: string) => boolean): RunPlan {
   const asked = askedMode(options);
   const targets = matchDisks(vm, options);
   const cannot = vm.disks.some(({ format, compat }) => format !== 'qcow2' || compat === '0.10') ? 'image-unsupported' : null;
-  const full = (reason: string | null, mode: BackupMode = 'full'): RunPlan => ({
+  const full = (reason: string | null, mode: BackupMode = 'full', rescueRefused: string | null = null): RunPlan => ({
     mode,
     reason,
     recreateMethod: null,
+    rescueRefused,
     disks: vm.disks.map((disk, index) => ({
       disk,
       target: targets(disk),
@@ -65,17 +67,38 @@ export function planRun(vm: FakeVm, nas: FakeNas, options: Options, redefine: (b
   const bitmap = options.values.get('bitmap-parent') ?? '';
   const parents = parentFiles(vm, options);
   if (parents === null) return full('disk-set-changed');
+  const rescues = options.values.get('on-lost-bitmap') === 'rescue';
   const disks: DiskPlan[] = [];
+  let lost: string | null = null;
   for (const [index, disk] of vm.disks.entries()) {
-    const mode = options.disks?.find(({ target }) => target === disk.target)?.mode ?? 'incremental';
-    const parent = parents[index] ?? '';
-    const trouble = mode === 'full' ? null : (bitmapTrouble(disk, bitmap) ?? parentTrouble(disk, nas, parent));
-    if (trouble !== null) return full(trouble);
-    disks.push({ disk, target: disk.target, mode, file: fileName(disk, index), parent: mode === 'full' ? null : parent });
+    const asked = options.disks?.find(({ target }) => target === disk.target)?.mode ?? 'incremental';
+    const trouble =
+      asked === 'full' ? null : (bitmapTrouble(disk, bitmap) ?? (asked === 'rescued' ? 'bitmap-unconfirmed' : null));
+    if (trouble !== null && !rescues) return full(trouble);
+    lost ??= trouble;
+    const mode = trouble === null ? asked : 'rescued';
+    const parent = mode === 'full' ? null : (parents[index] ?? '');
+    disks.push({ disk, target: disk.target, mode, file: fileName(disk, index), parent });
   }
-  if (vm.checkpoints.includes(bitmap)) return { mode: 'incremental', reason: 'regular', recreateMethod: null, disks };
-  if (redefine(bitmap)) return { mode: 'incremental', reason: 'redefined', recreateMethod: 'redefined', disks };
-  return full('bitmap-unconfirmed');
+  for (const { disk, target, parent } of disks) {
+    const trouble = parent === null ? null : parentTrouble(disk, nas, parent);
+    if (trouble !== null) return full(lost ?? trouble, 'full', lost === null ? null : `${target}: ${trouble}`);
+  }
+  const incremental = (method: RecreateMethod | null, all: readonly DiskPlan[] = disks): RunPlan => ({
+    mode: 'incremental',
+    reason: method ?? 'regular',
+    recreateMethod: method,
+    rescueRefused: null,
+    disks: all,
+  });
+  const registered =
+    vm.checkpoints.includes(bitmap) || disks.every(({ mode }) => mode !== 'incremental') ? 'already' : redefine(bitmap);
+  if (registered === false) {
+    if (!rescues) return full('bitmap-unconfirmed');
+    const rescued = disks.map((disk) => (disk.mode === 'incremental' ? { ...disk, mode: 'rescued' as const } : disk));
+    return incremental('rescued', rescued);
+  }
+  return incremental(lost !== null ? 'rescued' : registered === true ? 'redefined' : null);
 }
 
 /** The name of a disk's file on the NAS, as in CloudStack's layout. */
