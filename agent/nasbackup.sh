@@ -159,7 +159,8 @@ Options
       --bitmap-parent NAME     checkpoint to start from
       --parent-paths CSV       parent files on the NAS, one for each disk
       --parent-path PATH       parent file of the first disk; the others lie beside it
-      --disks JSON             [{"target","mode","parentFile","path","format"}], one for each disk
+      --disks JSON             [{"target","mode","parentFile","path","format"}], one for each disk; its
+                               mode is full, incremental or (with --on-lost-bitmap rescue) rescued
       --dialect seed|final     what to print (final)
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs

@@ -83,11 +83,6 @@ differed() { expect "$1" '[.disks[] | select(.method == "rescued") | .ownData + 
   # 64 MiB at 16 MiB a second, and a second's worth at once.
   expect true '.timings.job >= 2900'
   [[ $(bitmaps_of) == 'vda backup-1002,vdb backup-1002,' ]]
-  lab write "$VM" vdb 0x24 6M 1M
-  incremental
-  done_is incremental regular
-  identical
-  accounted
 }
 
 @test "a storage migration leaves the bitmap behind, and a revert brings an older disk without one: rescued" {
@@ -113,10 +108,6 @@ differed() { expect "$1" '[.disks[] | select(.method == "rescued") | .ownData + 
   rescue --disks "$(parents)"
   rescued
   differed '1048576 1114112'
-  incremental
-  done_is incremental regular
-  identical
-  accounted
 }
 
 @test "where a rescue cannot be: a full with its reason and a word why" {
@@ -142,7 +133,7 @@ differed() { expect "$1" '[.disks[] | select(.method == "rescued") | .ownData + 
   expect 'vda: parent-file-missing' .done.rescueRefused
   mv "$NAS/hidden" "$NAS/$PARENT_PATH/$(file_of "$(image vda)" 0)"
 
-  # The end of a disk that was shrunk is not in the comparison.
+  # A chain that knows of more than the disk has is not built upon.
   lab vm-stop "$VM"
   lab bitmap-remove "$VM" vda "$BITMAP"
   lab disk-resize "$VM" vda 32M
@@ -151,11 +142,6 @@ differed() { expect "$1" '[.disks[] | select(.method == "rescued") | .ownData + 
   done_is full bitmap-missing
   identical
   expect 'vda: disk-shrunk' .done.rescueRefused
-  lose vda
-  incremental
-  done_is full bitmap-missing
-  identical
-  expect null .done.rescueRefused
 }
 
 @test "TERM and a full NAS in the middle of a rescue: nothing is left, and the next rescue is true" {

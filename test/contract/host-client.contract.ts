@@ -192,49 +192,31 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         chain.fence = 7;
       });
 
-      test('fallback: a bitmap that is not there leads to an honest full with its reason', async () => {
-        const lost = { ...last, bitmap: 'backup-4711' };
-        last = await chain.take('incremental', lost);
+      test('fallback: a bitmap that is not there, and nothing to compare with: an honest full with its reason, and why no rescue', async () => {
+        chain.onLostBitmap = 'rescue';
+        last = await chain.take('incremental', { ...last, bitmap: 'backup-4711', path: `${vm}/2026.01.01.00.00.00` });
+        chain.onLostBitmap = 'full';
         expect(last.answer).toMatchObject({ result: true, incrementalFallback: true, bitmapCreated: last.bitmap });
         expect(last.answer.facts?.done).toMatchObject({ mode: 'full', reason: 'bitmap-missing' });
+        expect(last.answer.facts?.done.rescueRefused).toBe('vda: parent-file-missing');
         expect(await chain.identical(last)).toEqual([true, true]);
       });
 
-      test('rescue: a lost bitmap is made good by comparison, on every disk or on the one that is named', async () => {
-        chain.onLostBitmap = 'rescue';
+      test('rescue: the disk that is named is compared, the other goes by its bitmap', async () => {
         await write('vda', 0x72, 5 * MIB, MIB);
+        await write('vda', 0x11, MIB, 64 * KIB);
         await subject.lab.zero(vm, 'vdb', 3 * MIB, 64 * KIB);
-        const lost = { ...last, bitmap: 'backup-4711' };
-        last = await chain.take('incremental', lost);
-        expect(last.answer).toMatchObject({ result: true, incrementalFallback: false, bitmapRecreated: lost.bitmap });
+        const before = last.bitmap;
+        [chain.onLostBitmap, chain.rescued] = ['rescue', ['vda']];
+        last = await chain.take('incremental', last);
+        [chain.onLostBitmap, chain.rescued] = ['full', []];
+        expect(last.answer).toMatchObject({ result: true, incrementalFallback: false, bitmapRecreated: before });
         expect(last.answer.facts?.done).toMatchObject({ mode: 'incremental', transfer: 'pull', recreateMethod: 'rescued' });
         expect(last.answer.facts?.disks).toMatchObject([
           { method: 'rescued', compared: 64 * MIB, ownData: MIB, ownZero: 0 },
-          { method: 'rescued', compared: 32 * MIB, ownData: 0, ownZero: 64 * KIB },
+          { method: 'incremental', compared: null, ownData: 0, ownZero: 64 * KIB },
         ]);
         expect(await chain.identical(last)).toEqual([true, true]);
-        await write('vdb', 0x73, 4 * MIB, 64 * KIB);
-        chain.rescued = ['vda'];
-        last = await chain.take('incremental', last);
-        expect(last.answer.facts?.disks).toMatchObject([
-          { method: 'rescued', ownData: 0 },
-          { method: 'incremental', ownData: 64 * KIB },
-        ]);
-        expect(await chain.identical(last)).toEqual([true, true]);
-        [chain.onLostBitmap, chain.rescued] = ['full', []];
-      });
-
-      test('rescue: where it cannot be, a full that says why', async () => {
-        chain.onLostBitmap = 'rescue';
-        const lost = { ...last, bitmap: 'backup-4711', path: `${vm}/2026.01.01.00.00.00` };
-        last = await chain.take('incremental', lost);
-        expect(last.answer.facts?.done).toMatchObject({
-          mode: 'full',
-          reason: 'bitmap-missing',
-          rescueRefused: 'vda: parent-file-missing',
-        });
-        expect(await chain.identical(last)).toEqual([true, true]);
-        chain.onLostBitmap = 'full';
       });
 
       test('abort: the run takes everything back', async () => {

@@ -29,9 +29,8 @@ describeDatabases(
       expect([host.code, host.err]).toEqual([0, '']);
       expect(host.out).toMatch(/^name +kvm1$/m);
       expect((await ck('repo', 'add', 'nas1', '--type', 'dir', '--address', await service.lab.nas('nas1'))).code).toBe(0);
-      expect(
-        (await ck('offering', 'add', 'daily', '--repository', 'nas1', '--full-every', '10', '--transfer', 'auto')).code,
-      ).toBe(0);
+      const ways = ['--transfer', 'auto', '--on-lost-bitmap', 'full'];
+      expect((await ck('offering', 'add', 'daily', '--repository', 'nas1', '--full-every', '10', ...ways)).code).toBe(0);
       expect((await ck('vm', 'add', vm, '--host', 'kvm1', '--offering', 'daily')).code).toBe(0);
       expect(await json('vm', 'show', vm)).toMatchObject({ name: vm, host: 'kvm1', offering: 'daily' });
     });
@@ -39,7 +38,11 @@ describeDatabases(
     it.each([
       ['host', 'kvm1', /^NAME +ADDRESS +USER +DIALECT +SCRIPT +STATE +ID\nkvm1 +fake-host:22 +chainkeeper +seed/],
       ['repo', 'nas1', /^NAME +TYPE +ADDRESS +ID\nnas1 +dir/],
-      ['offering', 'daily', /^NAME +FULL EVERY +INCREMENTAL +TRANSFER +REPOSITORY +ID\ndaily +10 +yes +auto +nas1/],
+      [
+        'offering',
+        'daily',
+        /^NAME +FULL EVERY +INCREMENTAL +TRANSFER +ON LOST BITMAP +REPOSITORY +ID\ndaily +10 +yes +auto +full +nas1/,
+      ],
       ['vm', vm, /^NAME +DISKS +OFFERING +NEXT GOES BY +HOST +ID\ni-2-10-VM +vda,vdb +daily +- +kvm1/],
     ])('%s: lists, shows, refuses to remove what is needed, and knows no other', async (noun, name, table) => {
       expect((await ck(noun, 'list')).out).toMatch(table);
@@ -106,6 +109,26 @@ describeDatabases(
       expect(run).toMatchObject({ state: 'succeeded', trigger: 'cli', reason: 'regular' });
       const asked = await json<{ reason: string }>('backup', vm, '--full', '--wait');
       expect(asked).toMatchObject({ reason: 'requested', plannedKind: 'full' });
+    });
+
+    it('rescues a disk whose bitmap is lost, when it is told to: says so before, and explains it afterwards', async () => {
+      const { activeCheckpoint } = await json<{ activeCheckpoint: string }>('vm', 'show', vm);
+      await service.lab.vmStop(vm);
+      await service.lab.bitmapRemove(vm, 'vdb', activeCheckpoint);
+      await service.lab.vmStart(vm);
+      await service.lab.write(vm, 'vdb', 0x66, 65_536, 65_536);
+      expect((await ck('backup', vm, '--dry-run')).out).toMatch(/^full because bitmap-missing: /);
+      const rescue = ['backup', vm, '--on-lost-bitmap', 'rescue'];
+      expect((await ck(...rescue, '--dry-run')).out).toMatch(/^incremental because rescued: /);
+      const plan = await json<{ disks: { mode: string }[] }>(...rescue, '--dry-run');
+      expect(plan.disks.map(({ mode }) => mode)).toEqual(['incremental', 'rescued']);
+      const run = await json<{ state: string; reason: string; backupId: string }>(...rescue, '--wait');
+      expect(run).toMatchObject({ state: 'succeeded', reason: 'rescued' });
+      const { out } = await ck('explain', run.backupId);
+      expect(out).toContain(`Before it the bitmap ${activeCheckpoint} was recreated. It was lost on some disk;`);
+      expect(out).toContain('An empty bitmap in the place of the lost one would have lost 65536 bytes.');
+      expect(out).toMatch(/vdb: .*all its \d+ bytes were compared with the chain/);
+      expect(out).toContain('Assurance accounted:');
     });
 
     it('draws a bar on a terminal while it waits', async () => {
