@@ -85,6 +85,7 @@ differed() { expect "$1" '[.disks[] | select(.method == "rescued") | .ownData + 
   [[ $(bitmaps_of) == 'vda backup-1002,vdb backup-1002,' ]]
 }
 
+# bats test_tags=full
 @test "a storage migration leaves the bitmap behind, and a revert brings an older disk without one: rescued" {
   new_vm vda:64M vdb:64M
   full
@@ -110,6 +111,7 @@ differed() { expect "$1" '[.disks[] | select(.method == "rescued") | .ownData + 
   differed '1048576 1114112'
 }
 
+# bats test_tags=full
 @test "where a rescue cannot be: a full with its reason and a word why" {
   new_vm vda:64M
   full
