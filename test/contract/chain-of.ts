@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
-import { buildBackup } from '../../src/domain/agent/build-argv';
+import { buildBackup, buildDiscard } from '../../src/domain/agent/build-argv';
 import type { BackupMode, LostBitmapWish } from '../../src/domain/agent/facts';
 import { parseOutput, type ParsedOutput } from '../../src/domain/agent/parse-output';
 import type { FollowedJob } from '../../src/engine/follow-job';
@@ -102,6 +102,12 @@ export class ChainOf {
   async retire(bitmap: string): Promise<void> {
     const diskPaths = (await this.disks()).map(({ path }) => path);
     await this.client.retire(this.host, { vm: this.vm, bitmap, fence: this.fence, diskPaths });
+  }
+
+  /** Removes what a run has not finished; the exit code of the host script. */
+  async discard({ path, jobId }: { path: string; jobId: string }): Promise<number | null> {
+    const repository = { type: 'dir', address: await this.lab.nas(this.nas), options: null } as const;
+    return (await this.client.run(this.host, buildDiscard(repository, path, jobId))).exit;
   }
 
   /** The VM's disks, which stay the same. */

@@ -77,6 +77,7 @@ describe('faults of the fake host', () => {
     expect(lost.answer.code).toBe('outcome-unknown');
     await expect(chain.identical(lost)).rejects.toThrow(/chain is broken/);
     await client.abort(host, lost.jobId);
+    await chain.discard(lost);
     await chain.retire(lost.bitmap);
     expect(await lab.leaks([full.bitmap])).toEqual([]);
     await goodIncremental();

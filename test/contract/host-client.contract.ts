@@ -288,6 +288,9 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       test('stats tells the size of the NAS, delete removes one backup and no other', async () => {
         const { exit, stdout } = await subject.client.run(subject.host, buildStats(script, await repository()));
         expect([exit, stdout]).toEqual([0, expect.stringMatching(/^\/\S+\n\d+ \d+\n$/)]);
+        // Finished, it is no longer the run's to take back.
+        expect(await chain.discard(full)).toBe(1);
+        expect(await chain.identical(full)).toEqual([true, true]);
         const removed = await subject.client.run(subject.host, buildDelete(script, await repository(), full.path));
         expect([removed.exit, removed.stdout]).toEqual([0, expect.stringContaining('removed')]);
         await expect(chain.identical(full)).rejects.toThrow(/no such file/);

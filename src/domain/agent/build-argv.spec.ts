@@ -3,6 +3,7 @@ import {
   buildAbort,
   buildBackup,
   buildDelete,
+  buildDiscard,
   buildInspect,
   buildRetire,
   buildStart,
@@ -155,6 +156,7 @@ describe('the other operations', () => {
     expect(buildDelete(OURS, NFS, 'vm/d1')).toEqual({ argv: ['-o', 'delete', ...repository, '-p', 'vm/d1'] });
     expect(buildStats(OURS, NFS)).toEqual({ argv: ['-o', 'stats', ...repository] });
     expect(buildStats(stock('final'), NFS)).toEqual({ argv: ['stock', '-o', 'stats', ...repository] });
+    expect(buildDiscard(NFS, 'vm/d1', 'run-1')).toEqual({ argv: ['delete', ...repository, '-p', 'vm/d1', '--run', 'run-1'] });
     expect(() => buildDelete(OURS, NFS, '/')).toThrow(expect.objectContaining({ code: 'name.path' }) as Error);
   });
 

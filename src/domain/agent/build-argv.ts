@@ -86,6 +86,13 @@ export function buildBackup(script: HostScript, order: BackupOrder): HostCommand
 export const buildDelete = (script: HostScript, repository: RepositoryAccess, path: string): HostCommand =>
   operation(script, 'delete', [...repositoryOptions(repository), '-p', checkName('path', path)], repository);
 
+/** Removes what a run has begun at that path and not finished, and nothing else. @throws UserError as {@link buildBackup}. */
+export const buildDiscard = (repository: RepositoryAccess, path: string, runId: string): HostCommand =>
+  withSecrets(
+    ['delete', ...repositoryOptions(repository), '-p', checkName('path', path), '--run', checkName('job', runId)],
+    repository,
+  );
+
 /** Asks for size and use of a repository. @throws UserError as {@link buildBackup}. */
 export const buildStats = (script: HostScript, repository: RepositoryAccess): HostCommand =>
   operation(script, 'stats', repositoryOptions(repository), repository);

@@ -143,7 +143,9 @@ export class FakeLab implements LabHost {
       vm.checkpoints.filter((name) => !allowedCheckpoints.includes(name)).map((name) => `checkpoint\t${vm.name} ${name}`),
     );
     const folders = [...nases.values()].flatMap((nas) =>
-      [...nas.folders].filter((folder) => nas.size(folder) === 0).map((folder) => `partial\t${nas.address}/${folder}`),
+      [...nas.folders]
+        .filter((folder) => nas.size(folder) === 0 || nas.unfinished.has(folder))
+        .map((folder) => `partial\t${nas.address}/${folder}`),
     );
     return [
       ...[...mounts].map((point) => `mount\t${point}`),

@@ -16,6 +16,8 @@ const OVERHEAD = 3 * CLUSTER;
 export class FakeNas {
   readonly files = new Map<string, FakeFile>();
   readonly folders = new Set<string>();
+  /** Folders of runs that have not finished them, each with its run. */
+  readonly unfinished = new Map<string, string>();
   /** What the NAS asks for at mount; null: nothing. */
   credentials: { readonly username: string; readonly password: string } | null = null;
 
@@ -52,7 +54,10 @@ export class FakeNas {
     const inside = [...this.files.keys()].filter((path) => path.startsWith(`${folder}/`));
     for (const path of inside) this.files.delete(path);
     const folders = [...this.folders].filter((path) => path === folder || path.startsWith(`${folder}/`));
-    for (const path of folders) this.folders.delete(path);
+    for (const path of folders) {
+      this.folders.delete(path);
+      this.unfinished.delete(path);
+    }
     return [...inside, ...folders.reverse()];
   }
 

@@ -29,6 +29,7 @@ export async function backup(call: Call): Promise<Said> {
     record.undo.push(leave);
     checkSignal(call);
     await (vm.live ? backupLive(call, record, vm, nas) : backupStopped(call, record, vm, nas));
+    nas.unfinished.delete(record.path);
     const size = nas.size(record.path);
     leave();
     release();

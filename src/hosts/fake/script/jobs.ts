@@ -99,7 +99,7 @@ export function start(host: FakeHost, options: Options, stdin: string, run: RunO
     }
     const vm = inner.values.get('vm');
     if (vm) checkFence(host, vm, Number(fence), false);
-    const own = stock ? options.rest : [...options.rest, '--fence', fence];
+    const own = stock ? options.rest : [...options.rest, '--job', id, '--fence', fence];
     job = new FakeJobDirectory(id, own, host, readSecrets(stdin), run);
     host.jobs.set(id, job);
   }

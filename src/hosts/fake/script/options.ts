@@ -40,7 +40,7 @@ const VALUES: Readonly<Record<string, string>> = {
   '-M': 'mode',
   '--mode': 'mode',
 };
-for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap'.split(
+for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap run'.split(
   ' ',
 ))
   Object.assign(VALUES, { [`--${name}`]: name });
@@ -55,6 +55,7 @@ const NAMES: Readonly<Record<string, NameKind>> = {
   type: 'mount',
   storage: 'address',
   job: 'job',
+  run: 'job',
 };
 const PATTERNS: Readonly<Record<string, RegExp>> = {
   fence: /^\d{1,15}$/,
