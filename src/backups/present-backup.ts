@@ -39,18 +39,30 @@ export function presentBackup(
   };
 }
 
-/** The disks of a backup as its run measured them. */
-export const presentDisks = ({ evidence }: BackupInBooks): BackupDiskDto[] =>
-  (evidence?.disks ?? []).map((disk) => ({
-    target: disk.target,
-    path: disk.path,
-    file: disk.file,
-    backing: disk.backing,
-    method: disk.method,
-    virtualSize: disk.virtualSize,
-    fileSize: disk.fileSize,
-    ownData: disk.ownData,
-    ownZero: disk.ownZero,
-    dirtyBefore: disk.dirtyBefore,
-    check: disk.checkResult,
-  }));
+/** The disks of a backup as its run measured them; where it measured nothing, as they were planned. */
+export const presentDisks = ({ evidence, booked }: BackupInBooks): BackupDiskDto[] =>
+  evidence === undefined
+    ? booked.disks.map(({ target, path, file, virtualSize }) => ({ ...UNMEASURED, target, path, file, virtualSize }))
+    : evidence.disks.map((disk) => ({
+        target: disk.target,
+        path: disk.path,
+        file: disk.file,
+        backing: disk.backing,
+        method: disk.method,
+        virtualSize: disk.virtualSize,
+        fileSize: disk.fileSize,
+        ownData: disk.ownData,
+        ownZero: disk.ownZero,
+        dirtyBefore: disk.dirtyBefore,
+        check: disk.checkResult,
+      }));
+
+const UNMEASURED = {
+  backing: null,
+  method: null,
+  fileSize: null,
+  ownData: null,
+  ownZero: null,
+  dirtyBefore: null,
+  check: null,
+};

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { DIALECTS } from '../domain/agent/facts';
 import type { HostDto } from '../inventory/dto/host.dto';
 import type { OfferingDto } from '../inventory/dto/offering.dto';
 import type { RepositoryDto } from '../inventory/dto/repository.dto';
@@ -100,8 +101,12 @@ const withAccess = (host: Command): Command =>
     .option('--user <user>', 'unprivileged SSH user (default: chainkeeper)')
     .option('--private-key-file <file>', 'private key on the orchestrator (default: CHAINKEEPER_SSH_KEY)')
     .option('--fingerprint <sha256>', 'pin this host key, SHA256:... (default: the known_hosts file decides)')
-    .option('--script-path <path>', 'path of the host script')
-    .addOption(new Option('--dialect <dialect>', 'what the host script prints (default: seed)').choices(['seed', 'final']));
+    .option('--script-path <path>', 'path of our host script')
+    .addOption(new Option('--script <kind>', 'who takes the backups (default: ours)').choices(['ours', 'stock']))
+    .option('--stock-path <path>', 'path of the stock script (default: where CloudStack puts it)')
+    .option('--beside', 'our script lies beside the stock one, to look and to verify')
+    .option('--no-beside', 'nothing of ours is there')
+    .addOption(new Option('--dialect <dialect>', 'what the script speaks (default: seed)').choices([...DIALECTS]));
 
 /** `chainkeeper host`. */
 export function hostCommand(): Command {
@@ -114,7 +119,7 @@ export function hostCommand(): Command {
       { title: 'NAME', of: (row) => row.name },
       { title: 'ADDRESS', of: (row) => `${row.address}:${row.port}` },
       { title: 'USER', of: (row) => row.user },
-      { title: 'DIALECT', of: (row) => row.dialect },
+      { title: 'DIALECT', of: (row) => (row.script === 'ours' ? row.dialect : `${row.dialect} (stock)`) },
       { title: 'SCRIPT', of: (row) => row.scriptVersion },
       { title: 'STATE', of: (row) => row.resourceState },
       { title: 'ID', of: (row) => row.id },

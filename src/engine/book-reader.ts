@@ -11,6 +11,7 @@ import type { Assurance } from '../domain/chain/assurance';
 import type { BackupPlan } from '../domain/chain/backup-plan';
 import { type BackupStatus, type BookedBackup, type BookedDisk, type Books } from '../domain/chain/booked-backup';
 import { readActiveCheckpoint } from '../domain/chain/chain-keys';
+import { bookedDisks } from '../domain/chain/read-run';
 
 /** How far back runs are looked through for the last name they used. Names only ever go up, so the newest plan has it. */
 const RUNS_BACK = 50;
@@ -87,11 +88,20 @@ export class BookReader {
 
   /** Every inspection after the newest backup was taken: the witnesses of its bitmap's lineage. */
   async #inspectionsSince(vmId: number, backups: readonly BackupInBooks[]): Promise<Pick<InspectFacts, 'disks'>[]> {
-    const newest = backups.find(({ booked }) => booked.status === 'BackedUp')?.evidence;
-    if (newest === undefined) return [];
-    const since = (await this.evidence.ofVm(vmId, newest.id)).filter(({ kind }) => kind === 'inspect');
+    const newest = backups.find(({ booked }) => booked.status === 'BackedUp');
+    const from = newest && (newest.evidence?.id ?? (await this.#lookAfter(newest)));
+    if (from === undefined) return [];
+    const since = (await this.evidence.ofVm(vmId, from)).filter(({ kind }) => kind === 'inspect');
     const texts = await Promise.all(since.map(({ id }) => this.evidence.verbatim(id)));
     return texts.flatMap((text) => (text === null ? [] : [JSON.parse(text) as InspectFacts]));
+  }
+
+  /** A stock script measures nothing: the first witness is what was seen after its run, if anybody looked. */
+  async #lookAfter({ link }: BackupInBooks): Promise<number | undefined> {
+    if (link?.runId == null) return undefined;
+    const looks = (await this.evidence.ofRun(link.runId)).filter(({ kind }) => kind === 'inspect');
+    const last = looks.at(-1);
+    return last && last.id - (looks.length > 1 ? 1 : 0);
   }
 }
 
@@ -126,9 +136,11 @@ function toBooked(
   };
 }
 
-/** The plan knows the order of the disks, the run what became of them. */
+/** The plan knows the order of the disks, the run what became of them. A stock script tells nothing of its disks. */
 function disksOf(link: LinkRow | undefined, evidence: MeasuredEvidence | undefined): BookedDisk[] {
-  const planned = (link?.planned as BackupPlan | null)?.disks ?? [];
+  const plan = (link?.planned ?? null) as BackupPlan | null;
+  if (evidence === undefined && plan !== null) return bookedDisks(plan, null);
+  const planned = plan?.disks ?? [];
   return (evidence?.disks ?? []).map((disk, index) => ({
     target: disk.target,
     deviceId: planned.find(({ target }) => target === disk.target)?.deviceId ?? index,

@@ -10,6 +10,7 @@ import type { InspectFacts } from '../domain/agent/facts';
 import type { BackupPlan, BackupRequest, Refusal } from '../domain/chain/backup-plan';
 import { decideBackup } from '../domain/chain/decide-backup';
 import { OperationalError, UserError } from '../domain/errors';
+import { canLook, type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient, Mount } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
 import { hostAccess } from '../inventory/host-access';
@@ -31,6 +32,8 @@ export interface Surroundings {
 export interface Decided {
   readonly decision: BackupPlan | Refusal;
   readonly facts: InspectFacts;
+  /** False: nobody could look, and the facts are what the books say. */
+  readonly looked: boolean;
   readonly activeCheckpoint: string | null;
 }
 
@@ -94,21 +97,33 @@ export class Planner {
         next: 'Move the VM, or end the maintenance.',
       });
     const access = hostAccess(host, this.config.ssh);
-    const diskPaths = disks.map(({ path }) => path);
-    const facts = nameDisks(await this.client.inspect(access, { vm: vm.instanceName, diskPaths, repository: mount }), disks);
+    const looked = canLook(access);
+    const facts = looked ? await this.look(vm, access, mount, disks) : byTheBooks(vm, host, disks);
     const books = await this.reader.books(vm.id);
     const offered = readPolicy((await this.offerings.findById(offeringId))?.details ?? []);
     const decision = decideBackup({
       request,
-      policy: { ...offered, fullDueAt: null, acceptUnprovenParent: false },
+      policy: {
+        ...offered,
+        fullDueAt: null,
+        // Nothing supports a backup of a stock script, so where they are taken the next one builds on such a one, as CloudStack's.
+        acceptUnprovenParent: access.stock !== null,
+      },
       books,
       facts,
       repositoryId: repository.uuid,
-      hostRepairs: true,
+      looked,
+      script: hostScript(access),
       now: Math.floor(Date.now() / 1000),
       newChainId: randomUUID(),
     });
-    return { decision, facts, activeCheckpoint: books.activeCheckpointId };
+    return { decision, facts, looked, activeCheckpoint: books.activeCheckpointId };
+  }
+
+  /** Looks at a VM on its host, with the names that the books have for its disks. */
+  async look(vm: VmRow, access: HostAccess, mount: Mount, disks: readonly VmDisk[]): Promise<InspectFacts> {
+    const diskPaths = disks.map(({ path }) => path);
+    return nameDisks(await this.client.inspect(access, { vm: vm.instanceName, diskPaths, repository: mount }), disks);
   }
 }
 
@@ -116,6 +131,31 @@ export class Planner {
 export function refusalError({ code, errorKind, message, next }: Refusal): UserError | OperationalError {
   return new UserError(code, errorKind, message, { next });
 }
+
+/** All that is known of a VM where nothing can look at it. Whether it runs the stock script finds out by itself. */
+const byTheBooks = ({ instanceName }: VmRow, host: ReachableHost, disks: readonly VmDisk[]): InspectFacts => ({
+  v: 1,
+  script: null,
+  host: { name: host.name, bootId: null, libvirt: null, qemu: null },
+  vm: { name: instanceName, state: 'running', uuid: null, qemuStarted: null },
+  job: { active: false, operation: null },
+  checkpoints: [],
+  space: null,
+  disks: disks.map(({ target, path, size }) => ({
+    target,
+    path,
+    inode: null,
+    type: null,
+    format: null,
+    compat: null,
+    virtualSize: size,
+    clusterSize: null,
+    errorPolicy: null,
+    bitmaps: null,
+    writtenBytes: null,
+  })),
+  problems: [],
+});
 
 /** libvirt has forgotten a stopped transient VM, and its disks have only paths there; the books know which is which. */
 function nameDisks(facts: InspectFacts, booked: readonly VmDisk[]): InspectFacts {

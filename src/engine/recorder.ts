@@ -11,7 +11,7 @@ import { type RunEnd, Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
 import type { Facts } from '../domain/agent/facts';
-import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
+import type { BackupPlan } from '../domain/chain/backup-plan';
 import type { ActiveCheckpointChange, BackedUp, FailedBackup } from '../domain/chain/settlement';
 import { OperationalError } from '../domain/errors';
 
@@ -25,6 +25,14 @@ export interface EndedRun {
   readonly facts: Facts | null;
   readonly output: { readonly stdout: string; readonly stderr: string; readonly exitCode: number | null };
   readonly warnings: readonly string[];
+}
+
+/** What is dispatched instead, in the same run. */
+export interface Again {
+  readonly plan: BackupPlan;
+  readonly jobId: string;
+  /** What is kept of the job that failed. */
+  readonly warnings: string[];
 }
 
 /**
@@ -94,9 +102,9 @@ export class Recorder {
     });
   }
 
-  /** Books a failure, and with it the full that is to be tried at once instead, if there is one. */
-  failed(ended: EndedRun, settled: FailedBackup): Promise<void> {
-    const { run, vm, lease, offeringId, plan, output } = ended;
+  /** Books a failure: the end of the run, or the plan of what is dispatched instead. */
+  failed(ended: EndedRun, settled: FailedBackup, again: Again | null): Promise<void> {
+    const { vm, lease, offeringId, plan, output } = ended;
     return this.work.run(async () => {
       await this.leases.hold(lease);
       let backupId: number | null = null;
@@ -125,6 +133,15 @@ export class Recorder {
       }
       await this.#keepEvidence(ended, backupId, null, null);
       await this.#setCheckpoint(vm.id, settled.activeCheckpoint);
+      if (again !== null) {
+        const { plan: next, jobId, warnings } = again;
+        const noted = await this.runs.note(
+          { id: lease.runId, epoch: lease.epoch },
+          { plan: next, jobId, reason: next.reason, warnings },
+        );
+        if (!noted) throw lost(lease);
+        return;
+      }
       await this.#end(lease, {
         state: settled.code === 'job-cancelled' ? 'cancelled' : 'failed',
         backupId: null,
@@ -133,18 +150,6 @@ export class Recorder {
         ...output,
         warnings: [...ended.warnings, ...settled.findings],
       });
-      if (settled.retry !== null && !(run.requested as { retryOf?: string }).retryOf) await this.#retry(run, settled.retry);
-    });
-  }
-
-  async #retry(run: RunRow, retry: BackupRequest): Promise<void> {
-    await this.runs.create({
-      id: randomUUID(),
-      vmId: run.vmId,
-      kind: 'backup',
-      triggeredBy: run.triggeredBy,
-      idempotencyKey: null,
-      requested: { ...retry, retryOf: run.id },
     });
   }
 
@@ -173,9 +178,12 @@ export class Recorder {
 
   async #end({ runId, epoch }: Lease, end: RunEnd): Promise<void> {
     if (await this.runs.end({ id: runId, epoch }, end)) return;
-    throw new OperationalError('lease.lost', 'busy', `Run ${runId} was ended by somebody else; nothing was recorded.`);
+    throw lost({ runId });
   }
 }
+
+const lost = ({ runId }: Pick<Lease, 'runId'>): OperationalError =>
+  new OperationalError('lease.lost', 'busy', `Run ${runId} was ended by somebody else; nothing was recorded.`);
 
 /** CloudStack's JSON of the volumes in a backup. */
 function backedVolumes({ disks }: BackedUp): string {

@@ -12,9 +12,9 @@ import { buildBackup, secretsOf } from '../domain/agent/build-argv';
 import { parseOutput } from '../domain/agent/parse-output';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import { settleBackup } from '../domain/chain/settle-backup';
-import type { Settlement } from '../domain/chain/settlement';
+import type { FailedBackup, Looks, Settlement } from '../domain/chain/settlement';
 import { ChainkeeperError, InvariantError, OperationalError } from '../domain/errors';
-import type { HostAccess } from '../hosts/host-access';
+import { canLook, type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
 import { redact } from '../hosts/redact';
@@ -23,16 +23,23 @@ import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { type FollowedJob, followJob } from './follow-job';
 import { Planner, refusalError, type Surroundings } from './planner';
-import { type EndedRun, Recorder } from './recorder';
+import { type Again, type EndedRun, Recorder } from './recorder';
 
 /** One run under its lease. */
 interface Drive {
   readonly run: RunRow;
+  /** The job on the host; a run that is dispatched again has another one then. */
+  readonly jobId: string;
+  /** Somebody else may have started the job. */
+  readonly adopted: boolean;
   readonly vm: VmRow;
   readonly lease: Lease;
   readonly signal: AbortSignal;
   readonly log: Log;
 }
+
+/** Characters of each stream that are kept of a job that is dispatched again. */
+const LAST_WORDS = 500;
 
 /** Errors that say for certain that nothing was executed on the host. */
 const NOT_EXECUTED = /^(host\.(unreachable|busy|key-|auth-failed|key-file|sudo-refused|script-missing)|name\.|repository\.)/;
@@ -60,15 +67,31 @@ export class Runner {
     const run = await this.runs.find(runId);
     const vm = run && (await this.vms.findById(run.vmId));
     if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
-    const drive: Drive = { run, vm, lease, signal, log: this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch }) };
+    const drive: Drive = {
+      run,
+      jobId: run.jobId ?? run.id,
+      adopted: run.plan !== null,
+      vm,
+      lease,
+      signal,
+      log: this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch }),
+    };
     const prepared = await this.#prepare(drive).catch((error: unknown) => this.#giveUp(drive, error));
     if (prepared === null) return;
     const { plan, around } = prepared;
     const access = hostAccess(around.host, this.config.ssh);
+    const again = await this.#attempt(drive, plan, around, access);
+    if (again === null) return;
+    const { jobId, warnings } = again;
+    await this.#attempt({ ...drive, run: { ...run, warnings }, jobId, adopted: false }, again.plan, around, access);
+  }
+
+  /** One job on the host, to the books. Answers what is to be dispatched instead, if it failed in a way that a full does not share. */
+  async #attempt(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess): Promise<Again | null> {
     const log = drive.log.child({ host: access.name, chainId: plan.chainId });
-    if (!(await this.#dispatch({ ...drive, log }, plan, around, access))) return;
+    if (!(await this.#dispatch({ ...drive, log }, plan, around, access))) return null;
     const job = await this.#follow({ ...drive, log }, access);
-    await this.#finish({ ...drive, log }, plan, around, access, job);
+    return this.#finish({ ...drive, log }, plan, around, access, job);
   }
 
   /** Inspect and decide, or find what was decided: a plan that was written down is never decided again. */
@@ -79,15 +102,9 @@ export class Runner {
       return { plan: run.plan as BackupPlan, around };
     }
     const request: BackupRequest = { quiesce: false, ...(run.requested as Partial<BackupRequest> & { mode: 'auto' | 'full' }) };
-    const { decision, facts, activeCheckpoint } = await this.planner.decide(vm, around, request);
-    await this.evidence.keepInspect({
-      vmId: vm.id,
-      runId: run.id,
-      bitmap: activeCheckpoint,
-      facts,
-      verbatim: JSON.stringify(facts),
-    });
-    await this.#noteDisks(vm, facts);
+    const { decision, facts, looked, activeCheckpoint } = await this.planner.decide(vm, around, request);
+    if (looked) await this.#keepLook(run, vm, activeCheckpoint, facts);
+    if (looked) await this.#noteDisks(vm, facts);
     if (decision.kind === 'refused') throw refusalError(decision);
     const noted = await this.runs.note(claimOf(lease), {
       hostId: around.host.id,
@@ -111,10 +128,9 @@ export class Runner {
 
   /** Starts the job or finds it again. False: it certainly did not start, and the run has ended. */
   async #dispatch(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess): Promise<boolean> {
-    const { run, lease, log } = drive;
-    const command = buildBackup(
-      { kind: 'ours', dialect: access.dialect === 'final' ? 'final' : 'seed' },
-      {
+    const { run, jobId, adopted, lease, log } = drive;
+    try {
+      const command = buildBackup(hostScript(access), {
         vm: plan.vm,
         repository: around.mount,
         path: plan.backupPath,
@@ -122,7 +138,7 @@ export class Runner {
         // A plan of an older version does not say.
         transfer: plan.transfer ?? 'push',
         onLostBitmap: plan.onLostBitmap ?? 'full',
-        diskPaths: plan.vmState === 'shut off' ? plan.disks.map(({ path }) => path ?? '') : [],
+        diskPaths: needsDiskPaths(plan, access) ? plan.disks.map(({ path }) => path ?? '') : [],
         mode: plan.kind,
         bitmapNew: plan.bitmapNew,
         bitmapParent: plan.parent?.bitmap ?? null,
@@ -133,21 +149,18 @@ export class Runner {
           ...(path === null ? {} : { path }),
           ...(format === 'qcow2' || format === 'raw' ? { format } : {}),
         })),
-      },
-    );
-    try {
+      });
       await this.client.start(access, {
-        jobId: run.id,
+        jobId,
         fence: lease.epoch,
         argv: command.argv,
-        ...(command.secrets === null ? {} : { secrets: command.secrets }),
+        ...(command.secrets === undefined ? {} : { secrets: command.secrets }),
       });
       log.info('dispatched');
       return true;
     } catch (error) {
       // An adopted run may have been started by its former owner; only a first start can be certain that it was not.
-      const first = run.plan === null;
-      if (first && error instanceof ChainkeeperError && NOT_EXECUTED.test(error.code)) {
+      if (!adopted && error instanceof ChainkeeperError && NOT_EXECUTED.test(error.code)) {
         await this.#giveUp(drive, error);
         return false;
       }
@@ -162,22 +175,29 @@ export class Runner {
     }
   }
 
-  #follow({ run, lease, log, signal }: Drive, access: HostAccess): Promise<FollowedJob> {
+  #follow({ jobId, lease, log, signal }: Drive, access: HostAccess): Promise<FollowedJob> {
     const claim = claimOf(lease);
     const deadline = Date.now() + this.config.engine.runHours * 3_600_000;
     let aborted = false;
     return followJob(
       this.client,
       access,
-      run.id,
+      jobId,
       {
         onStatus: async ({ progress, state }) => {
           if (state === 'running' && progress !== null)
             await this.runs.note(claim, { progress: { done: progress.processed ?? 0, total: progress.total } });
           if (Date.now() < deadline || aborted) return;
           aborted = true;
-          log.warn({ hours: this.config.engine.runHours }, 'the run takes longer than it may; it is aborted');
-          await this.client.abort(access, run.id);
+          const hours = this.config.engine.runHours;
+          if (access.stock !== null) {
+            log.warn({ hours }, 'the run takes longer than it may; a stock script cannot be told to end, so it is waited for');
+            const words = `The stock script has run for more than ${hours} h. It is not killed: end it on the host when it does nothing.`;
+            await this.runs.markUnknown(claim, 'run-overdue', words);
+            return;
+          }
+          log.warn({ hours }, 'the run takes longer than it may; it is aborted');
+          await this.client.abort(access, jobId);
         },
         onSilence: async (error) => {
           log.warn({ err: error }, 'the host does not answer; it is asked again');
@@ -189,15 +209,23 @@ export class Runner {
   }
 
   /** Parse, settle, record, retire. */
-  async #finish(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess, job: FollowedJob): Promise<void> {
-    const { run, vm, lease, log } = drive;
+  async #finish(
+    drive: Drive,
+    plan: BackupPlan,
+    around: Surroundings,
+    access: HostAccess,
+    job: FollowedJob,
+  ): Promise<Again | null> {
+    const { run, jobId, vm, lease, log } = drive;
+    const { stock } = access;
     const parsed = parseOutput({
       dialect: access.dialect,
-      vmState: plan.vmState === 'shut off' ? 'stopped' : 'running',
+      vmState: stock !== null ? null : plan.vmState === 'shut off' ? 'stopped' : 'running',
       stdout: job.stdout,
       stderr: job.stderr,
       exitCode: job.exit,
       disks: plan.disks.length,
+      ...(plan.bitmapNew === null ? {} : { bitmapRequested: plan.bitmapNew }),
     });
     // No program is supposed to repeat a secret. If one does, it stays here.
     const hide = (text: string): string => redact(text, secretsOf(around.mount));
@@ -210,14 +238,28 @@ export class Runner {
       facts: parsed.facts,
       output: { stdout: hide(job.stdout), stderr: hide(job.stderr), exitCode: job.exit },
       // Good data and a good cleanup are two things: what stayed behind has to be looked at, and fails nothing.
-      warnings: [...parsed.warnings, ...(parsed.facts?.cleanup.left ?? []).map((left) => `left behind on the host: ${left}`)].map(
-        hide,
-      ),
+      warnings: [
+        ...(run.warnings ?? []),
+        ...parsed.warnings,
+        ...(parsed.facts?.cleanup.left ?? []).map((left) => `left behind on the host: ${left}`),
+      ].map(hide),
     };
-    let settled: Settlement = settleBackup(plan, parsed, parsed.facts);
-    if (settled.outcome === 'unknown') {
+    const looks = stock === null ? undefined : await this.#looks(drive, plan, around, access, parsed.result);
+    let settled: Settlement = settleBackup(plan, parsed, parsed.facts, looks);
+    if (settled.outcome === 'unknown' && stock !== null) {
+      settled = {
+        ...settled,
+        outcome: 'failed',
+        status: 'Error',
+        code: 'outcome-lost',
+        sentence: 'The stock script is gone, and nobody saw how it ended: what it left on the NAS and on the VM is not known.',
+        retry: null,
+        // It may have put an empty bitmap in the place of the parent's, or dropped that.
+        activeCheckpoint: { change: 'cleared' },
+      };
+    } else if (settled.outcome === 'unknown') {
       // The script is gone without a word: whatever it left is put back, and the incremental is taken again from the parent.
-      await this.client.abort(access, run.id);
+      await this.client.abort(access, jobId);
       settled = {
         ...settled,
         outcome: 'failed',
@@ -230,8 +272,13 @@ export class Runner {
     }
     if (settled.outcome === 'failed') {
       settled = { ...settled, sentence: hide(settled.sentence), findings: settled.findings.map(hide) };
-      await this.recorder.failed(ended, settled);
-      log.warn({ code: settled.code, detail: settled.sentence, retry: settled.retry }, 'the run failed');
+      const again = await this.#planAgain(drive, plan, around, ended, settled);
+      await this.recorder.failed(ended, settled, again);
+      const words =
+        again === null ? 'the run failed' : 'the incremental failed in a way that a full does not share: dispatched again';
+      log.warn({ code: settled.code, detail: settled.sentence, because: settled.retry?.because }, words);
+      await this.#retire(drive, plan, access, settled.retire);
+      return again;
     } else {
       const backupId = await this.recorder.backedUp(ended, settled);
       log.info(
@@ -245,10 +292,64 @@ export class Runner {
         );
     }
     await this.#retire(drive, plan, access, settled.retire);
+    return null;
+  }
+
+  /** What our script, beside the stock one, saw before the run and sees now. */
+  async #looks(
+    { run, vm, log }: Drive,
+    plan: BackupPlan,
+    { mount, disks }: Surroundings,
+    access: HostAccess,
+    worthIt: boolean,
+  ): Promise<Looks> {
+    if (!canLook(access)) return { before: null, after: null };
+    const [first] = (await this.evidence.ofRun(run.id)).filter(({ kind }) => kind === 'inspect');
+    const text = first === undefined ? null : await this.evidence.verbatim(first.id);
+    const before = text === null ? null : (JSON.parse(text) as InspectFacts);
+    if (!worthIt) return { before, after: null };
+    try {
+      const after = await this.planner.look(vm, access, mount, disks);
+      await this.#keepLook(run, vm, plan.bitmapNew, after);
+      return { before, after };
+    } catch (error) {
+      if (!(error instanceof ChainkeeperError)) throw error;
+      log.warn({ err: error }, 'nobody could look at the VM after the run, so nothing is confirmed');
+      return { before, after: null };
+    }
+  }
+
+  /** The plan of the full that is taken instead, in the same run; null: there is none to be taken. */
+  async #planAgain(
+    { run, jobId, vm, log }: Drive,
+    plan: BackupPlan,
+    around: Surroundings,
+    { output, warnings }: EndedRun,
+    { code, sentence, retry }: FailedBackup,
+  ): Promise<Again | null> {
+    if (retry === null || jobId !== run.id) return null;
+    try {
+      const { decision, facts, looked, activeCheckpoint } = await this.planner.decide(vm, around, retry);
+      if (looked) await this.#keepLook(run, vm, activeCheckpoint, facts);
+      if (decision.kind === 'refused') return null;
+      const said = [output.stdout, output.stderr].map((text) => text.trim().slice(-LAST_WORDS)).filter((text) => text !== '');
+      const words = [`first dispatched as ${plan.kind}, exit ${output.exitCode}: ${code}: ${sentence}`, ...said];
+      return { plan: decision, jobId: `${run.id}-full`, warnings: [...warnings, ...words] };
+    } catch (error) {
+      if (!(error instanceof ChainkeeperError)) throw error;
+      log.warn({ err: error }, 'the full could not be planned');
+      return null;
+    }
+  }
+
+  async #keepLook(run: RunRow, vm: VmRow, bitmap: string | null, facts: InspectFacts): Promise<void> {
+    await this.evidence.keepInspect({ vmId: vm.id, runId: run.id, bitmap, facts, verbatim: JSON.stringify(facts) });
   }
 
   /** A bitmap that stays costs a little; the next plan names it again. So a failure here is a warning. */
   async #retire({ lease, log }: Drive, plan: BackupPlan, access: HostAccess, bitmaps: readonly string[]): Promise<void> {
+    // CloudStack's own never retired a bitmap before the final script, which does it by itself; ours beside it only looks.
+    if (access.stock !== null) return;
     const diskPaths = plan.disks.flatMap(({ path }) => path ?? []);
     for (const bitmap of bitmaps)
       await this.client
@@ -272,6 +373,10 @@ export class Runner {
     return null;
   }
 }
+
+/** A stock script takes the way of a stopped VM whenever it is not running, and asks by itself. */
+const needsDiskPaths = ({ vmState }: BackupPlan, access: HostAccess): boolean =>
+  access.stock === null ? vmState === 'shut off' : !canLook(access) || vmState !== 'running';
 
 const claimOf = ({ runId, epoch }: Lease): { id: string; epoch: number } => ({ id: runId, epoch });
 

@@ -95,13 +95,14 @@ export interface Installation {
  */
 export interface HostClient {
   probe(host: HostAccess): Promise<HostProbe>;
+  /** @throws UserError `host.stock` where nothing of ours is installed */
   inspect(host: HostAccess, request: InspectRequest): Promise<InspectFacts>;
   /** Starts a run, or finds it again. Safe to repeat. */
   start(host: HostAccess, request: StartRequest): Promise<JobStatus>;
   status(host: HostAccess, request: StatusRequest): Promise<JobStatus>;
-  /** Asks a run to end and to put everything back; answers once it has, or after 10 s. */
+  /** Asks a run to end and to put everything back; answers once it has, or after 10 s. A stock script goes on. */
   abort(host: HostAccess, jobId: string): Promise<JobStatus>;
-  /** Drops a bitmap and its checkpoint; done already is done. */
+  /** Drops a bitmap and its checkpoint; done already is done. @throws UserError `host.stock` where a stock script takes the backups */
   retire(host: HostAccess, request: RetireRequest): Promise<void>;
   /** Runs a short operation and gives back what it printed, whatever its exit code. */
   run(host: HostAccess, request: RunRequest): Promise<RemoteResult>;

@@ -20,6 +20,7 @@ const HOST: HostAccess = {
   fingerprint: null,
   knownHostsFile: null,
   scriptPath: PATH,
+  stock: null,
   dialect: 'seed',
 };
 

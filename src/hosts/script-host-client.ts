@@ -5,8 +5,8 @@ import type { InspectFacts } from '../domain/agent/facts';
 import type { Reading } from '../domain/agent/json-shape';
 import { readInspect } from '../domain/agent/read-inspect';
 import { type JobStatus, readJobStatus } from '../domain/agent/read-job-status';
-import { OperationalError } from '../domain/errors';
-import type { HostAccess } from './host-access';
+import { OperationalError, UserError } from '../domain/errors';
+import { canLook, type HostAccess } from './host-access';
 import type {
   HostClient,
   HostProbe,
@@ -21,6 +21,7 @@ import type {
 import { installScript } from './install-script';
 import type { RemoteResult, RemoteShell } from './remote-shell';
 import { loadScript } from './script-file';
+import { startStock, statusOfStock, stockCommand } from './stock-jobs';
 import { scriptError } from './script-error';
 
 /** Settings of a host client. */
@@ -36,6 +37,7 @@ const NO_VM = 'chainkeeper-probe';
 /** An operation that needs secrets runs as a job; one that changes no VM has no lease, and no lease can be in its way. */
 const ABOVE_ALL_LEASES = 999_999_999_999_999;
 const START_ATTEMPTS = 3;
+const NOT_ABORTED = { how: 'none', libvirtJob: null, resumed: null, thawed: null } as const;
 
 /** The host client that speaks with the host script, over whatever shell reaches the host. */
 export class ScriptHostClient implements HostClient {
@@ -64,16 +66,21 @@ export class ScriptHostClient implements HostClient {
   }
 
   async inspect(host: HostAccess, request: InspectRequest): Promise<InspectFacts> {
+    if (!canLook(host)) throw nothingOfOurs(host, 'inspect');
     const command = buildInspect(request);
     return this.#read(host, command, await this.#operation(host, command, this.#deadlineMs), readInspect);
   }
 
   async start(host: HostAccess, request: StartRequest): Promise<JobStatus> {
     const command = buildStart(request);
+    const { stock } = host;
     // Starting twice starts once, so a start whose end nobody saw is simply asked for again.
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#job(host, command);
+        if (stock === null) return await this.#job(host, command);
+        const result = await this.shell.run(host, { argv: startStock(host, stock, request), deadlineMs: this.#deadlineMs });
+        if (result.exit !== 0) throw scriptError(host, 'start', result);
+        return await this.status(host, request);
       } catch (error) {
         const unseen = error instanceof OperationalError && ['host.outcome-unknown', 'host.timeout'].includes(error.code);
         if (!unseen || attempt === START_ATTEMPTS) throw error;
@@ -81,21 +88,28 @@ export class ScriptHostClient implements HostClient {
     }
   }
 
-  status(host: HostAccess, request: StatusRequest): Promise<JobStatus> {
-    return this.#job(host, buildStatus(request));
+  async status(host: HostAccess, request: StatusRequest): Promise<JobStatus> {
+    if (host.stock === null) return this.#job(host, buildStatus(request));
+    const result = await this.shell.run(host, { argv: statusOfStock(request), deadlineMs: this.#deadlineMs });
+    return this.#read(host, { argv: ['status'] }, result, readJobStatus);
   }
 
-  abort(host: HostAccess, jobId: string): Promise<JobStatus> {
-    return this.#job(host, buildAbort(jobId));
+  async abort(host: HostAccess, jobId: string): Promise<JobStatus> {
+    if (host.stock === null) return this.#job(host, buildAbort(jobId));
+    // Told to end, it would leave its mount, its job and a guest that its job has paused.
+    return { ...(await this.status(host, { jobId })), abort: { ...NOT_ABORTED, left: ['a stock script cannot be told to end'] } };
   }
 
   async retire(host: HostAccess, request: RetireRequest): Promise<void> {
+    // Beside a stock script ours changes nothing.
+    if (host.stock !== null) throw nothingOfOurs(host, 'retire');
     const command = buildRetire(request);
     const result = await this.#call(host, command, this.#deadlineMs);
     if (result.exit !== 0) throw scriptError(host, 'retire', result);
   }
 
   run(host: HostAccess, { deadlineMs = this.#deadlineMs, ...command }: RunRequest): Promise<RemoteResult> {
+    if (host.stock !== null) return this.shell.run(host, { argv: stockCommand(host, host.stock, command.argv), deadlineMs });
     return this.#operation(host, command, deadlineMs);
   }
 
@@ -171,3 +185,9 @@ export class ScriptHostClient implements HostClient {
     return reading.value;
   }
 }
+
+const nothingOfOurs = (host: HostAccess, operation: string): UserError =>
+  new UserError('host.stock', 'refused', `${host.name} runs a stock script, which knows no ${operation}`, {
+    next: 'Put our script beside it for looking (chainkeeper host install), or let ours take the backups.',
+    facts: { host: host.name },
+  });

@@ -15,6 +15,7 @@ export function hostAccess({ uuid, name, access }: ReachableHost, ssh: SshConfig
     fingerprint: access.fingerprint,
     knownHostsFile: access.knownHostsFile ?? ssh.knownHostsFile,
     scriptPath: access.scriptPath,
+    stock: access.stockPath === null ? null : { path: access.stockPath, beside: access.beside },
     dialect: access.dialect,
   };
 }

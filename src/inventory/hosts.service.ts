@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import type { HostAccessRow } from '../database/entities/host-access-row';
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
-import { DEFAULT_SCRIPT_PATH } from '../hosts/host-access';
+import { CLOUDSTACK_SCRIPT_PATH, DEFAULT_SCRIPT_PATH } from '../hosts/host-access';
+import { UserError } from '../domain/errors';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
 import { Config } from '../platform/config/load-config';
 import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
-import type { CreateHostDto, HostDto, InstalledScriptDto, InstallHostDto, UpdateHostDto } from './dto/host.dto';
+import type { CreateHostDto, HostDto, InstalledScriptDto, InstallHostDto, ScriptWishes, UpdateHostDto } from './dto/host.dto';
 import { hostAccess } from './host-access';
 
 @Injectable()
@@ -18,7 +20,16 @@ export class HostsService {
     @Inject(Config) private readonly config: Config,
   ) {}
 
-  async create({ name, address, port, user, privateKeyFile, fingerprint, scriptPath, dialect }: CreateHostDto): Promise<HostDto> {
+  async create({
+    name,
+    address,
+    port,
+    user,
+    privateKeyFile,
+    fingerprint,
+    scriptPath,
+    ...script
+  }: CreateHostDto): Promise<HostDto> {
     const host = await this.hosts.create(
       { name, uuid: randomUUID() },
       {
@@ -30,7 +41,7 @@ export class HostsService {
         knownHostsFile: null,
         fingerprint: fingerprint ?? null,
         scriptPath: scriptPath ?? DEFAULT_SCRIPT_PATH,
-        dialect: dialect ?? 'seed',
+        ...changeScript({ stockPath: null, beside: false, dialect: 'seed' }, script),
       },
     );
     return present(host);
@@ -44,9 +55,19 @@ export class HostsService {
     return present(found(await this.hosts.find(id), 'host', id));
   }
 
-  async update(id: string, { resourceState, user, ...rest }: UpdateHostDto): Promise<HostDto> {
+  async update(
+    id: string,
+    { resourceState, user, script, stockPath, beside, dialect, ...rest }: UpdateHostDto,
+  ): Promise<HostDto> {
     const row = found(await this.hosts.find(id), 'host', id);
-    const access = Object.fromEntries(Object.entries({ ...rest, sshUser: user }).filter(([, value]) => value !== undefined));
+    const changed = [script, stockPath, beside, dialect].some((value) => value !== undefined);
+    const access = Object.fromEntries(
+      Object.entries({
+        ...rest,
+        sshUser: user,
+        ...(changed ? changeScript(row.access, { script, stockPath, beside, dialect }) : {}),
+      }).filter(([, value]) => value !== undefined),
+    );
     await this.hosts.change(row.id, resourceState === undefined ? {} : { resourceState }, access);
     return this.show(row.uuid ?? id);
   }
@@ -65,6 +86,26 @@ export class HostsService {
   }
 }
 
+type Script = Pick<HostAccessRow, 'stockPath' | 'beside' | 'dialect'>;
+
+/**
+ * Which script takes the backups of a host from now on.
+ * @throws UserError `host.script-contradiction`
+ */
+function changeScript(now: Script, { script, stockPath, beside, dialect = now.dialect }: ScriptWishes): Script {
+  const refuse = (message: string, next: string): never => {
+    throw new UserError('host.script-contradiction', 'invalid', message, { next });
+  };
+  const kind = script ?? (now.stockPath === null ? 'ours' : 'stock');
+  if (kind === 'stock')
+    return { stockPath: stockPath ?? now.stockPath ?? CLOUDSTACK_SCRIPT_PATH, beside: beside ?? now.beside, dialect };
+  if (stockPath !== undefined || beside !== undefined)
+    refuse('A path of a stock script, or ours beside it, goes with a stock script only.', 'Say so: script "stock".');
+  if (dialect === 'legacy' || dialect === 'mid')
+    refuse(`Our script does not speak the dialect ${dialect}.`, 'Ours speaks seed and final; legacy and mid are stock scripts.');
+  return { stockPath: null, beside: false, dialect };
+}
+
 const present = ({ uuid, name, resourceState, access }: ReachableHost): HostDto => ({
   id: uuid ?? '',
   name,
@@ -74,6 +115,9 @@ const present = ({ uuid, name, resourceState, access }: ReachableHost): HostDto 
   privateKeyFile: access.privateKeyFile,
   fingerprint: access.fingerprint,
   scriptPath: access.scriptPath,
+  script: access.stockPath === null ? 'ours' : 'stock',
+  stockPath: access.stockPath,
+  beside: access.beside,
   dialect: access.dialect,
   resourceState,
   scriptVersion: access.scriptVersion,

@@ -8,6 +8,7 @@ import { type SeenDisk, type VmDisk, Volumes } from '../database/repositories/vo
 import { checkDiskSource, checkName } from '../domain/agent/names';
 import { readActiveCheckpoint } from '../domain/chain/chain-keys';
 import { UserError } from '../domain/errors';
+import { canLook } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
 import { Config } from '../platform/config/load-config';
@@ -91,7 +92,12 @@ export class VmsService {
 
   /** The disks of a VM that its host knows. A transient domain that is stopped is not known to anybody. */
   async #look(host: ReachableHost, vm: string): Promise<SeenDisk[]> {
-    const { disks } = await this.client.inspect(hostAccess(host, this.config.ssh), { vm });
+    const access = hostAccess(host, this.config.ssh);
+    if (!canLook(access))
+      throw new UserError('vm.disks-needed', 'invalid', `Nothing on host ${host.name} can look at VM ${vm}.`, {
+        next: 'Name its disks (--disk vda=/path), the first one being the root disk.',
+      });
+    const { disks } = await this.client.inspect(access, { vm });
     if (disks.length > 0)
       return disks.map(({ target, path, virtualSize }) => ({ uuid: randomUUID(), target, path: path ?? '', size: virtualSize }));
     throw new UserError('vm.absent', 'not-found', `Host ${host.name} knows no disks of a VM ${vm}.`, {

@@ -11,7 +11,7 @@ import { follow } from './follow';
 const MIB = 1024 * 1024;
 const VM = 'i-2-8-VM';
 
-/** The stock scripts of the field, with what they get wrong, as our script runs them in a job. */
+/** The stock scripts of the field, with what they get wrong, as a plain shell keeps them. */
 describe('stock scripts on the fake host', () => {
   let lab: FakeLab;
   let client: HostClient;
@@ -21,9 +21,8 @@ describe('stock scripts on the fake host', () => {
   const open = async (dialect: Dialect): Promise<void> => {
     lab = new FakeLab();
     await lab.up();
-    lab.host.stock = dialect;
     client = lab.client();
-    host = await lab.access();
+    host = { ...(await lab.access()), dialect, stock: { path: lab.installStock(dialect), beside: true } };
     await lab.vmCreate(VM, [{ target: 'vda', size: 8 * MIB }]);
     await lab.vmStart(VM);
     await lab.write(VM, 'vda', 0x11, 0, MIB);

@@ -83,6 +83,7 @@ export class RealLab implements LabHost {
       fingerprint: up.fingerprint,
       knownHostsFile: null,
       scriptPath: up.script,
+      stock: null,
       dialect: 'seed',
     };
   }

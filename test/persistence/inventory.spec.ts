@@ -16,6 +16,8 @@ const ACCESS: Access = {
   knownHostsFile: null,
   fingerprint: null,
   scriptPath: '/usr/local/lib/chainkeeper/nasbackup.sh',
+  stockPath: null,
+  beside: false,
   dialect: 'seed',
 };
 const REPOSITORY = { type: 'nfs', address: 'nas.example:/export', mountOpts: 'soft,timeo=100' };

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { Dialect } from '../../domain/agent/facts';
-import { COUNT, MOMENT, NUMBER, WORD } from '../columns';
+import { COUNT, FLAG, MOMENT, NUMBER, WORD } from '../columns';
 
 /** How a host is reached over SSH, and which host script lies there. Paths of keys only, never a key. */
 @Entity('ck_hosts')
@@ -15,6 +15,11 @@ export class HostAccessRow {
   /** SHA256 fingerprint of the pinned host key. */
   @Column(WORD) fingerprint!: string | null;
   @Column(WORD) scriptPath!: string;
+  /** The stock script that takes the backups; null: ours does. */
+  @Column(WORD) stockPath!: string | null;
+  /** Ours lies beside a stock one. */
+  @Column(FLAG) beside!: boolean;
+  /** Of the script that takes the backups. */
   @Column(WORD) dialect!: Dialect;
   @Column(WORD) scriptVersion!: string | null;
   @Column(WORD) scriptSha256!: string | null;

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, type EntityManager } from 'typeorm';
+import { In, IsNull, Not, type EntityManager } from 'typeorm';
 import { InvariantError } from '../../domain/errors';
 import { now, nowToTheSecond } from '../database-time';
 import { HostAccessRow } from '../entities/host-access-row';
@@ -78,7 +78,9 @@ export class Hosts {
   /** Which host script lies there now. False: there is no such host. */
   recordInstall(id: number, scriptVersion: string, scriptSha256: string): Promise<boolean> {
     return this.work.run(async (manager) => {
-      const change = { scriptVersion, scriptSha256, installedAt: () => now(manager) };
+      // Where a stock script takes the backups, ours now lies beside it.
+      const beside = (await manager.existsBy(HostAccessRow, { hostId: id, stockPath: Not(IsNull()) })) ? { beside: true } : {};
+      const change = { scriptVersion, scriptSha256, installedAt: () => now(manager), ...beside };
       return (await manager.update(HostAccessRow, { hostId: id }, change)).affected === 1;
     });
   }

@@ -80,7 +80,7 @@ describe('buildBackup', () => {
         ] as const,
     ),
   ] as const)('speaks %s to a stock script', (dialect, what, mode) => {
-    expect(buildBackup(stock(dialect), what)).toEqual({ argv: ['stock', ...COMMON, ...mode] });
+    expect(buildBackup(stock(dialect), what)).toEqual({ argv: [...COMMON, ...mode] });
   });
 
   it('tells our script disk by disk, and asks for facts', () => {
@@ -155,7 +155,7 @@ describe('the other operations', () => {
     const repository = ['-t', 'nfs', '-s', '10.1.1.1:/export', '-m', ''];
     expect(buildDelete(OURS, NFS, 'vm/d1')).toEqual({ argv: ['-o', 'delete', ...repository, '-p', 'vm/d1'] });
     expect(buildStats(OURS, NFS)).toEqual({ argv: ['-o', 'stats', ...repository] });
-    expect(buildStats(stock('final'), NFS)).toEqual({ argv: ['stock', '-o', 'stats', ...repository] });
+    expect(buildStats(stock('final'), NFS)).toEqual({ argv: ['-o', 'stats', ...repository] });
     expect(buildDiscard(NFS, 'vm/d1', 'run-1')).toEqual({ argv: ['delete', ...repository, '-p', 'vm/d1', '--run', 'run-1'] });
     expect(() => buildDelete(OURS, NFS, '/')).toThrow(expect.objectContaining({ code: 'name.path' }) as Error);
   });

@@ -3,10 +3,7 @@ import { type BackupMode, type Dialect, type LostBitmapWish, type TransferWish }
 import { type Credentials, partMountOptions } from './mount-options';
 import { checkDiskSource, checkName } from './names';
 
-/**
- * The script that will read the argv. `ours` speaks seed and final, and takes secrets on stdin; a `stock` one is run by
- * ours as a job, its path being the host's business (host.conf).
- */
+/** The script that will read the argv. `ours` speaks seed and final, and takes secrets on stdin; a `stock` one is CloudStack's. */
 export type HostScript =
   { readonly kind: 'ours'; readonly dialect: 'seed' | 'final' } | { readonly kind: 'stock'; readonly dialect: Dialect };
 
@@ -52,7 +49,7 @@ export interface BackupOrder {
   /** Directory on the NAS, `<vm>/<time>`. */
   readonly path: string;
   readonly quiesce: boolean;
-  /** Disks of a stopped VM, in order; empty for a running one, as CloudStack has it. */
+  /** Disks of a stopped VM, in order; empty for a running one, as CloudStack has it. A script looks by itself whether it runs. */
   readonly diskPaths: readonly string[];
   readonly mode: BackupMode;
   /** Null with `legacy-full` only. */
@@ -67,7 +64,7 @@ export interface BackupOrder {
 }
 
 /**
- * CloudStack's argv for a backup, in the dialect of the script. To be run by {@link buildStart}, which brings the fence.
+ * CloudStack's argv for a backup, in the dialect of the script. Ours is run by {@link buildStart}, which brings the fence.
  * @throws UserError `name.*`, `repository.secret-on-argv`; InvariantError `agent.incomplete-order`.
  */
 export function buildBackup(script: HostScript, order: BackupOrder): HostCommand {
@@ -146,7 +143,7 @@ export function buildRetire(request: {
 function operation(script: HostScript, name: string, options: readonly string[], repository: RepositoryAccess): HostCommand {
   const argv = ['-o', name, ...options];
   if (script.kind === 'ours') return withSecrets(argv, repository);
-  if (secretsOf(repository) === undefined) return { argv: ['stock', ...argv] };
+  if (secretsOf(repository) === undefined) return { argv };
   throw new UserError(
     'repository.secret-on-argv',
     'refused',

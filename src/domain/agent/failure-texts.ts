@@ -36,6 +36,8 @@ const FAILURE_TEXTS: readonly FailureText[] = [
     code: 'cleanup-failed',
     pattern: /^Backup cleanup failed|^Failed to (?:delete|unmount|remove mount point) |^umount(?:\.\w+)?: /,
   },
+  { code: 'script-missing', pattern: /^sudo: .*command not found/ },
+  { code: 'sudo-refused', pattern: /^sudo: |^Sorry, user / },
   { code: 'virsh-failed', pattern: /^error: / },
 ];
 

@@ -1,5 +1,6 @@
 import { DIALECTS, type Dialect } from './facts';
 import { parseOutput, type ParsedRun, type RunOutput } from './parse-output';
+import type { RunPath } from './read-size';
 
 // As `virsh domjobinfo --completed` of libvirt 9.0 prints it, trailing blanks and empty last line included.
 const job = (type = 'Completed'): string =>
@@ -37,6 +38,7 @@ const good = (stdout: string, parts: Partial<ParsedRun> = {}): ParsedRun => ({
   warnings: [],
   facts: null,
   bitmapClaimed: null,
+  runPath: expect.stringMatching(/^(running|stopped)$/) as RunPath,
   ...parts,
 });
 
@@ -74,6 +76,13 @@ describe('a running VM that was backed up', () => {
     ['other labels', 'final', `Job type: Completed\nTemporary disk space use: 0.000 B\n\n${SIZE}\n`, {}],
   ])('%s', (_, dialect, stdout, parts) => {
     expect(parse(dialect, 'running', stdout)).toEqual(good(stdout, parts));
+  });
+
+  it('tells by the job which way a script went that looks at the VM by itself', () => {
+    expect(parse('seed', null, SEED_RUNNING, { disks: 2 })).toMatchObject({ size: SIZE, runPath: 'running' });
+    expect(parse('seed', null, '\n100\n52\n', { disks: 2 })).toMatchObject({ size: 152, runPath: 'stopped' });
+    expect(parse('seed', 'stopped', '\n100\n52\n')).toMatchObject({ size: 152, runPath: 'stopped' });
+    expect(parse('seed', 'running', '\n100\n52\n')).toMatchObject({ size: 52, runPath: 'running' });
   });
 
   it('does not check the number of disks: the size is that of the directory', () => {

@@ -1,13 +1,14 @@
 import { type Dialect, type Facts } from './facts';
 import { judgeRun } from './judge-run';
 import { readFacts } from './read-facts';
-import { readRunningSize, readStoppedSize, type RunPath } from './read-size';
+import { readJobType, readRunningSize, readStoppedSize, type RunPath } from './read-size';
 import { clip, readBitmapMarker, readTranscript, type Transcript } from './transcript';
 
 /** What a run of a host script left for its caller. */
 export interface RunOutput {
   readonly dialect: Dialect;
-  readonly vmState: RunPath;
+  /** Null: nobody knows which way a stock script went; it looks at the VM by itself, and a moment later. */
+  readonly vmState: RunPath | null;
   /** All of it: the end of a text that was cut off looks like a size. */
   readonly stdout: string;
   readonly stderr?: string;
@@ -50,6 +51,7 @@ export interface ParsedRun extends ParsedOutput {
    * is worth an inspection and nothing more.
    */
   readonly bitmapClaimed: string | null;
+  readonly runPath: RunPath;
 }
 
 /** Markers of each dialect. Our own script adds FACTS. */
@@ -70,7 +72,9 @@ export function parseOutput(output: RunOutput): ParsedRun {
   const out = readTranscript(stdout);
   const err = readTranscript(output.stderr ?? '');
   const { facts, warnings: factsWarnings } = readFactsMarker(out);
-  const size = output.vmState === 'running' ? readRunningSize(out.lines) : readStoppedSize(out.lines, output.disks ?? null);
+  // Only the way of a running VM has a job, and every dialect prints what libvirt says of it.
+  const runPath = output.vmState ?? (readJobType(out.lines) === null ? 'stopped' : 'running');
+  const size = runPath === 'running' ? readRunningSize(out.lines) : readStoppedSize(out.lines, output.disks ?? null);
   const created = readBitmapMarker(out, 'BITMAP_CREATED');
   const recreated = readBitmapMarker(out, 'BITMAP_RECREATED');
   const verdict = judgeRun({
@@ -105,6 +109,7 @@ export function parseOutput(output: RunOutput): ParsedRun {
     ],
     facts,
     bitmapClaimed: bitmap.claimed,
+    runPath,
   };
 }
 

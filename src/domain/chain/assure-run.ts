@@ -1,7 +1,8 @@
-import type { BackupMode, DiskFacts, Facts } from '../agent/facts';
+import type { BackupMode, DiskFacts, Facts, InspectFacts } from '../agent/facts';
 import type { Assurance } from './assurance';
 import type { BackupPlan, PlannedDisk } from './backup-plan';
-import type { Answer, Recreation } from './settlement';
+import { bitmapOn, illnessOf } from './check-bitmaps';
+import type { Answer, Looks, Recreation } from './settlement';
 
 /** QEMU copies in units of at least this many bytes, however fine the bitmap is. */
 const COPY_UNIT = 65_536;
@@ -24,15 +25,35 @@ export function assureRun(
   answer: Answer,
   facts: Facts | null,
   recreation: Recreation | null,
+  looks: Looks,
 ): Verdict {
   const doubts = facts === null ? [unproven('the host script reported no facts')] : doubtsOf(plan, made, answer, facts);
   if (made === 'incremental' && recreation?.method === 'unknown') {
     doubts.push(
       unproven(`bitmap ${recreation.bitmap} was recreated, and the host did not say how: an empty one would leave a hole`),
+      ...doubtRecreation(plan, recreation.bitmap, looks),
     );
   }
   const worst = doubts.some(({ worth }) => worth === 'broken') ? 'broken' : 'unproven';
   return { assurance: doubts.length === 0 ? 'accounted' : worst, findings: doubts.map(({ why }) => why) };
+}
+
+/**
+ * Only an empty bitmap can be put where there is none, or one that is not well; and a bitmap that holds less after the run than
+ * before it is another one. Either way the delta lacks writes.
+ */
+function doubtRecreation({ disks }: BackupPlan, bitmap: string, { before, after }: Looks): Doubt[] {
+  return disks.flatMap(({ target }) => {
+    const on = (facts: InspectFacts | null) => facts?.disks.find((disk) => disk.target === target);
+    const [was, is] = [on(before), on(after)];
+    const illness = was === undefined ? null : illnessOf(was.bitmaps, bitmap);
+    if (illness !== null && illness.reason !== 'bitmap-unconfirmed')
+      return [broken(`disk ${target}, looked at before the run: ${illness.detail}; so an empty one took its place`)];
+    const [held, holds] = [was, is].map((disk) => (disk && bitmapOn(disk, bitmap)?.dirtyBytes) ?? null);
+    return held != null && holds != null && holds < held
+      ? [broken(`the bitmap ${bitmap} of disk ${target} fell from ${held} to ${holds} dirty bytes: an empty one took its place`)]
+      : [];
+  });
 }
 
 function doubtsOf(plan: BackupPlan, made: BackupMode, { exitCode }: Answer, facts: Facts): Doubt[] {

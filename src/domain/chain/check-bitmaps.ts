@@ -1,4 +1,5 @@
 import type { BitmapFacts, InspectedDisk } from '../agent/facts';
+import { repairs } from './check-script';
 import type { DecideInput } from './decide-input';
 import type { Parent } from './find-parent';
 import { obstacle, type Obstacle } from './obstacle';
@@ -31,7 +32,7 @@ export function needsRedefine({ facts }: DecideInput, { bitmap }: Parent): boole
 
 /** Only a script that registers the very bitmap again may be sent where the record is lost. */
 export function checkRepair(input: DecideInput, parent: Parent): Obstacle[] {
-  return needsRedefine(input, parent) && !input.hostRepairs
+  return needsRedefine(input, parent) && !repairs(input.script)
     ? [
         obstacle(
           'bitmap-unconfirmed',
@@ -47,9 +48,11 @@ export function bitmapOn(disk: InspectedDisk, name: string): BitmapFacts | undef
   return disk.bitmaps?.find((bitmap) => bitmap.name === name);
 }
 
-type Illness = { readonly reason: FullReason; readonly detail: string };
+/** What keeps a bitmap from being a parent's. */
+export type Illness = { readonly reason: FullReason; readonly detail: string };
 
-function illnessOf(bitmaps: readonly BitmapFacts[] | null, name: string): Illness | null {
+/** What is wrong with the bitmap of that name; null when nothing is. */
+export function illnessOf(bitmaps: readonly BitmapFacts[] | null, name: string): Illness | null {
   if (bitmaps === null) return { reason: 'bitmap-unconfirmed', detail: 'its bitmaps could not be read' };
   const bitmap = bitmaps.find((other) => other.name === name);
   if (bitmap === undefined) return { reason: 'bitmap-missing', detail: `it has no bitmap ${name}` };

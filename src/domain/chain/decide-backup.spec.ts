@@ -17,6 +17,7 @@ import {
   PARENT_PATH,
   planOf,
   situation,
+  stock,
   T0,
   VM,
   type Changes,
@@ -37,6 +38,7 @@ const recreatedBlindly = toDetails({ ...PARENT_KEYS, bitmapRecreated: FULL_BITMA
 
 /** Every obstacle that there is, each alone on an otherwise healthy VM: reason, what is special, how it came about. */
 const OBSTACLES: readonly [FullReason, string, Changes][] = [
+  ['script-unsupported', 'a legacy script', { script: stock('legacy') }],
   ['storage-unsupported', 'a block device', oneDisk({ type: 'block' })],
   ['storage-unsupported', 'a network disk', oneDisk({ type: 'network', format: null })],
   ['image-unsupported', 'a raw image', oneDisk({ format: 'raw', compat: null })],
@@ -260,11 +262,12 @@ const OBSTACLES: readonly [FullReason, string, Changes][] = [
       facts: { disks: [disk('vda', { bitmaps: [bitmap(PARENT_BITMAP, { dirtyBytes: 20 * 65_536 })] }), disk('vdb')] },
     },
   ],
-  ['bitmap-unconfirmed', 'the record is lost and the script cannot repair', { facts: { checkpoints: [] }, hostRepairs: false }],
+  ['bitmap-unconfirmed', 'the record is lost and the script cannot repair', { facts: { checkpoints: [] }, script: stock('mid') }],
 ];
 
 /** What a person is told was seen, and of which disk. */
 const WORDS: readonly [string, string][] = [
+  ['a legacy script', 'VM: the legacy script takes nothing but whole copies'],
   ['a block device', 'vdb: the disk is of type block'],
   ['a raw image', 'vdb: the format is raw'],
   ['an old qcow2', 'vdb: the format is qcow2, version 0.10'],
@@ -433,7 +436,7 @@ describe('decideBackup', () => {
     });
 
     it.each<[string, Changes, string]>([
-      ['the script on the host cannot compare', { hostRepairs: false }, 'bitmap-missing'],
+      ['the script on the host cannot compare', { script: stock('mid') }, 'bitmap-missing'],
       ['a file under it is missing', { books: { backups: [parent({ files: 'missing' }), full()] } }, 'parent-file-missing'],
       ['the parent is unproven', { books: { backups: [parent({ assurance: 'unproven' }), full()] } }, 'parent-unproven'],
       ['the disk was smaller in between', { books: { resizes: [{ target: 'vda', from: GIB, to: GIB / 2 }] } }, 'disk-shrunk'],
@@ -578,7 +581,7 @@ describe('decideBackup', () => {
         },
       },
     ],
-    ['a script that cannot repair where nothing is lost', { hostRepairs: false }],
+    ['a script that cannot repair where nothing is lost', { script: stock('mid') }],
   ])('is not put off by %s', (_what, changes) => {
     expect(planOf(changes)).toMatchObject({ kind: 'incremental', reason: 'regular', repair: 'none' });
   });

@@ -8,6 +8,7 @@ import { bitmapOn, checkHealth, checkHistory, checkRepair, needsRedefine } from 
 import { checkDiskSet, checkIdentity, checkSizes } from './check-disks';
 import { checkParent } from './check-parent';
 import { checkCapability, checkWishes } from './check-policy';
+import { checkBitmaps, checkParentPaths } from './check-script';
 import type { DecideInput } from './decide-input';
 import { findParent, type Parent } from './find-parent';
 import type { Obstacle } from './obstacle';
@@ -18,7 +19,9 @@ import { refuseBackup } from './refuse-backup';
  * In this order, because the first that finds something gives the reason: a disk that is another file explains
  * a missing bitmap better than the other way round.
  */
-const CHAIN_CHECKS = [checkParent, checkDiskSet, checkSizes];
+/** What the books alone can answer. */
+const BOOK_CHECKS = [checkParentPaths, checkParent, checkDiskSet];
+const CHAIN_CHECKS = [...BOOK_CHECKS, checkSizes];
 /** What speaks against a disk's bitmap, and not against comparing the disk with its chain. */
 const BITMAP_CHECKS = [checkIdentity, checkHealth, checkHistory];
 
@@ -29,19 +32,20 @@ const BITMAP_CHECKS = [checkIdentity, checkHealth, checkHistory];
 export function decideBackup(input: DecideInput): BackupPlan | Refusal {
   const refusal = refuseBackup(input);
   if (refusal !== null) return refusal;
-  const incapable = checkCapability(input);
+  const incapable = [...checkBitmaps(input), ...checkCapability(input)];
   if (hasAny(incapable)) return planLegacyFull(input, incapable);
   const wishes = checkWishes(input);
   if (hasAny(wishes)) return planFull(input, wishes);
   const parent = findParent(input.books);
   if ('fact' in parent) return planFull(input, [parent]);
-  for (const check of CHAIN_CHECKS) {
+  for (const check of input.looked ? CHAIN_CHECKS : BOOK_CHECKS) {
     const obstacles = check(input, parent);
     if (hasAny(obstacles)) return planFull(input, obstacles);
   }
+  if (!input.looked) return planIncremental(input, parent, []);
   const lost = BITMAP_CHECKS.map((check) => check(input, parent)).filter((obstacles) => hasAny(obstacles));
   const [first] = lost;
-  if (first !== undefined && !(wishOf(input) === 'rescue' && input.hostRepairs)) return planFull(input, first);
+  if (first !== undefined && !(wishOf(input) === 'rescue' && input.script.kind === 'ours')) return planFull(input, first);
   const unrepaired = checkRepair(input, parent);
   if (hasAny(unrepaired)) return planFull(input, unrepaired);
   return planIncremental(input, parent, lost.flat());
@@ -92,7 +96,7 @@ function planLegacyFull(input: DecideInput, obstacles: Some<Obstacle>): LegacyFu
 /** @param lost what speaks against the bitmap of a disk, which is then compared with its chain instead */
 function planIncremental(input: DecideInput, parent: Parent, lost: readonly Obstacle[]): IncrementalPlan {
   const rescued = new Set(lost.map(({ target }) => target));
-  const redefine = rescued.size === 0 && needsRedefine(input, parent);
+  const redefine = input.looked && rescued.size === 0 && needsRedefine(input, parent);
   const reason = rescued.size > 0 ? 'rescued' : redefine ? 'redefined' : 'regular';
   const externalId = parent.backup.externalId;
   if (externalId === null)
@@ -127,6 +131,10 @@ function planIncremental(input: DecideInput, parent: Parent, lost: readonly Obst
 
 function incrementalEvidence(input: DecideInput, parent: Parent, lost: readonly Obstacle[]): Evidence[] {
   const { bitmap } = parent;
+  if (!input.looked) {
+    const detail = `nobody could look at the host: by the books the bitmap ${bitmap} is there`;
+    return [{ fact: 'regular', target: null, detail }];
+  }
   const known = needsRedefine(input, parent)
     ? ({ fact: 'redefined', detail: `libvirt has no checkpoint ${bitmap} any more, the bitmap is there` } as const)
     : ({ fact: 'regular', detail: `libvirt knows the checkpoint ${bitmap}` } as const);

@@ -1,3 +1,4 @@
+import type { HostScript } from '../agent/build-argv';
 import type { InspectFacts } from '../agent/facts';
 import type { BackupPolicy, BackupRequest } from './backup-plan';
 import type { Books } from './booked-backup';
@@ -7,12 +8,14 @@ export interface DecideInput {
   readonly request: BackupRequest;
   readonly policy: BackupPolicy;
   readonly books: Books;
-  /** What the host said just now. */
+  /** What the host said just now; where it has nothing that could look, what the books say. */
   readonly facts: InspectFacts;
+  /** False: nobody could look, so bitmaps are taken to be as the books say, as CloudStack does. */
+  readonly looked: boolean;
   /** Uuid of the repository that the backup goes to. */
   readonly repositoryId: string;
-  /** The script on the host registers a surviving bitmap again exactly, as ours does; stock scripts may replace it by an empty one. */
-  readonly hostRepairs: boolean;
+  /** The script on the host, and so what can be asked of it. */
+  readonly script: HostScript;
   /** Epoch seconds. */
   readonly now: number;
   /** Uuid for a chain that this backup may start. */

@@ -18,7 +18,7 @@ describe('explainBackup', () => {
   it('answers the three questions about an incremental', () => {
     expect(explainBackup(input())).toEqual({
       why: [
-        'Incremental (regular): The bitmap of the parent is healthy on every disk and ours by the books.',
+        'Incremental (regular): The bitmap of the parent is ours by the books, and nothing that was seen speaks against it.',
         `Libvirt knows the checkpoint ${PARENT_BITMAP}.`,
         `vda: bitmap ${PARENT_BITMAP} is healthy, with 131072 dirty bytes.`,
         `vdb: bitmap ${PARENT_BITMAP} is healthy, with 131072 dirty bytes.`,

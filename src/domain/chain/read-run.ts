@@ -1,7 +1,8 @@
-import type { BackupMode, Facts } from '../agent/facts';
+import type { BackupMode, Facts, InspectFacts } from '../agent/facts';
 import { diskFileName } from './backup-names';
 import type { BackupPlan } from './backup-plan';
 import type { BookedDisk } from './booked-backup';
+import { illnessOf } from './check-bitmaps';
 import { isFullReason, type Reason } from './reasons';
 import type { Answer, Recreation } from './settlement';
 
@@ -21,10 +22,28 @@ export function madeKind(plan: BackupPlan, { incrementalFallback }: Answer, fact
   return incrementalFallback ? 'full' : plan.kind;
 }
 
-/** The new bitmap if the host confirmed it, by its answer and, where there are facts, by them too. */
-export function confirmedBitmap({ bitmapNew }: BackupPlan, { bitmapCreated }: Answer, facts: Facts | null): string | null {
-  return bitmapCreated === bitmapNew && (facts === null || facts.done.bitmapNew === bitmapNew) ? bitmapNew : null;
+/**
+ * The new bitmap if the host confirmed it: by its answer and, where there are facts, by them too. What a stock script says is believed
+ * until a look contradicts it, but of a stopped VM, and where the script says nothing, only a look counts.
+ */
+export function confirmedBitmap(
+  { bitmapNew, disks }: BackupPlan,
+  { bitmapCreated, bitmapClaimed, runPath }: Answer,
+  facts: Facts | null,
+  after: InspectFacts | null,
+): string | null {
+  if (bitmapNew === null) return null;
+  if (facts !== null) return bitmapCreated === bitmapNew && facts.done.bitmapNew === bitmapNew ? bitmapNew : null;
+  if (after !== null)
+    return [bitmapCreated, bitmapClaimed].includes(bitmapNew) && isOnEvery(disks, after, bitmapNew) ? bitmapNew : null;
+  return bitmapCreated === bitmapNew && runPath === 'running' ? bitmapNew : null;
 }
+
+const isOnEvery = (disks: BackupPlan['disks'], seen: InspectFacts, bitmap: string): boolean =>
+  disks.every(({ target, path }) => {
+    const disk = seen.disks.find((one) => one.target === target || (path !== null && one.path === path));
+    return disk !== undefined && illnessOf(disk.bitmaps, bitmap) === null;
+  });
 
 /** The reason of what was made: the plan's, or that of the script where it changed the plan. */
 export function reasonOf(plan: BackupPlan, made: BackupMode, facts: Facts | null, recreation: Recreation | null): Reason {

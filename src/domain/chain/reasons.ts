@@ -7,6 +7,7 @@
 export const FULL_REASONS = {
   'storage-unsupported': 'A disk lies on storage that cannot carry a dirty bitmap, so nothing can be incremental.',
   'image-unsupported': 'A disk image cannot store a dirty bitmap: it is not qcow2, or its version is too old.',
+  'script-unsupported': 'The stock script on the host cannot take an incremental of this VM.',
   requested: 'A full was asked for.',
   'incremental-disabled': 'The policy of the offering does not allow incrementals.',
   'vm-stopped': 'The VM was stopped, and a stopped VM is always copied in full.',
@@ -30,7 +31,7 @@ export const FULL_REASONS = {
 
 /** Reasons of an incremental. */
 export const INCREMENTAL_REASONS = {
-  regular: 'The bitmap of the parent is healthy on every disk and ours by the books.',
+  regular: 'The bitmap of the parent is ours by the books, and nothing that was seen speaks against it.',
   redefined:
     'libvirt had lost its record of the checkpoint, as after a restart; the bitmap had survived and was registered again.',
   rescued: 'The bitmap was lost; what differs was found by comparing the disk with the chain.',

@@ -5,7 +5,7 @@ import { toDetails } from './chain-keys';
 import { checkRun } from './check-run';
 import { bookedDisks, confirmedBitmap, madeKind, readRecreation, reasonOf } from './read-run';
 import { sentenceOf, type FullReason } from './reasons';
-import type { ActiveCheckpointChange, Answer, BackedUp, FailedBackup, Recreation, Settlement } from './settlement';
+import type { ActiveCheckpointChange, Answer, BackedUp, FailedBackup, Looks, Recreation, Settlement } from './settlement';
 
 /** Failures of an incremental that a full does not share, with the reason that the full then has. */
 const RETRY_AS_FULL: Readonly<Record<string, FullReason>> = {
@@ -14,11 +14,16 @@ const RETRY_AS_FULL: Readonly<Record<string, FullReason>> = {
   'parent-missing': 'parent-file-missing',
 };
 
+/** Ends of a stock script, which has no trap: what it had begun still lies there. */
+const UNTIDY: ReadonlySet<string> = new Set(['silent-failure', 'script-killed']);
+const NOBODY_LOOKED: Looks = { before: null, after: null };
+
 /**
- * Decides what a run means for the books, from its plan, the parsed answer and the facts (null from a stock script).
+ * Decides what a run means for the books, from its plan, the parsed answer and the facts, or for a stock script, which tells none,
+ * from what was seen around it.
  * Pure: it may be asked again by whoever finds the run later, with the same result.
  */
-export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | null): Settlement {
+export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | null, looks: Looks = NOBODY_LOOKED): Settlement {
   const recreation = readRecreation(plan, answer, facts);
   if (answer.exitCode === null || answer.code === 'outcome-unknown') {
     return {
@@ -33,7 +38,8 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
   if (!answer.result) {
     const code = answer.code ?? facts?.error?.code ?? 'backup-failed';
     const sentence = facts?.error?.message ?? `The host script failed with exit code ${answer.exitCode}.`;
-    return failed(plan, { code, sentence, left: answer.needsCleanup, recreation, retry: retryOf(plan, answer, code) });
+    const left = answer.needsCleanup || (facts === null && UNTIDY.has(code));
+    return failed(plan, { code, sentence, left, recreation, retry: retryOf(plan, answer, code) });
   }
   const made = madeKind(plan, answer, facts);
   const size = answer.size ?? 0;
@@ -41,8 +47,9 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
   const fault = size > 0 ? checkRun(plan, made, facts) : { code: 'size-unknown', sentence: 'The host script reported no size.' };
   // The script believes in its success, so what it wrote is still there.
   if (fault !== null) return failed(plan, { ...fault, left: true, recreation, retry: null });
-  const verdict = assureRun(plan, made, answer, facts, recreation);
-  if (verdict.assurance === 'broken') {
+  const verdict = assureRun(plan, made, answer, facts, recreation, looks);
+  // What a stock script made is booked for what it is, as CloudStack has it; ours takes another.
+  if (verdict.assurance === 'broken' && facts !== null) {
     // The books' bitmap still reaches back to the parent or is not the one they know: only a full is certain.
     const retry: BackupRequest = { mode: 'full', because: 'lineage-mismatch', quiesce: plan.quiesce, transfer: plan.transfer };
     const sentence = `The delta cannot be true: ${verdict.findings.join('; ')}.`;
@@ -51,18 +58,18 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
       activeCheckpoint: { change: 'cleared' },
     };
   }
-  return backedUp(plan, made, { ...answer, size }, facts, recreation, verdict);
+  return backedUp(plan, made, { ...answer, size }, { facts, looks }, recreation, verdict);
 }
 
 function backedUp(
   plan: BackupPlan,
   made: BackupMode,
   answer: Answer & { readonly size: number },
-  facts: Facts | null,
+  { facts, looks }: { readonly facts: Facts | null; readonly looks: Looks },
   recreation: Recreation | null,
   verdict: Verdict,
 ): BackedUp {
-  const bitmap = made === 'legacy-full' ? null : confirmedBitmap(plan, answer, facts);
+  const bitmap = made === 'legacy-full' ? null : confirmedBitmap(plan, answer, facts, looks.after);
   const incremental = plan.kind === 'incremental' && made === 'incremental';
   const parentUuid = incremental ? plan.parent.uuid : null;
   const chainId =

@@ -1,3 +1,5 @@
+import type { InspectFacts } from '../agent/facts';
+import type { RunPath } from '../agent/read-size';
 import type { Assurance } from './assurance';
 import type { BackupRequest } from './backup-plan';
 import type { BookedDisk } from './booked-backup';
@@ -12,12 +14,23 @@ export interface Answer {
   readonly size: number | null;
   /** The bitmap that the host says it created. Never the requested one in its stead. */
   readonly bitmapCreated: string | null;
+  /** The bitmap that a final script can be taken to have made, though it did not say so: worth a look and nothing more. */
+  readonly bitmapClaimed: string | null;
+  /** Which way the script went: it looks at the VM by itself. */
+  readonly runPath: RunPath;
   readonly bitmapRecreated: string | null;
   readonly incrementalFallback: boolean;
   readonly needsCleanup: boolean;
   readonly code: string | null;
   /** Null: nobody saw how it ended. */
   readonly exitCode: number | null;
+}
+
+/** What our script saw of the VM around a run that tells nothing of it; null where nobody looked. */
+export interface Looks {
+  /** The inspection that the plan was made on. */
+  readonly before: InspectFacts | null;
+  readonly after: InspectFacts | null;
 }
 
 /** A bitmap that had to be made good before the backup, and how. */

@@ -31,8 +31,10 @@ export class FakeHost {
   /** Mounts that stayed behind. */
   readonly mounts = new Set<string>();
   readonly faults = new FaultPlan();
-  /** The stock script that host.conf names. */
+  /** What the stock script speaks, if there is one. */
   stock: Dialect | null = null;
+  /** Jobs that a plain shell keeps in the home of the SSH user. */
+  readonly homeJobs = new Map<string, FakeJobDirectory>();
   bootId: string = randomUUID();
   /** What must stay free on a NAS while a job runs, in bytes. */
   reserve = 0;
@@ -78,7 +80,7 @@ export class FakeHost {
   /** A power cut: every VM and every job dies at once. */
   reboot(): void {
     for (const vm of this.vms.values()) if (vm.live) vm.crash();
-    for (const job of this.jobs.values()) job.kill();
+    for (const job of [...this.jobs.values(), ...this.homeJobs.values()]) job.kill();
     this.bootId = randomUUID();
     this.locked.clear();
     this.mounts.clear();

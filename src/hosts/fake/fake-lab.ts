@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Dialect } from '../../domain/agent/facts';
 import { DEFAULT_SCRIPT_PATH, type HostAccess } from '../host-access';
 import type { HostClient } from '../host-client';
 import { loadScript } from '../script-file';
@@ -14,6 +15,7 @@ const IMAGES = '/fake/images';
 const NAS = '/fake/nas';
 const USER = 'chainkeeper';
 const ADDRESS = 'fake-host';
+const STOCK = '/fake/stock/nasbackup.sh';
 
 /** The fake host with the lab's words: what runs on the real lab runs here too, in memory. */
 export class FakeLab implements LabHost {
@@ -33,7 +35,7 @@ export class FakeLab implements LabHost {
   }
 
   async down(): Promise<void> {
-    for (const job of this.host.jobs.values()) {
+    for (const job of [...this.host.jobs.values(), ...this.host.homeJobs.values()]) {
       job.terminate();
       await job.finished;
     }
@@ -54,8 +56,17 @@ export class FakeLab implements LabHost {
       fingerprint: null,
       knownHostsFile: null,
       scriptPath: DEFAULT_SCRIPT_PATH,
+      stock: null,
       dialect: 'seed',
     };
+  }
+
+  /** Puts a stock script of that dialect on the host. */
+  installStock(dialect: Dialect): string {
+    this.host.stock = dialect;
+    this.host.installed.set(STOCK, { content: new Uint8Array(), sha256: '' });
+    this.host.sudoers.add(`${USER} ${STOCK}`);
+    return STOCK;
   }
 
   async vmCreate(vm: string, disks: readonly { readonly target: string; readonly size: number }[]): Promise<void> {

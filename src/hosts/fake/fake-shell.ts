@@ -3,12 +3,14 @@ import { posix } from 'node:path';
 import { OperationalError, UserError } from '../../domain/errors';
 import type { HostAccess } from '../host-access';
 import { INSTALL_PROGRAM } from '../install-script';
+import { START_PROGRAM, STATUS_PROGRAM } from '../stock-jobs';
 import type { RemoteCommand, RemoteResult, RemoteShell } from '../remote-shell';
 import type { FakeHost } from './fake-host';
 import type { TransportFault } from './fault-plan';
 import type { Said } from './script/call';
 import { Killed } from './script/failure';
-import { runScript } from './script/run-script';
+import { FakeJobDirectory, type RunOperation, statusOf } from './script/jobs';
+import { runScript, runStockScript } from './script/run-script';
 
 const NOTHING: RemoteResult = { stdout: '', stderr: '', exit: null, signal: null, truncated: false };
 const FAULTS: readonly TransportFault[] = [
@@ -47,6 +49,7 @@ export class FakeShell implements RemoteShell {
   async close(): Promise<void> {}
 
   async #execute(host: FakeHost, { user, scriptPath }: HostAccess, { argv, stdin = '' }: RemoteCommand): Promise<Said> {
+    if (argv[0] === 'sh') return keptByShell(host, user, argv);
     if (argv[0] !== 'sudo') return user === 'root' ? asRoot(host, scriptPath, argv, stdin) : asUser(host, argv);
     const mayAll = host.admins.has(user);
     const mayScript = (path = ''): boolean => host.sudoers.has(`${user} ${path}`) && host.installed.has(path);
@@ -76,6 +79,23 @@ async function asRoot(host: FakeHost, scriptPath: string, argv: readonly string[
   return asUser(host, argv);
 }
 
+/** The two programs that keep the job of a stock script (`stock-jobs.ts`). */
+function keptByShell(host: FakeHost, user: string, argv: readonly string[]): Said {
+  const [, , program, , id = '', ...rest] = argv;
+  if (program === STATUS_PROGRAM) {
+    const [out = '0', err = '0'] = rest;
+    return statusOf(host.homeJobs, id, Number(out), Number(err));
+  }
+  if (program !== START_PROGRAM) return failed(127, 'sh: 1: not found\n');
+  if (host.homeJobs.has(id)) return done('');
+  const command = rest[0] === 'sudo' ? rest.slice(3) : rest;
+  const may = user === 'root' || host.sudoers.has(`${user} ${command[0]}`);
+  const run: RunOperation = async (words, context) =>
+    may ? runStockScript(host, words, context) : failed(1, 'sudo: a password is required\n');
+  host.homeJobs.set(id, new FakeJobDirectory(id, command.slice(1), host, null, run));
+  return done('');
+}
+
 /** The few programs besides the script that the host client asks for. */
 function asUser(host: FakeHost, argv: readonly string[]): Said {
   const path = argv.at(-1) ?? '';
@@ -93,6 +113,7 @@ function asUser(host: FakeHost, argv: readonly string[]): Said {
 
 /** The word by which a fault can be meant for one operation: the script's, or the program's name. */
 function operationOf({ scriptPath }: HostAccess, argv: readonly string[]): string {
+  if (argv[0] === 'sh') return argv[2] === START_PROGRAM ? 'start' : 'status';
   const at = argv.indexOf(scriptPath);
   const [first, second] = at < 0 || argv[2] === '-l' ? [argv[0]] : argv.slice(at + 1);
   return (first === '-o' ? second : first) ?? '';

@@ -1,5 +1,5 @@
-import { IsIn, IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min, MinLength } from 'class-validator';
-import type { Dialect } from '../../domain/agent/facts';
+import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { type Dialect, DIALECTS } from '../../domain/agent/facts';
 import { Optional } from '../../platform/optional';
 
 const ADDRESS = /^[A-Za-z0-9:][A-Za-z0-9.:_-]{0,39}$/;
@@ -10,8 +10,33 @@ const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}=?$/;
 const FINGERPRINT_TEXT = { message: 'fingerprint must look like SHA256:... as ssh-keygen -lf prints it' };
 const SCRIPT_PATH = /^(?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)+$/;
 
+/** Which script takes the backups. */
+export class ScriptWishes {
+  /** `ours` (default), or `stock`: CloudStack's own (docs/stock-hosts.md). */
+  @Optional()
+  @IsIn(['ours', 'stock'])
+  script?: 'ours' | 'stock';
+
+  /** Path of the stock script. Default: where CloudStack's packages put it. */
+  @Optional()
+  @IsString()
+  @Matches(SCRIPT_PATH, { message: 'stockPath must be an absolute path of plain characters' })
+  @MaxLength(1024)
+  stockPath?: string;
+
+  /** Our script lies beside the stock one, at scriptPath, to look and to verify; installing it there sets this. */
+  @Optional()
+  @IsBoolean()
+  beside?: boolean;
+
+  /** What the script that takes the backups speaks: `seed` (default) or `final` for ours, any for a stock one. */
+  @Optional()
+  @IsIn([...DIALECTS])
+  dialect?: Dialect;
+}
+
 /** A hypervisor to add. */
-export class CreateHostDto {
+export class CreateHostDto extends ScriptWishes {
   /** Name of the host, unique among hosts. */
   @IsString()
   @Matches(/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, { message: 'name must be a host name' })
@@ -49,21 +74,16 @@ export class CreateHostDto {
   @Matches(FINGERPRINT, FINGERPRINT_TEXT)
   fingerprint?: string;
 
-  /** Path of the host script. */
+  /** Path of our host script. */
   @Optional()
   @IsString()
   @Matches(SCRIPT_PATH, { message: 'scriptPath must be an absolute path of plain characters' })
   @MaxLength(1024)
   scriptPath?: string;
-
-  /** What the host script prints: `seed` (default) or `final` for ours. */
-  @Optional()
-  @IsIn(['seed', 'final'])
-  dialect?: 'seed' | 'final';
 }
 
 /** A change to a host: what is left out stays as it is. */
-export class UpdateHostDto {
+export class UpdateHostDto extends ScriptWishes {
   /** Address that the orchestrator connects to. */
   @Optional()
   @IsString()
@@ -103,11 +123,6 @@ export class UpdateHostDto {
   @MaxLength(1024)
   scriptPath?: string;
 
-  /** `seed` or `final`. */
-  @Optional()
-  @IsIn(['seed', 'final'])
-  dialect?: 'seed' | 'final';
-
   /** `Enabled`, or `Maintenance`: no new run starts there. */
   @Optional()
   @IsIn(['Enabled', 'Maintenance'])
@@ -140,9 +155,15 @@ export class HostDto {
   privateKeyFile!: string | null;
   /** Pinned key of the host; null: the known_hosts file decides. */
   fingerprint!: string | null;
-  /** Path of the host script. */
+  /** Path of our host script. */
   scriptPath!: string;
-  /** What the host script prints. */
+  /** Which script takes the backups: `ours` or `stock`. */
+  script!: 'ours' | 'stock';
+  /** Path of the stock script; null: ours takes them. */
+  stockPath!: string | null;
+  /** Ours lies beside the stock script, to look and to verify. */
+  beside!: boolean;
+  /** What the script that takes the backups speaks. */
   dialect!: Dialect;
   /** `Enabled` or `Maintenance`. */
   resourceState!: string;

@@ -1,9 +1,26 @@
 import fc from 'fast-check';
+import type { HostScript } from '../../../src/domain/agent/build-argv';
 import type { BitmapFacts, InspectedDisk, LostBitmapWish } from '../../../src/domain/agent/facts';
 import type { BookedBackup, BookedDisk, DiskResize } from '../../../src/domain/chain/booked-backup';
 import { toDetails, type DetailRow } from '../../../src/domain/chain/chain-keys';
 import type { DecideInput } from '../../../src/domain/chain/decide-input';
-import { bitmap, bookedDisk, CHAIN, disk, full, GIB, inspect, keys, NAS, NEW_CHAIN, situation, T0, VM } from './situation';
+import {
+  bitmap,
+  bookedDisk,
+  CHAIN,
+  disk,
+  full,
+  GIB,
+  inspect,
+  keys,
+  NAS,
+  NEW_CHAIN,
+  OURS,
+  situation,
+  stock,
+  T0,
+  VM,
+} from './situation';
 
 /** Any situation of a VM: mostly in order, with a few things odd, so that incrementals and every reason come up. */
 
@@ -152,14 +169,14 @@ export const anySituation: fc.Arbitrary<DecideInput> = fc
         fullEvery: mostly<number | null>(10, null, 0, 1, 2, 4),
         fullDueAt: mostly<number | null>(null, T0, T0 + 7200, T0 + 9999),
         acceptUnprovenParent: fc.boolean(),
-        hostRepairs: mostly(true, false),
+        script: mostly<HostScript>(OURS, stock('legacy'), stock('seed'), stock('mid'), stock('final')),
         onLostBitmap: fc.constantFrom<LostBitmapWish>('full', 'full', 'rescue'),
         wish: mostly<LostBitmapWish | undefined>(undefined, 'full', 'rescue'),
         repositoryId: mostly(NAS, 'nas-2'),
       })
       .map((any): DecideInput => {
         const failed = full({ uuid: 'failed', status: 'Failed', details: [] });
-        const input = situation({ repositoryId: any.repositoryId, hostRepairs: any.hostRepairs });
+        const input = situation({ repositoryId: any.repositoryId, script: any.script });
         return {
           ...input,
           newChainId: NEW_CHAIN,

@@ -32,7 +32,8 @@ describe('decideBackup, over any situation', () => {
         if (plan.kind === 'refused') return;
         expect(plan.disks.map(({ target }) => target)).toEqual(input.facts.disks.map(({ target }) => target));
         expect(plan.evidence.length).toBeGreaterThan(0);
-        const incapable = plan.reason === 'storage-unsupported' || plan.reason === 'image-unsupported';
+        const incapable =
+          input.script.dialect === 'legacy' || plan.reason === 'storage-unsupported' || plan.reason === 'image-unsupported';
         expect(plan.kind).toBe(incapable ? 'legacy-full' : plan.reason in INCREMENTAL_REASONS ? 'incremental' : 'full');
         expect(plan.superseded).not.toContain(plan.bitmapNew);
         const shown = [

@@ -6,7 +6,7 @@ import type { BackedUp, Settlement } from '../../../src/domain/chain/settlement'
 import type { InspectFacts, LostBitmapWish } from '../../../src/domain/agent/facts';
 import { flatten, runOurs, runStockSeed, type Mishap, type ModelNas } from './model-script';
 import { ModelDisk, ModelVm } from './model-vm';
-import { situation, T0 } from './situation';
+import { OURS, situation, stock, T0 } from './situation';
 
 /** A restore point of the model, with what the disks held at its moment. */
 export interface ModelPoint {
@@ -78,7 +78,9 @@ export class ModelWorld {
       },
       facts,
       repositoryId: 'nas-1',
-      hostRepairs: !run.stock,
+      // Like the seed in all that the model does, with a parent for every disk.
+      script: run.stock ? stock('mid') : OURS,
+      looked: true,
       now: this.now,
       newChainId: `chain-${this.now}`,
     });

@@ -46,6 +46,8 @@ const FAILED: Answer = {
   result: false,
   size: null,
   bitmapCreated: null,
+  bitmapClaimed: null,
+  runPath: 'running',
   bitmapRecreated: null,
   incrementalFallback: false,
   needsCleanup: false,

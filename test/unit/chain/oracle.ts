@@ -15,7 +15,7 @@ export function expectedOutcome(input: DecideInput): string {
   const lost = RULES_OF_LOST_BITMAPS.find(([, holds]) => holds(view));
   if (lost !== undefined) {
     const wish = input.request.onLostBitmap ?? input.policy.onLostBitmap;
-    return wish === 'rescue' && input.hostRepairs ? ('rescued' satisfies Reason) : lost[0];
+    return wish === 'rescue' && input.script.kind === 'ours' ? ('rescued' satisfies Reason) : lost[0];
   }
   const known = view.parent !== undefined && input.facts.checkpoints.includes(view.bitmap);
   return (known ? 'regular' : 'redefined') satisfies Reason;
@@ -225,6 +225,7 @@ const strayed = (view: View): boolean =>
   });
 
 const RULES_OF_FULLS: readonly [Reason, (view: View) => boolean][] = [
+  ['script-unsupported', ({ input }) => input.script.dialect === 'legacy'],
   ['storage-unsupported', ({ input }) => input.facts.disks.some(({ type }) => type !== null && type !== 'file')],
   [
     'image-unsupported',
@@ -274,6 +275,10 @@ const RULES_OF_FULLS: readonly [Reason, (view: View) => boolean][] = [
     'parent-unproven',
     ({ parent }) => parent !== undefined && (text(parent, 'nas.chain_id') === undefined || Number.isNaN(place(parent))),
   ],
+  [
+    'script-unsupported',
+    ({ input }) => input.script.kind === 'stock' && input.script.dialect === 'seed' && input.facts.disks.length > 1,
+  ],
   ['chain-length', ({ input, parent }) => parent !== undefined && place(parent) + 1 >= (input.policy.fullEvery ?? 0)],
   ['full-due', ({ input }) => input.policy.fullDueAt !== null && input.now >= input.policy.fullDueAt],
   ['repository-changed', ({ input, parent }) => parent?.repositoryId !== input.repositoryId],
@@ -315,5 +320,9 @@ const RULES_OF_LOST_BITMAPS: typeof RULES_OF_FULLS = [
   ['bitmap-inconsistent', (view) => firstIllness(view) === 'bitmap-inconsistent'],
   ['bitmap-not-recording', (view) => firstIllness(view) === 'bitmap-not-recording'],
   ['lineage-mismatch', (view) => firstIllness(view) === 'lineage-mismatch' || foughtOver(view)],
-  ['bitmap-unconfirmed', ({ input, bitmap }) => !input.hostRepairs && !input.facts.checkpoints.includes(bitmap)],
+  [
+    'bitmap-unconfirmed',
+    ({ input, bitmap }) =>
+      input.script.kind === 'stock' && input.script.dialect !== 'final' && !input.facts.checkpoints.includes(bitmap),
+  ],
 ];

@@ -1,4 +1,5 @@
-import type { BitmapFacts, DiskFacts, Facts, InspectedDisk, InspectFacts } from '../../../src/domain/agent/facts';
+import type { HostScript } from '../../../src/domain/agent/build-argv';
+import type { BitmapFacts, Dialect, DiskFacts, Facts, InspectedDisk, InspectFacts } from '../../../src/domain/agent/facts';
 import type { BackupPlan, IncrementalPlan } from '../../../src/domain/chain/backup-plan';
 import type { BookedBackup, BookedDisk, Books } from '../../../src/domain/chain/booked-backup';
 import { toDetails, type ChainKeys } from '../../../src/domain/chain/chain-keys';
@@ -7,6 +8,8 @@ import type { DecideInput } from '../../../src/domain/chain/decide-input';
 import type { Answer } from '../../../src/domain/chain/settlement';
 
 /** The happy case, in builders that a test changes in one place: a VM with two disks, a full and one incremental. */
+export const OURS: HostScript = { kind: 'ours', dialect: 'seed' };
+export const stock = (dialect: Dialect): HostScript => ({ kind: 'stock', dialect });
 export const GIB = 1024 ** 3;
 export const VM = 'i-2-7-VM';
 export const T0 = 1_777_300_000;
@@ -123,7 +126,8 @@ export interface Changes {
   readonly policy?: Partial<DecideInput['policy']>;
   readonly books?: Partial<Books>;
   readonly facts?: Parameters<typeof inspect>[0];
-  readonly hostRepairs?: boolean;
+  readonly script?: HostScript;
+  readonly looked?: boolean;
   readonly now?: number;
   readonly repositoryId?: string;
 }
@@ -143,7 +147,8 @@ export const situation = (changes: Changes = {}): DecideInput => ({
   books: books(changes.books),
   facts: inspect(changes.facts),
   repositoryId: changes.repositoryId ?? NAS,
-  hostRepairs: changes.hostRepairs ?? true,
+  script: changes.script ?? OURS,
+  looked: changes.looked ?? true,
   now: changes.now ?? T0 + 7200,
   newChainId: NEW_CHAIN,
 });
@@ -164,6 +169,8 @@ export const answer = (over: Partial<Answer> = {}): Answer => ({
   result: true,
   size: 400_000,
   bitmapCreated: `backup-${T0 + 7200}`,
+  bitmapClaimed: null,
+  runPath: 'running',
   bitmapRecreated: null,
   incrementalFallback: false,
   needsCleanup: false,

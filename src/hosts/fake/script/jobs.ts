@@ -88,18 +88,16 @@ export function start(host: FakeHost, options: Options, stdin: string, run: RunO
   let job = host.jobs.get(id);
   const created = job === undefined;
   if (!job) {
-    const stock = options.rest[0] === 'stock';
-    const inner = parseOptions(stock ? options.rest.slice(1) : options.rest);
+    const inner = parseOptions(options.rest);
     if (!inner.operation || ['start', 'status', 'abort'].includes(inner.operation)) {
       throw new Failure('bad-option', 'Operation start needs an operation after --');
     }
-    if (stock && !host.stock) throw new Failure('bad-option', 'host.conf names no stock_script');
     if (/(^|,)(pass|password|pass2|password2|secret)=/.test(inner.values.get('mount') ?? '')) {
       throw new Failure('bad-option', 'A secret in the mount options: secrets belong on stdin');
     }
     const vm = inner.values.get('vm');
     if (vm) checkFence(host, vm, Number(fence), false);
-    const own = stock ? options.rest : [...options.rest, '--job', id, '--fence', fence];
+    const own = [...options.rest, '--job', id, '--fence', fence];
     job = new FakeJobDirectory(id, own, host, readSecrets(stdin), run);
     host.jobs.set(id, job);
   }
@@ -108,9 +106,13 @@ export function start(host: FakeHost, options: Options, stdin: string, run: RunO
 
 /** `status --from OUT:ERR`. */
 export function status(host: FakeHost, options: Options): Said {
-  const id = need(options, 'job');
-  const job = host.jobs.get(id);
   const [out = 0, err = 0] = listOf(options.values.get('from')?.replace(':', ',')).map(Number);
+  return statusOf(host.jobs, need(options, 'job'), out, err);
+}
+
+/** The answer about one of these jobs, with its output from these offsets on. */
+export function statusOf(jobs: ReadonlyMap<string, FakeJobDirectory>, id: string, out: number, err: number): Said {
+  const job = jobs.get(id);
   return jsonAnswer({
     ...describe(id, job),
     encoding: 'base64',

@@ -18,11 +18,22 @@ export async function runScript(host: FakeHost, argv: readonly string[], stdin =
 
 type Context = Parameters<RunOperation>[1];
 
+/** Runs the stock script of this host. */
+export async function runStockScript(host: FakeHost, argv: readonly string[], context: Context): Promise<Said> {
+  try {
+    return await runStock({ host, options: parseOptions(argv), ...context });
+  } catch (error) {
+    // It has no words for an option that it does not know but these.
+    if (error instanceof InvalidOption) return { stdout: `Invalid option: ${error.message}\n`, stderr: '', exit: 1 };
+    if (!(error instanceof Failure) || error instanceof Killed) throw error;
+    return { stdout: `${error.message}\n`, stderr: '', exit: 1 };
+  }
+}
+
 function answering(host: FakeHost, context: Context, stdin: string): (argv: readonly string[]) => Promise<Said> {
   return async (argv) => {
     let operation = '';
     try {
-      if (argv[0] === 'stock') return await runStock({ host, options: parseOptions(argv.slice(1)), ...context });
       const options = parseOptions(argv);
       operation = options.operation;
       return await dispatch({ host, options, ...context }, stdin);
