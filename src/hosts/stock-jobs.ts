@@ -5,14 +5,14 @@ import type { StartRequest, StatusRequest } from './host-client';
 /**
  * A stock script knows no jobs, and nothing of ours need be installed beside it. So a plain shell keeps one: a folder in the home of
  * the SSH user with what the script prints and how it ended. Whoever holds its lock is the job; a lock cannot outlive its process.
- * It is made whole under another name and then renamed: the folder that is there already wins, and nothing runs twice.
+ * It is made whole under another name and then renamed: the folder that is there already wins, and nothing runs twice. The script gets the login's own umask: QEMU has to pass through what it makes.
  */
 export const START_PROGRAM = `set -eu
-umask 077
 job=$1
 shift
 jobs=$HOME/.chainkeeper/jobs
 mkdir -p -- "$jobs"
+chmod 700 -- "$HOME/.chainkeeper"
 if [ ! -e "$jobs/$job" ]; then
   find "$jobs" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf -- {} +
   new=$jobs/.$job.$$

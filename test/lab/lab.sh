@@ -23,7 +23,7 @@ LAB_HOME=$(cd -P "${LAB_HOME%/*}" && pwd)
 # shellcheck disable=SC2034  # used by the parts
 readonly LAB_HOME REGISTRY=/run/chainkeeper-lab URI=qemu:///system
 
-for part in base machine host vm disk oracle sshd slow leaks; do
+for part in base machine host vm disk oracle sshd stock slow leaks; do
   # shellcheck source=/dev/null
   . "$LAB_HOME/parts/$part.sh"
 done

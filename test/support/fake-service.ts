@@ -96,13 +96,13 @@ export class FakeService {
     this.call('POST', path, { body, headers });
 
   /** Tells the service about the host, a NAS, an offering and the VM, as an operator would. */
-  async register(more: { repository?: object; offering?: object } = {}): Promise<void> {
+  async register(more: { host?: object; repository?: object; offering?: object; vm?: object } = {}): Promise<void> {
     const address = await this.lab.nas('nas1');
     const { address: at, user } = await this.lab.access();
-    await this.#made('/hosts', { name: 'kvm1', address: at, user });
+    await this.#made('/hosts', { name: 'kvm1', address: at, user, ...more.host });
     await this.#made('/repositories', { name: 'nas1', type: 'dir', address, ...more.repository });
     await this.#made('/offerings', { name: 'daily', repository: 'nas1', fullEvery: 3, ...more.offering });
-    await this.#made('/vms', { name: this.vm, host: 'kvm1' });
+    await this.#made('/vms', { name: this.vm, host: 'kvm1', ...more.vm });
     await this.call('PUT', `/vms/${this.vm}/offering`, { body: { offering: 'daily' } });
   }
 

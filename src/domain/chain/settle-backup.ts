@@ -37,7 +37,8 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
   }
   if (!answer.result) {
     const code = answer.code ?? facts?.error?.code ?? 'backup-failed';
-    const sentence = facts?.error?.message ?? `The host script failed with exit code ${answer.exitCode}.`;
+    const why = answer.warnings.find((warning) => warning.startsWith(`${code}: `))?.slice(code.length + 2);
+    const sentence = facts?.error?.message ?? `The host script failed with exit code ${answer.exitCode}${why ? `: ${why}` : ''}.`;
     const left = answer.needsCleanup || (facts === null && UNTIDY.has(code));
     return failed(plan, { code, sentence, left, recreation, retry: retryOf(plan, answer, code) });
   }

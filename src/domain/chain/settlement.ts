@@ -22,6 +22,8 @@ export interface Answer {
   readonly incrementalFallback: boolean;
   readonly needsCleanup: boolean;
   readonly code: string | null;
+  /** What the parser met; the one about the code says what it was found by. */
+  readonly warnings: readonly string[];
   /** Null: nobody saw how it ended. */
   readonly exitCode: number | null;
 }

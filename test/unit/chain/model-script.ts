@@ -52,6 +52,7 @@ const FAILED: Answer = {
   incrementalFallback: false,
   needsCleanup: false,
   code: 'job-failed',
+  warnings: [],
   exitCode: 1,
 };
 

@@ -175,6 +175,7 @@ export const answer = (over: Partial<Answer> = {}): Answer => ({
   incrementalFallback: false,
   needsCleanup: false,
   code: null,
+  warnings: [],
   exitCode: 0,
   ...over,
 });
