@@ -89,6 +89,21 @@ describeDatabases(
       expect((await ck('host', 'remove', 'kvm7')).code).toBe(0);
     });
 
+    it('says which script takes the backups of a host', async () => {
+      expect((await ck('host', 'add', 'kvm8', '--script', 'stock', '--dialect', 'mid', '--beside')).code).toBe(0);
+      expect(await json('host', 'show', 'kvm8')).toMatchObject({
+        script: 'stock',
+        stockPath: '/usr/share/cloudstack-common/scripts/vm/hypervisor/kvm/nasbackup.sh',
+        beside: true,
+        dialect: 'mid',
+      });
+      expect((await ck('host', 'list')).out).toMatch(/^kvm8 .*mid \(stock\)/m);
+      expect((await ck('host', 'change', 'kvm8', '--no-beside', '--stock-path', '/opt/nasbackup.sh')).code).toBe(0);
+      expect(await json('host', 'show', 'kvm8')).toMatchObject({ beside: false, stockPath: '/opt/nasbackup.sh', dialect: 'mid' });
+      expect(await ck('host', 'change', 'kvm8', '--script', 'ours')).toMatchObject({ code: 2 });
+      expect((await ck('host', 'remove', 'kvm8')).code).toBe(0);
+    });
+
     it('installs the host script, and says so the second time', async () => {
       const dry = await json<{ changed: boolean; dryRun: boolean }>('host', 'install', 'kvm1', '--dry-run');
       expect(dry).toMatchObject({ dryRun: true, changed: false, permitted: true });

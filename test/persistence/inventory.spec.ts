@@ -139,6 +139,17 @@ describeDatabases('the inventory', (databases) => {
     expect(await hosts.change(999_999, {}, { port: 23 })).toBe(false);
   });
 
+  it('knows which script takes the backups, and that ours lies beside a stock one once it was installed', async () => {
+    const { id } = await aHost();
+    await hosts.change(id, {}, { stockPath: '/opt/nasbackup.sh', dialect: 'mid' });
+    expect((await hosts.findById(id))?.access).toMatchObject({ stockPath: '/opt/nasbackup.sh', beside: false, dialect: 'mid' });
+    await hosts.recordInstall(id, '1.0.0', 'ab'.repeat(32));
+    expect((await hosts.findById(id))?.access).toMatchObject({ stockPath: '/opt/nasbackup.sh', beside: true });
+    await hosts.change(id, {}, { stockPath: null, beside: false });
+    await hosts.recordInstall(id, '1.0.1', 'ab'.repeat(32));
+    expect((await hosts.findById(id))?.access).toMatchObject({ stockPath: null, beside: false });
+  });
+
   it('keeps the settings of an offering, each once', async () => {
     const { id, details } = await anOffering();
     expect(details).toMatchObject([{ name: 'nas.backup.full.every', value: '10', display: true }]);
