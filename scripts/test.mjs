@@ -40,6 +40,8 @@ const tasksOf = (suite, folder, suffix, work) =>
 const time = (seconds) => ({ seconds: full ? seconds * 6 : seconds, full });
 const project = (name, seconds) => ({ suite: name, name, work: () => jest(name, name, [], time(seconds)) });
 
+const shellScripts = () => ['agent/nasbackup.sh', 'test/lab/lab.sh', ...filesOf('test/stand-ins', '.sh')];
+
 const tasks = [
   ...tasksOf('e2e', 'test/e2e', '.spec.ts', (name, files) => jest(name, 'e2e', files, time(2400))),
   ...tasksOf('agent', 'agent/test', '.bats', (name, files) => bats(name, files, time(1500))),
@@ -51,7 +53,7 @@ const tasks = [
   {
     suite: 'shellcheck',
     name: 'shellcheck',
-    work: () => lint('shellcheck', 'shellcheck', ['-x'], ['agent/nasbackup.sh', 'test/lab/lab.sh'], time(120)),
+    work: () => lint('shellcheck', 'shellcheck', ['-x', '-P', 'SCRIPTDIR'], shellScripts(), time(120)),
   },
 ];
 
@@ -64,6 +66,7 @@ if (full) {
 const LONG = [
   'faults',
   'e2e/story',
+  'e2e/stock-script',
   'contract',
   'agent/backup-ends',
   'agent/backup-live',

@@ -68,7 +68,8 @@ export class ScriptHostClient implements HostClient {
   async inspect(host: HostAccess, request: InspectRequest): Promise<InspectFacts> {
     if (!canLook(host)) throw nothingOfOurs(host, 'inspect');
     const command = buildInspect(request);
-    return this.#read(host, command, await this.#operation(host, command, this.#deadlineMs), readInspect);
+    // With secrets it is a job, and that is of our script too.
+    return this.#read(host, command, await this.#operation({ ...host, stock: null }, command, this.#deadlineMs), readInspect);
   }
 
   async start(host: HostAccess, request: StartRequest): Promise<JobStatus> {

@@ -42,10 +42,10 @@ folder=$HOME/.chainkeeper/jobs/$job
 alive() { ! flock -n -s "$folder/lock" true; }
 state=absent
 exit=null
-if [ -e "$folder/exit" ]; then state=done
+if [ -s "$folder/exit" ]; then state=done
 elif [ -e "$folder/lock" ]; then
   if alive; then state=running
-  elif [ -e "$folder/exit" ]; then state=done
+  elif [ -s "$folder/exit" ]; then state=done
   else state=unknown
   fi
 fi
@@ -55,8 +55,10 @@ chunk() {
   if [ -e "$folder/$1" ]; then
     size=$(stat -c %s -- "$folder/$1")
     [ "$next" -le "$size" ] || next=$size
-    data=$(tail -c "+$((next + 1))" -- "$folder/$1" | head -c 65536 | base64 -w 0)
-    next=$((size - next > 65536 ? next + 65536 : size))
+    # No more than that: what is printed meanwhile would come twice.
+    more=$((size - next > 65536 ? 65536 : size - next))
+    data=$(tail -c "+$((next + 1))" -- "$folder/$1" | head -c "$more" | base64 -w 0)
+    next=$((next + more))
   fi
   printf ',"%s":"%s","%sNext":%s,"%sSize":%s' "$1" "$data" "$1" "$next" "$1" "$size"
 }

@@ -67,6 +67,13 @@ describe('stock scripts on the fake host', () => {
 
   afterEach(() => lab.down());
 
+  test('ours beside it looks at a repository that needs credentials', async () => {
+    await open('seed');
+    const repository = { type: 'cifs', address: await lab.nas('nas'), options: 'username=bob,password=hunter2' };
+    expect((await client.inspect(host, { vm: VM, repository })).space).not.toBeNull();
+    expect([...lab.host.homeJobs]).toEqual([]);
+  });
+
   test.each<[Dialect]>([['seed'], ['mid'], ['final']])(
     '%s: full and incremental without a restart are identical',
     async (dialect) => {

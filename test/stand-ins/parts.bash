@@ -44,7 +44,9 @@ mount_store() {
   dest=$point/$path
 }
 
-running() { virsh -q list --state-running --name | grep -qx -- "$vm"; }
+# No pipe into grep -q: it would end virsh early, and with pipefail a found name would count as none.
+is_line_of() { [[ $'\n'$2$'\n' == *$'\n'"$1"$'\n'* ]]; }
+running() { is_line_of "$vm" "$(virsh -q list --state-running --name)"; }
 live_disks() { virsh -q domblklist "$vm" --details | awk '$2 == "disk" { print $3, $4 }'; }
 file_of() { if (($1 == 0)); then printf 'root.%s.qcow2' "${2##*/}"; else printf 'datadisk.%s.qcow2' "${2##*/}"; fi; }
 
@@ -55,7 +57,8 @@ begin_job() {
     printf "<domainbackup mode='push'>%s<disks>\n" "${1:+<incremental>$1</incremental>}"
     while read -r target source; do
       printf "<disk name='%s' backup='yes' type='file'><target file='%s'/><driver type='qcow2'/></disk>\n" \
-        "$target" "$dest/$(file_of $((index++)) "$source")"
+        "$target" "$dest/$(file_of "$index" "$source")"
+      index=$((index + 1))
     done < <(live_disks)
     printf '</disks></domainbackup>\n'
   } >"$dest/backup.xml"
@@ -110,7 +113,7 @@ need_parent_files() {
   for file in "$@"; do [[ -f $point/$file ]] || die "Parent backup file does not exist on NAS: $file"; done
 }
 
-has_record() { virsh -q checkpoint-list "$vm" --name | grep -qx -- "$1"; }
+has_record() { is_line_of "$1" "$(virsh -q checkpoint-list "$vm" --name)"; }
 
 # A new, empty bitmap under the parent's name. This is the hole.
 recreate_blank() {
@@ -126,8 +129,9 @@ copy_stopped() {
   local -a sources
   IFS=, read -r -a sources <<<"$disks"
   for source in "${sources[@]}"; do
-    qemu-img convert -O qcow2 "$source" "$dest/$(file_of $((index++)) "$source")" ||
+    qemu-img convert -O qcow2 "$source" "$dest/$(file_of "$index" "$source")" ||
       { printf 'qemu-img convert failed for %s\n' "$source" && clean_up && exit 1; }
+    index=$((index + 1))
   done
   sync
 }
