@@ -103,8 +103,10 @@ export class Runner {
     }
     const request: BackupRequest = { quiesce: false, ...(run.requested as Partial<BackupRequest> & { mode: 'auto' | 'full' }) };
     const { decision, facts, looked, activeCheckpoint } = await this.planner.decide(vm, around, request);
-    if (looked) await this.#keepLook(run, vm, activeCheckpoint, facts);
-    if (looked) await this.#noteDisks(vm, facts);
+    if (looked) {
+      await this.#keepLook(run, vm, activeCheckpoint, facts);
+      await this.#noteDisks(vm, facts);
+    }
     if (decision.kind === 'refused') throw refusalError(decision);
     const noted = await this.runs.note(claimOf(lease), {
       hostId: around.host.id,
