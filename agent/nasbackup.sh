@@ -127,7 +127,7 @@ process_lives() {
 OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_PATH='' OPT_QUIESCE=''
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
-OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN=''
+OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
@@ -145,6 +145,7 @@ Operations
   stats     size and use of the NAS                inspect   facts about a virtual machine, as JSON
   start, status, abort                             detached jobs
   retire    drop a bitmap that is no longer a parent
+  release   drop all our bitmaps of a virtual machine
 
 Options
   -v, --vm NAME                libvirt domain
@@ -169,6 +170,7 @@ Options
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
+      --dry-run                say what would be removed, and remove nothing
   -h, --help
 TEXT
 }
@@ -183,6 +185,7 @@ parse_options() {
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
       --facts) OPT_FACTS=yes && shift && continue ;;
+      --dry-run) OPT_DRY_RUN=true && shift && continue ;;
       -*) ;;
       *)
         [[ ! $OPT_OPERATION ]] || invalid_option "$option"
@@ -3123,6 +3126,54 @@ disks_with_bitmap() {
   json_strings "${having[@]}"
 }
 
+# ---- release: take all our bitmaps off a machine ---------------------------------------------------
+#
+# Before an internal snapshot is reverted, which libvirt refuses while bitmaps are there, or when a machine leaves. The next backup
+# is a full. With --dry-run it only tells what is there. Nothing there is success, too.
+
+operation_release() {
+  need OPT_VM -v
+  [[ $OPT_DRY_RUN ]] || need OPT_FENCE --fence
+  work_open
+  vm_lock "$OPT_VM"
+  [[ $OPT_DRY_RUN ]] || fence_check "$OPT_VM" "$OPT_FENCE"
+  retire_look
+  local name ours
+  local -a released=()
+  our_bitmaps && ours=$REPLY
+  for name in $ours; do released_bitmap "$name" && released+=("$REPLY"); done
+  if [[ ! $OPT_DRY_RUN ]]; then
+    for name in $ours; do bitmap_drop "$name" || die "Cannot remove $name from $OPT_VM: $RUN_ERR" release-failed; done
+    # No answer of libvirt or QEMU counts, only what is there afterwards.
+    retire_look
+    our_bitmaps
+    [[ ! $REPLY ]] || die "Still on $OPT_VM after they were removed: $REPLY" release-failed
+  fi
+  json_array "${released[@]}"
+  json_object n v 1 s vm "$OPT_VM" s state "${VM_STATE/absent/shut off}" b dryRun "${OPT_DRY_RUN:-false}" r bitmaps "$REPLY"
+  unwind good
+  printf '%s\n' "$REPLY"
+  DONE=yes
+  exit 0
+}
+
+# our_bitmaps: REPLY is the names of all checkpoints and bitmaps of ours, each once.
+our_bitmaps() {
+  local i name all="${CHECKPOINTS[*]} "
+  for ((i = 0; i < DISKS; i++)); do all+=${D[$i.bitmaps]}; done
+  REPLY=
+  for name in $all; do [[ ! $name =~ $BITMAP_PATTERN || " $REPLY" == *" $name "* ]] || REPLY+="$name "; done
+}
+
+# released_bitmap NAME: REPLY is {"name","disks","checkpoint"}.
+released_bitmap() {
+  local recorded=false
+  OPT_BITMAP=$1
+  ! has_checkpoint "$1" || recorded=true
+  disks_with_bitmap
+  json_object s name "$1" r disks "$REPLY" b checkpoint "$recorded"
+}
+
 # ---- dispatch -------------------------------------------------------------------------------------
 
 main() {
@@ -3133,7 +3184,7 @@ main() {
   OPT_DIALECT=${OPT_DIALECT:-$DEFAULT_DIALECT}
   job_join
   case $OPT_OPERATION in
-    backup | delete | stats | inspect | start | status | abort | retire) "operation_$OPT_OPERATION" ;;
+    backup | delete | stats | inspect | start | status | abort | retire | release) "operation_$OPT_OPERATION" ;;
     '') usage && DONE=yes && exit "$EXIT_FAILED" ;;
     *) bad_option "Unknown operation: $OPT_OPERATION" ;;
   esac

@@ -2,6 +2,7 @@ import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown 
 import { LoggerModule } from 'nestjs-pino';
 import type { DataSource } from 'typeorm';
 import { AuditModule } from './audit/audit.module';
+import { BitmapsModule } from './bitmaps/bitmaps.module';
 import { BackupsModule } from './backups/backups.module';
 import { ChainsModule } from './chains/chains.module';
 import { DATA_SOURCE, DatabaseModule } from './database/database.module';
@@ -71,6 +72,7 @@ export class AppModule {
         RunsModule,
         BackupsModule,
         ChainsModule,
+        BitmapsModule,
         AuditModule,
       ],
       controllers: [HealthController],

@@ -3,7 +3,7 @@
 OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_PATH='' OPT_QUIESCE=''
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
-OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN=''
+OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
@@ -21,6 +21,7 @@ Operations
   stats     size and use of the NAS                inspect   facts about a virtual machine, as JSON
   start, status, abort                             detached jobs
   retire    drop a bitmap that is no longer a parent
+  release   drop all our bitmaps of a virtual machine
 
 Options
   -v, --vm NAME                libvirt domain
@@ -45,6 +46,7 @@ Options
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
+      --dry-run                say what would be removed, and remove nothing
   -h, --help
 TEXT
 }
@@ -59,6 +61,7 @@ parse_options() {
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
       --facts) OPT_FACTS=yes && shift && continue ;;
+      --dry-run) OPT_DRY_RUN=true && shift && continue ;;
       -*) ;;
       *)
         [[ ! $OPT_OPERATION ]] || invalid_option "$option"

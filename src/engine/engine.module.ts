@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { BetweenRuns } from './between-runs';
 import { BookReader } from './book-reader';
 import { Planner } from './planner';
 import { Recorder } from './recorder';
@@ -7,7 +8,7 @@ import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
 @Module({
-  providers: [BookReader, Planner, Recorder, Runner, Worker],
-  exports: [BookReader, Planner, Worker],
+  providers: [BetweenRuns, BookReader, Planner, Recorder, Runner, Worker],
+  exports: [BetweenRuns, BookReader, Planner, Worker],
 })
 export class EngineModule {}

@@ -68,13 +68,8 @@ export class Planner {
     const repository = await this.repositories.find(offering.externalId ?? '');
     if (repository === null)
       throw new UserError('offering.no-repository', 'refused', `The repository of offering ${offering.name} is gone.`);
-    const host = vm.hostId === null ? null : await this.hosts.findById(vm.hostId);
-    if (host === null || host.removed !== null)
-      throw new UserError('vm.no-host', 'refused', `The books do not say which host VM ${vm.instanceName} is on.`, {
-        next: 'Tell them: PATCH /vms/{id} with its host.',
-      });
     return {
-      host,
+      host: await this.hosts.ofVm(vm),
       repository,
       offeringId: offering.id,
       mount: {

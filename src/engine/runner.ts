@@ -8,7 +8,7 @@ import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
-import { buildBackup, secretsOf } from '../domain/agent/build-argv';
+import { buildBackup, secretsOf, buildDiscard } from '../domain/agent/build-argv';
 import { parseOutput } from '../domain/agent/parse-output';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import { settleBackup } from '../domain/chain/settle-backup';
@@ -262,6 +262,7 @@ export class Runner {
     } else if (settled.outcome === 'unknown') {
       // The script is gone without a word: whatever it left is put back, and the incremental is taken again from the parent.
       await this.client.abort(access, jobId);
+      await this.#discard(drive, plan, around, access);
       settled = {
         ...settled,
         outcome: 'failed',
@@ -346,6 +347,17 @@ export class Runner {
 
   async #keepLook(run: RunRow, vm: VmRow, bitmap: string | null, facts: InspectFacts): Promise<void> {
     await this.evidence.keepInspect({ vmId: vm.id, runId: run.id, bitmap, facts, verbatim: JSON.stringify(facts) });
+  }
+
+  /** What a dead script has begun on the NAS. What cannot be removed now is no backup, and says so by the mark in it. */
+  async #discard({ jobId, log }: Drive, { backupPath }: BackupPlan, { mount }: Surroundings, access: HostAccess): Promise<void> {
+    try {
+      const { exit, stderr } = await this.client.run(access, buildDiscard(mount, backupPath, jobId));
+      if (exit !== 0) log.warn({ exit, stderr, backupPath }, 'what the run had begun on the NAS could not be removed');
+    } catch (error) {
+      if (!(error instanceof ChainkeeperError)) throw error;
+      log.warn({ err: error, backupPath }, 'what the run had begun on the NAS could not be removed');
+    }
   }
 
   /** A bitmap that stays costs a little; the next plan names it again. So a failure here is a warning. */

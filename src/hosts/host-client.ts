@@ -1,6 +1,7 @@
 import type { RepositoryAccess, Secrets } from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { JobStatus } from '../domain/agent/read-job-status';
+import type { Release } from '../domain/agent/read-release';
 import type { HostAccess } from './host-access';
 import type { RemoteResult } from './remote-shell';
 
@@ -40,6 +41,15 @@ export interface RetireRequest {
   readonly bitmap: string;
   readonly fence: number;
   readonly diskPaths?: readonly string[];
+}
+
+/** A VM to take all our bitmaps off. */
+export interface ReleaseRequest {
+  readonly vm: string;
+  readonly fence: number;
+  readonly diskPaths?: readonly string[];
+  /** Say what is there, remove nothing. */
+  readonly dryRun?: boolean;
 }
 
 /** A short operation of the host script that runs while one waits: `stats`, `delete`. */
@@ -104,6 +114,8 @@ export interface HostClient {
   abort(host: HostAccess, jobId: string): Promise<JobStatus>;
   /** Drops a bitmap and its checkpoint; done already is done. @throws UserError `host.stock` where a stock script takes the backups */
   retire(host: HostAccess, request: RetireRequest): Promise<void>;
+  /** Drops every bitmap and checkpoint of ours; other tools' stay. */
+  release(host: HostAccess, request: ReleaseRequest): Promise<Release>;
   /** Runs a short operation and gives back what it printed, whatever its exit code. */
   run(host: HostAccess, request: RunRequest): Promise<RemoteResult>;
   install(host: HostAccess, request: InstallRequest): Promise<Installation>;

@@ -1,10 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { buildAbort, buildInspect, buildRetire, buildStart, buildStatus, type HostCommand } from '../domain/agent/build-argv';
+import {
+  buildAbort,
+  buildInspect,
+  buildRelease,
+  buildRetire,
+  buildStart,
+  buildStatus,
+  type HostCommand,
+} from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { Reading } from '../domain/agent/json-shape';
 import { readInspect } from '../domain/agent/read-inspect';
 import { type JobStatus, readJobStatus } from '../domain/agent/read-job-status';
+import { type Release, readRelease } from '../domain/agent/read-release';
 import { OperationalError, UserError } from '../domain/errors';
 import { canLook, type HostAccess } from './host-access';
 import type {
@@ -13,6 +22,7 @@ import type {
   InspectRequest,
   Installation,
   InstallRequest,
+  ReleaseRequest,
   RetireRequest,
   RunRequest,
   StartRequest,
@@ -107,6 +117,11 @@ export class ScriptHostClient implements HostClient {
     const command = buildRetire(request);
     const result = await this.#call(host, command, this.#deadlineMs);
     if (result.exit !== 0) throw scriptError(host, 'retire', result);
+  }
+
+  async release(host: HostAccess, request: ReleaseRequest): Promise<Release> {
+    const command = buildRelease(request);
+    return this.#read(host, command, await this.#call(host, command, this.#deadlineMs), readRelease);
   }
 
   run(host: HostAccess, { deadlineMs = this.#deadlineMs, ...command }: RunRequest): Promise<RemoteResult> {

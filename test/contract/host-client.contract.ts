@@ -277,6 +277,26 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       });
     });
 
+    describe('release', () => {
+      test('all our bitmaps go, and the next backup is a full', async () => {
+        const request = { vm, fence: chain.fence, diskPaths: (await chain.disks()).map(({ path }) => path) };
+        const dry = await subject.client.release(subject.host, { ...request, dryRun: true });
+        expect(dry).toMatchObject({ vm, state: 'running', dryRun: true });
+        expect(dry.bitmaps).toContainEqual({ name: last.bitmap, disks: ['vda', 'vdb'], checkpoint: true });
+        expect(await subject.lab.bitmaps(vm, 'vda')).toContain(last.bitmap);
+        await expect(subject.client.release(subject.host, { ...request, fence: 1 })).rejects.toMatchObject({
+          facts: { script: 'fence-stale' },
+        });
+        const done = await subject.client.release(subject.host, request);
+        expect(done).toEqual({ ...dry, dryRun: false });
+        expect(await subject.lab.bitmaps(vm, 'vda')).toEqual([]);
+        expect(await subject.client.release(subject.host, request)).toMatchObject({ bitmaps: [] });
+        last = await chain.take('incremental', last);
+        expect(last.answer.facts?.done).toMatchObject({ mode: 'full', reason: 'bitmap-missing', bitmapNew: last.bitmap });
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+    });
+
     describe('short operations', () => {
       const script = { kind: 'ours', dialect: 'seed' } as const;
       const repository = async (): Promise<{ type: string; address: string; options: null }> => ({

@@ -250,6 +250,16 @@ describeDatabases(
       expect([csv.code, csv.out.trimEnd().split('\n').length]).toEqual([0, rows.length + 1]);
     });
 
+    it('takes our bitmaps off a VM, or says which', async () => {
+      const dry = await ck('vm', 'release', vm, '--dry-run');
+      expect([dry.code, dry.out]).toEqual([
+        0,
+        expect.stringMatching(/^BITMAP +DISKS +CHECKPOINT\nbackup-\d+ +vda,vdb +yes\nthese would be taken off/),
+      ]);
+      expect(await json('vm', 'release', vm)).toMatchObject({ dryRun: false, bitmaps: [{ disks: ['vda', 'vdb'] }] });
+      expect((await ck('vm', 'release', vm)).out).toBe(`no bitmap of ours is on ${vm}\n`);
+    });
+
     it.each([
       [[]],
       [['frob']],

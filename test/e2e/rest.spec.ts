@@ -211,6 +211,7 @@ describeDatabases('REST', (databases) => {
         ['DELETE', `/vms/${service.vm}/offering`, undefined],
         ['PATCH', `/vms/${service.vm}`, { host: 'kvm1' }],
         ['DELETE', `/vms/${service.vm}`, undefined],
+        ['POST', `/vms/${service.vm}/release`, undefined],
       ] as const) {
         const answer = await service.call(method, path, { body });
         expect([method, path, answer.status, answer.body.code, answer.body.facts.runId]).toEqual([
@@ -285,6 +286,29 @@ describeDatabases('REST', (databases) => {
       { type: 'FULL', chain: { position: 0 } },
       { type: 'INCREMENTAL', chain: { position: 1 } },
     ]);
+  });
+
+  it('releases a VM: its bitmaps are gone, its chain is closed, the next backup is a full', async () => {
+    const { chain } = await service.backup({ mode: 'full' });
+    const path = `/vms/${service.vm}/release`;
+    const ours = { name: chain.bitmap, disks: ['vda', 'vdb'], checkpoint: true };
+    const dry = await service.post(`${path}?dryRun=true`, undefined);
+    expect([dry.status, dry.body]).toEqual([
+      200,
+      { vm: service.vm, state: 'running', dryRun: true, bitmaps: [ours], activeCheckpoint: chain.bitmap },
+    ]);
+    expect(await service.lab.bitmaps(service.vm, 'vda')).toContain(chain.bitmap);
+
+    // The host cannot: then the books stay as they are, and the lease is given back.
+    service.lab.host.faults.add({ kind: 'unreachable', on: 'release' });
+    expect((await service.post(path, undefined)).status).toBe(503);
+    expect((await service.get(`/vms/${service.vm}`)).body.activeCheckpoint).toBe(chain.bitmap);
+
+    const done = await service.post(path, undefined);
+    expect([done.status, done.body]).toEqual([200, { ...dry.body, dryRun: false }]);
+    expect(await service.lab.bitmaps(service.vm, 'vda')).toEqual([]);
+    expect((await service.get(`/vms/${service.vm}`)).body.activeCheckpoint).toBeNull();
+    expect(await service.backup()).toMatchObject({ type: 'FULL', reason: 'bitmap-unconfirmed', chain: { position: 0 } });
   });
 
   it('starts a new chain after an offering was taken away or given anew', async () => {

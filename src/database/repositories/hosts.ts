@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, Not, type EntityManager } from 'typeorm';
-import { InvariantError } from '../../domain/errors';
+import { InvariantError, UserError } from '../../domain/errors';
 import { now, nowToTheSecond } from '../database-time';
 import { HostAccessRow } from '../entities/host-access-row';
 import { HostRow } from '../entities/host-row';
@@ -52,6 +52,15 @@ export class Hosts {
     return this.work.read(async (manager) => {
       const row = await manager.findOneBy(HostRow, { id });
       return row && ((await attach(manager, [row]))[0] as ReachableHost);
+    });
+  }
+
+  /** The host that a VM is on by the books. @throws UserError `vm.no-host` */
+  async ofVm({ hostId, instanceName }: Pick<VmRow, 'hostId' | 'instanceName'>): Promise<ReachableHost> {
+    const host = hostId === null ? null : await this.findById(hostId);
+    if (host !== null && host.removed === null) return host;
+    throw new UserError('vm.no-host', 'refused', `The books do not say which host VM ${instanceName} is on.`, {
+      next: 'Tell them: PATCH /vms/{id} with its host.',
     });
   }
 

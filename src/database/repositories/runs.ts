@@ -63,6 +63,11 @@ export class Runs {
     });
   }
 
+  /** @throws UserError `run.active` while a run of the VM goes on or waits */
+  refuseActive(vmId: number): Promise<void> {
+    return this.work.run((manager) => refuseActiveRun(manager, vmId));
+  }
+
   find(id: string): Promise<RunRow | null> {
     return this.work.read((manager) => manager.findOneBy(RunRow, { id }));
   }

@@ -5,6 +5,7 @@ import {
   buildDelete,
   buildDiscard,
   buildInspect,
+  buildRelease,
   buildRetire,
   buildStart,
   buildStats,
@@ -190,6 +191,11 @@ describe('the other operations', () => {
     const retire = ['retire', '-v', 'vm', '--bitmap', 'backup-1', '--fence', '3'];
     expect(buildRetire({ vm: 'vm', bitmap: 'backup-1', fence: 3 })).toEqual({ argv: retire });
     expect(buildRetire({ vm: 'vm', bitmap: 'backup-1', fence: 3, diskPaths: ['/a'] })).toEqual({ argv: [...retire, '-d', '/a'] });
+    expect(buildRelease({ vm: 'vm', fence: 3, diskPaths: ['/a'] })).toEqual({
+      argv: ['release', '-v', 'vm', '-d', '/a', '--fence', '3'],
+    });
+    // A look needs no fence and leaves none behind.
+    expect(buildRelease({ vm: 'vm', fence: 3, dryRun: true })).toEqual({ argv: ['release', '-v', 'vm', '--dry-run'] });
     expect(() => buildRetire({ vm: 'vm', bitmap: 'snap-1', fence: 3 })).toThrow(
       expect.objectContaining({ code: 'name.bitmap' }) as Error,
     );

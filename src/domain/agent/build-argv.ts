@@ -140,6 +140,19 @@ export function buildRetire(request: {
   return { argv: [...argv, '--fence', wholeNumber(fence), ...stoppedDisks(diskPaths)] };
 }
 
+/** Drops every bitmap of ours. */
+export function buildRelease(request: {
+  readonly vm: string;
+  readonly fence: number;
+  /** Needed for a stopped VM. */
+  readonly diskPaths?: readonly string[];
+  readonly dryRun?: boolean;
+}): HostCommand {
+  const { vm, fence, diskPaths, dryRun } = request;
+  const argv = ['release', '-v', checkName('vm', vm), ...stoppedDisks(diskPaths)];
+  return { argv: [...argv, ...(dryRun ? ['--dry-run'] : ['--fence', wholeNumber(fence)])] };
+}
+
 function operation(script: HostScript, name: string, options: readonly string[], repository: RepositoryAccess): HostCommand {
   const argv = ['-o', name, ...options];
   if (script.kind === 'ours') return withSecrets(argv, repository);

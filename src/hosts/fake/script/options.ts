@@ -15,6 +15,7 @@ export interface Options {
   readonly operation: string;
   readonly values: ReadonlyMap<string, string>;
   readonly facts: boolean;
+  readonly dryRun: boolean;
   /** What follows `--`. */
   readonly rest: readonly string[];
   readonly disks: readonly AskedDisk[] | null;
@@ -73,6 +74,7 @@ export class InvalidOption extends Error {}
 export function parseOptions(argv: readonly string[]): Options {
   const values = new Map<string, string>();
   let facts = false;
+  let dryRun = false;
   let rest: readonly string[] = [];
   for (let at = 0; at < argv.length; at += 1) {
     const option = argv[at] ?? '';
@@ -82,6 +84,8 @@ export function parseOptions(argv: readonly string[]): Options {
     }
     if (option === '--facts') {
       facts = true;
+    } else if (option === '--dry-run') {
+      dryRun = true;
     } else if (!option.startsWith('-')) {
       if (values.has('operation')) throw new InvalidOption(option);
       values.set('operation', option);
@@ -94,7 +98,7 @@ export function parseOptions(argv: readonly string[]): Options {
     }
   }
   for (const [name, value] of values) checkValue(name, value);
-  return { operation: values.get('operation') ?? '', values, facts, rest, disks: parseDisks(values.get('disks')) };
+  return { operation: values.get('operation') ?? '', values, facts, dryRun, rest, disks: parseDisks(values.get('disks')) };
 }
 
 /** The value of an option that the operation cannot do without. @throws Failure `bad-option` */

@@ -1,3 +1,4 @@
+import type { FakeVm } from '../fake-vm';
 import { type Call, lockVm, type Said } from './call';
 import { Failure } from './failure';
 import { listOf, need } from './options';
@@ -7,19 +8,25 @@ import { jsonAnswer } from './print';
 export function retire(call: Call): Said {
   const bitmap = need(call.options, 'bitmap');
   need(call.options, 'fence');
-  const { vm, release } = lockVm(call);
+  const locked = lockVm(call);
   try {
-    const name = need(call.options, 'vm');
-    if (!vm || (!vm.live && listOf(call.options.values.get('diskpaths')).length === 0)) {
-      throw new Failure('vm-not-found', `${name} does not run: its disks must be told with -d`);
-    }
-    if (vm.job) throw new Failure('job-busy', `${name} is busy with another job: Backup`);
+    const vm = vmAtRest(call, locked.vm);
     const having = vm.disks.filter(({ bitmaps }) => bitmaps.has(bitmap));
     const checkpointRemoved = vm.checkpoints.includes(bitmap);
     vm.dropBitmap(bitmap);
     const removedFrom = having.map(({ target, path }) => (vm.live ? target : path));
-    return jsonAnswer({ v: 1, vm: name, state: vm.live ? vm.state : 'shut off', bitmap, removedFrom, checkpointRemoved });
+    return jsonAnswer({ v: 1, vm: vm.name, state: vm.live ? vm.state : 'shut off', bitmap, removedFrom, checkpointRemoved });
   } finally {
-    release();
+    locked.release();
   }
+}
+
+/** The machine whose bitmaps may be changed now. @throws Failure `vm-not-found`, `job-busy` */
+export function vmAtRest({ options }: Call, vm: FakeVm | undefined): FakeVm {
+  const name = need(options, 'vm');
+  if (!vm || (!vm.live && listOf(options.values.get('diskpaths')).length === 0)) {
+    throw new Failure('vm-not-found', `${name} does not run: its disks must be told with -d`);
+  }
+  if (vm.job) throw new Failure('job-busy', `${name} is busy with another job: Backup`);
+  return vm;
 }

@@ -7,6 +7,7 @@ import { inspect } from './inspect';
 import { abort, type RunOperation, start, status } from './jobs';
 import { InvalidOption, parseOptions } from './options';
 import { jsonFailure } from './print';
+import { release } from './release';
 import { retire } from './retire';
 import { runStock } from './stock';
 
@@ -66,6 +67,8 @@ async function dispatch(call: Call, stdin: string): Promise<Said> {
       return inspect(call);
     case 'retire':
       return retire(call);
+    case 'release':
+      return release(call);
     case 'start':
       return start(host, options, stdin, (argv, context) => answering(host, context, '')(argv));
     case 'status':
