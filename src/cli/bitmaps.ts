@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import type { BitmapsDto } from '../bitmaps/dto/bitmap.dto';
 import type { ReleaseDto } from '../bitmaps/dto/release.dto';
-import { show, table } from './output';
+import { age, bytes, show, table } from './output';
 import { action, client, command, type CommonOptions } from './program';
 
 function releaseText({ vm, dryRun, bitmaps, activeCheckpoint }: ReleaseDto): string {
@@ -17,6 +18,31 @@ function releaseText({ vm, dryRun, bitmaps, activeCheckpoint }: ReleaseDto): str
       : `taken off ${vm}; its chain is closed, and the next backup is a full`,
   ].join('\n');
 }
+
+/** `chainkeeper vm bitmaps`. */
+export const bitmapsCommand = (): Command =>
+  command('bitmaps', 'show every bitmap on a VM: whose it is, how it is, and what to do about it')
+    .argument('<vm>', 'id or name')
+    .action(
+      action(async (id: string, options: CommonOptions) => {
+        const shown = await client().get<BitmapsDto>(`/vms/${encodeURIComponent(id)}/bitmaps`);
+        show(options.json, shown, () =>
+          shown.items.length === 0
+            ? `no bitmap is on ${shown.vm} (${shown.state})`
+            : table(shown.items, [
+                { title: 'BITMAP', of: (row) => row.name },
+                { title: 'AGE', of: (row) => (row.created === null ? null : age(row.created)), right: true },
+                { title: 'DISKS', of: (row) => row.disks.join(',') },
+                { title: 'DIRTY', of: (row) => bytes(row.dirtyBytes), right: true },
+                { title: 'GRANULARITY', of: (row) => bytes(row.granularity), right: true },
+                { title: 'HEALTH', of: (row) => row.health },
+                { title: 'OWNER', of: (row) => row.owner },
+                { title: 'OF', of: (row) => row.runId ?? row.backupId },
+                { title: 'WHAT TO DO', of: (row) => row.advice },
+              ]),
+        );
+      }),
+    );
 
 /** `chainkeeper vm release`. */
 export const releaseCommand = (): Command =>

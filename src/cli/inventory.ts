@@ -4,7 +4,7 @@ import type { HostDto } from '../inventory/dto/host.dto';
 import type { OfferingDto } from '../inventory/dto/offering.dto';
 import type { RepositoryDto } from '../inventory/dto/repository.dto';
 import type { VmDto } from '../inventory/dto/vm.dto';
-import { releaseCommand } from './bitmaps';
+import { bitmapsCommand, releaseCommand } from './bitmaps';
 import { type Column, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
@@ -258,7 +258,7 @@ export function vmCommand(): Command {
     name: 'vm',
     path: '/vms',
     what: 'VMs',
-    verbs: 'add, assign, unassign, release, list, show, remove',
+    verbs: 'add, assign, unassign, bitmaps, release, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'DISKS', of: (row) => row.disks.map(({ target }) => target).join(',') },
@@ -309,6 +309,7 @@ export function vmCommand(): Command {
         }),
       ),
   );
+  vm.addCommand(bitmapsCommand());
   vm.addCommand(releaseCommand());
   return vm;
 }

@@ -40,6 +40,14 @@ export function bytes(value: number | null | undefined): string {
   return unit === 0 ? `${value} B` : `${amount.toFixed(1)} ${UNITS[unit]}`;
 }
 
+/** How long ago for people, in its largest unit. */
+export function age(since: string, now: number = Date.now()): string {
+  const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
+
 /** A progress bar of fixed width; without a total it only says how much. */
 export function progressBar(done: number, total: number | null, width = 30): string {
   if (total === null || total <= 0) return `${bytes(done)} so far`;

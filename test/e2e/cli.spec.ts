@@ -250,6 +250,14 @@ describeDatabases(
       expect([csv.code, csv.out.trimEnd().split('\n').length]).toEqual([0, rows.length + 1]);
     });
 
+    it('shows the bitmaps on a VM, whose they are and what to do about them', async () => {
+      const { out } = await ck('vm', 'bitmaps', vm);
+      expect(out).toMatch(
+        /^BITMAP +AGE +DISKS +DIRTY +GRANULARITY +HEALTH +OWNER +OF +WHAT TO DO\nbackup-\d+ +\d+ s +vda,vdb +0 B +64.0 KiB +healthy +parent +\S+ +Keep it: .*\.$/m,
+      );
+      expect(await json('vm', 'bitmaps', vm)).toMatchObject({ vm, state: 'running', items: [{ owner: 'parent' }] });
+    });
+
     it('takes our bitmaps off a VM, or says which', async () => {
       const dry = await ck('vm', 'release', vm, '--dry-run');
       expect([dry.code, dry.out]).toEqual([

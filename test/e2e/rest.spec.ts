@@ -292,6 +292,12 @@ describeDatabases('REST', (databases) => {
     const { chain } = await service.backup({ mode: 'full' });
     const path = `/vms/${service.vm}/release`;
     const ours = { name: chain.bitmap, disks: ['vda', 'vdb'], checkpoint: true };
+    const { body: shown } = await service.get(`/vms/${service.vm}/bitmaps`);
+    expect(shown).toMatchObject({ vm: service.vm, state: 'running', activeCheckpoint: chain.bitmap });
+    expect((shown.items as object[]).at(-1)).toEqual({
+      name: chain.bitmap, created: expect.stringMatching(/^\d{4}-.*Z$/), disks: ['vda', 'vdb'], checkpoint: true, dirtyBytes: 0,
+      granularity: 65_536, health: 'healthy', owner: 'parent', backupId: uuid, runId: null, advice: expect.any(String),
+    }); // prettier-ignore
     const dry = await service.post(`${path}?dryRun=true`, undefined);
     expect([dry.status, dry.body]).toEqual([
       200,
