@@ -286,7 +286,9 @@ export class Stricken {
   /** Nothing booked that is not there, nothing there that is not booked. */
   async #bookings(): Promise<string[]> {
     const { items } = await this.client.get<{ items: BackupWithEvidenceDto[] }>(`/backups?vm=${this.vm}&limit=200`);
-    const booked = new Set(items.map(({ externalId }) => externalId?.split('/').at(-1) ?? ''));
+    // A failed attempt is in the books as well, and has nothing on the NAS.
+    const good = items.filter(({ status }) => status === 'BackedUp');
+    const booked = new Set(good.map(({ externalId }) => externalId?.split('/').at(-1) ?? ''));
     const folder = join(this.nas, this.vm);
     const there = new Set(existsSync(folder) ? readdirSync(folder) : []);
     return [
