@@ -1,9 +1,14 @@
-import type { HttpAnswer } from '../support/fake-service';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DatabaseConfig } from '../../src/database/data-source';
 import type { Dialect } from '../../src/domain/agent/facts';
 import { START_PROGRAM } from '../../src/hosts/stock-jobs';
-import { FakeService } from '../support/fake-service';
+import { Brake, until } from '../support/brake';
+import { FakeService, type HttpAnswer } from '../support/fake-service';
 
 const MIB = 1024 * 1024;
+const IN_MEMORY: DatabaseConfig = { kind: 'sqlite', path: ':memory:' };
 const VDA = { target: 'vda', path: '' };
 
 /** The service on a host whose backups a stock script takes, in memory: what is asked, booked and said. */
@@ -12,8 +17,8 @@ describe('a host with a stock script', () => {
   afterEach(() => service.close());
 
   /** A VM of one disk: the seed's script has no parent for a second. */
-  const open = async (dialect: Dialect, beside: boolean, disks = 1): Promise<void> => {
-    service = await FakeService.start({ kind: 'sqlite', path: ':memory:' });
+  const open = async (dialect: Dialect, beside: boolean, disks = 1, books: DatabaseConfig = IN_MEMORY): Promise<void> => {
+    service = await FakeService.start(books);
     if (disks === 1) service.lab.host.vm(service.vm).disks.splice(1);
     const stockPath = service.lab.installStock(dialect);
     const known = await service.lab.vmDisks(service.vm);
@@ -79,6 +84,13 @@ describe('a host with a stock script', () => {
     expect(hole).toMatchObject({ type: 'INCREMENTAL', assurance });
     expect(hole.chain).toMatchObject({ bitmapRecreated: full.chain.bitmap, recreateMethod: 'unknown' });
     expect(await holds(hole, 'hole')).toBe(false);
+    const logged = service.lines.map(
+      (line) => JSON.parse(line) as { level: unknown; msg: string; bitmap?: string; method?: string },
+    );
+    // As the seed asks: at level info.
+    expect(logged.filter(({ msg }) => msg.startsWith('the parent bitmap was recreated'))).toMatchObject([
+      { level: 'info', bitmap: full.chain.bitmap, method: 'unknown' },
+    ]);
     expect(await explained(hole)).toMatch(/leaves a hole/);
     expect(await explained(hole)).toMatch(why);
     const { body: audit } = await service.get(`/audit/recreations?vm=${service.vm}`);
@@ -140,18 +152,33 @@ describe('a host with a stock script', () => {
   it('books a lost end as something left behind, never as a failure of the data, and takes a full next', async () => {
     await open('seed', false);
     await service.backup();
-    service.lab.host.paceMs = 300;
+    const { host } = service.lab;
+    host.paceMs = 60_000;
     const { body: queued } = await service.post('/backups', { vm: service.vm });
-    service.onCommand = ({ argv }) => {
-      if (argv[2] !== START_PROGRAM) return;
-      service.onCommand = () => undefined;
-      setTimeout(() => [...service.lab.host.homeJobs.values()].forEach((job) => job.kill()), 50);
-    };
+    await until(() => host.homeJobs.size === 2, 'the script was started');
+    for (const job of host.homeJobs.values()) job.kill();
     const run = await service.ended(queued.id);
     expect(run).toMatchObject({ state: 'failed', errorCode: 'outcome-lost' });
     expect((await service.get('/backups')).body.items[0]).toMatchObject({ status: 'Error', type: 'INCREMENTAL' });
-    service.lab.host.paceMs = 0;
+    host.paceMs = 0;
     expect(await service.backup()).toMatchObject({ type: 'FULL', reason: 'bitmap-unconfirmed' });
+  });
+
+  it('goes on with a run that its orchestrator left, and starts nothing twice', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'chainkeeper-stock-'));
+    try {
+      await open('seed', false, 1, { kind: 'sqlite', path: join(folder, 'books.sqlite') });
+      await service.backup();
+      const brake = new Brake(service.lab.host);
+      const { body: queued } = await service.post('/backups', { vm: service.vm });
+      await until(() => service.lab.host.homeJobs.size === 2, 'the script was started');
+      await service.restart();
+      brake.release();
+      expect(await service.ended(queued.id)).toMatchObject({ state: 'succeeded', plannedKind: 'incremental', reason: 'regular' });
+      expect(service.lab.host.homeJobs.size).toBe(2);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('needs the disks of a VM that nothing can look at, and refuses what does not fit together', async () => {

@@ -43,9 +43,11 @@ export class FakeService {
   private constructor(
     readonly lab: FakeLab,
     readonly config: Config,
-    readonly url: string,
+    public url: string,
     lines: string[],
     readonly close: () => Promise<void>,
+    /** Ends the service and starts another on the same books and host. */
+    readonly restart: () => Promise<void>,
   ) {
     this.lines = lines;
   }
@@ -68,10 +70,16 @@ export class FakeService {
       run: (host, command) => (heard(command), shell.run(host, command)),
       close: () => shell.close(),
     });
-    const service = await startService(config, { hostClient, log: createLog(config.log, sink) });
-    const fake = new FakeService(lab, config, service.url, lines, async () => {
+    const log = createLog(config.log, sink);
+    let service = await startService(config, { hostClient, log });
+    const close = async (): Promise<void> => {
       await service.close();
       await lab.down();
+    };
+    const fake: FakeService = new FakeService(lab, config, service.url, lines, close, async () => {
+      await service.close();
+      service = await startService(config, { hostClient, log });
+      fake.url = service.url;
     });
     heard = (command) => fake.onCommand(command);
     return fake;
