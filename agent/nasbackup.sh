@@ -1938,7 +1938,10 @@ freeze() {
   [[ $OPT_QUIESCE == true ]] || return 0
   undo_push thaw
   now_ms && FROZEN_FROM=$REPLY FROZEN=yes
-  virsh_q domfsfreeze "$OPT_VM" || die "Cannot freeze the filesystems of $OPT_VM: $RUN_ERR" agent-missing
+  virsh_q domfsfreeze "$OPT_VM" && return 0
+  # Where nobody could be asked nothing is frozen. After any other failure it may be.
+  [[ $RUN_ERR != *'guest agent is not '@(connected|configured)* ]] || FROZEN=''
+  die "Cannot freeze the filesystems of $OPT_VM: $RUN_ERR" agent-missing
 }
 
 # thaw: as often as it takes; a guest that stays frozen is worse than a backup that is lost. An end without it is reported.
