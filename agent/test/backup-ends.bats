@@ -10,31 +10,42 @@ teardown() { leave_host; }
 # A full, then changes enough that a slow line has work for seconds.
 chain() {
   new_vm vda:64M vdb:32M
-  full && done_is full null
+  full
+  done_is full null
   scatter
   lab write "$VM" vdb 0x23 3M 1M
 }
 good_incremental() {
   forget
   lab write "$VM" vda 0x2a 9M 1M
-  incremental && done_is incremental "${1:-regular}" && identical && accounted
+  incremental
+  done_is incremental "${1:-regular}"
+  identical
+  accounted
 }
 
 @test "NAS full before it begins: refused, nothing changed" {
   REPOSITORY=$(lab nas-small 64 small)
   new_vm vda:64M
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
   lab write "$VM" vda 0x22 0 60M
-  incremental && failed_is target-full && untouched
+  incremental
+  failed_is target-full
+  untouched
   expect null .job
   forget
   lab moment "$VM" big
   lab zero "$VM" vda 0 60M
   lab moment "$VM" zero
   # The same dirty areas fit elsewhere, where the parent was copied to.
-  mkdir -p "$NAS/$VM" && cp -r "$REPOSITORY/$PARENT_PATH" "$NAS/$VM/"
+  mkdir -p "$NAS/$VM"
+  cp -r "$REPOSITORY/$PARENT_PATH" "$NAS/$VM/"
   REPOSITORY=$NAS
-  incremental && done_is incremental regular && identical
+  incremental
+  done_is incremental regular
+  identical
 }
 
 # bats test_tags=full
@@ -50,7 +61,8 @@ good_incremental() {
   leave_free "$small" 10000000
   ended_within 8
   end
-  failed_is target-full && untouched
+  failed_is target-full
+  untouched
   expect 'cancelled null' '"\(.job.result) \(.guest.resumed)"'
   [[ $(virsh_q domstate "$VM") == running* ]]
   rm "$small/filler"
@@ -63,7 +75,8 @@ good_incremental() {
   # Room for the changes, so that it begins, and none for what qcow2 needs to hold them.
   leave_free "$REPOSITORY" $((128 * 65536 + 1048576 + 65536))
   incremental
-  failed_is target-full && untouched
+  failed_is target-full
+  untouched
   expect failed .job.result
   [[ $output == *'No space left'* && $(virsh_q domstate "$VM") == running* ]]
   rm "$REPOSITORY/filler"
@@ -79,7 +92,8 @@ good_incremental() {
   kill -TERM "$SCRIPT_PID"
   ended_within 5
   end
-  failed_is job-cancelled && untouched
+  failed_is job-cancelled
+  untouched
   expect cancelled .job.result
   good_incremental
 }
@@ -91,13 +105,16 @@ good_incremental() {
   lab vm-stop "$VM"
   line "$SLOW"
   DISK_PATHS=$(all_images)
-  next && lab moment "$VM" "$BITMAP" && common
+  next
+  lab moment "$VM" "$BITMAP"
+  common
   begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP"
   converting
   kill -TERM "$SCRIPT_PID"
   ended_within 5
   end
-  failed_is job-cancelled && untouched
+  failed_is job-cancelled
+  untouched
   line unlimited
   DISK_PATHS=
   start_vm
@@ -117,12 +134,17 @@ good_incremental() {
     if ((status == 0)); then
       lab leaks "$PARENT" "$BITMAP"
     else
-      [[ $status -eq 1 ]] && untouched && lab leaks "$PARENT"
+      [[ $status -eq 1 ]]
+      untouched
+      lab leaks "$PARENT"
       forget
     fi
   done
   lab write "$VM" vda 0x2a 9M 1M
-  incremental && done_is incremental regular && identical && accounted
+  incremental
+  done_is incremental regular
+  identical
+  accounted
 }
 
 @test "the machine is killed in the middle of the job" {
@@ -134,12 +156,18 @@ good_incremental() {
   caught
   lab vm-crash "$VM"
   end
-  failed_is guest-gone && untouched
+  failed_is guest-gone
+  untouched
   start_vm
   forget
-  incremental && done_is full bitmap-missing && identical
+  incremental
+  done_is full bitmap-missing
+  identical
   lab write "$VM" vda 0x2a 9M 1M
-  incremental && done_is incremental regular && identical && accounted
+  incremental
+  done_is incremental regular
+  identical
+  accounted
 }
 
 # bats test_tags=full
@@ -151,7 +179,8 @@ good_incremental() {
   caught
   lab vm-stop "$VM"
   end
-  failed_is guest-gone && untouched
+  failed_is guest-gone
+  untouched
   start_vm
   good_incremental redefined
 }
@@ -198,7 +227,9 @@ good_incremental() {
   leave_mount "$dir"
   identical
   lab write "$VM" vda 0x2a 9M 1M
-  incremental && done_is incremental regular && identical
+  incremental
+  done_is incremental regular
+  identical
 }
 
 # bats test_tags=full

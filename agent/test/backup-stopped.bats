@@ -14,7 +14,9 @@ go_on() { start_vm && DISK_PATHS=''; }
 @test "seeded before the copy: what was written since the start is in the next incremental" {
   new_vm vda:64M vdb:32M
   stop_vm
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
   expect 'offline backup-1001 converted,converted' '"\(.done.transfer) \(.done.bitmapNew) \([.disks[].method] | join(","))"'
   expect 'shut off null' '"\(.vm.state) \(.vm.qemuStarted)"'
   # Seed's way: one size for each file, in the order of the disks, then the bitmap.
@@ -25,23 +27,33 @@ go_on() { start_vm && DISK_PATHS=''; }
 
   go_on
   lab write-many "$VM" <<<$'write vda 0x22 4M 1M\nwrite vdb 0x23 5M 64K'
-  incremental && done_is incremental redefined && identical && accounted
+  incremental
+  done_is incremental redefined
+  identical
+  accounted
   expect '1048576 65536' '[.disks[].dirtyBefore] | map(tostring) | join(" ")'
 }
 
 # bats test_tags=full
 @test "an incremental of a stopped machine is a full that says so, and takes nothing from the chain before it" {
   new_vm vda:64M
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
   lab write "$VM" vda 0x22 4M 1M
   stop_vm
-  incremental --fence 1 && done_is full vm-stopped && identical
+  incremental --fence 1
+  done_is full vm-stopped
+  identical
   [[ $output == *INCREMENTAL_FALLBACK=true* && $stderr != *INCREMENTAL_FALLBACK* ]]
   # The parent's bitmap stays until the books have the child.
   [[ $(bitmaps_of) == 'vda backup-1001,vda backup-1002,' ]]
   go_on
   lab write "$VM" vda 0x23 5M 1M
-  incremental && done_is incremental redefined && identical && accounted
+  incremental
+  done_is incremental redefined
+  identical
+  accounted
 }
 
 # bats test_tags=full
@@ -49,7 +61,8 @@ go_on() { start_vm && DISK_PATHS=''; }
   new_vm vda:64M:compat=0.10 vdb:32M:raw
   stop_vm
   full --disks "$(lab vm-disks "$VM" | jq -Rnc '[inputs | split("\t") | {target: .[0], path: .[1], format: (if .[0] == "vdb" then "raw" else "qcow2" end)}]')"
-  done_is legacy-full image-unsupported && identical
+  done_is legacy-full image-unsupported
+  identical
   expect 'null vda,vdb' '"\(.done.bitmapNew) \([.disks[].target] | join(","))"'
   [[ $output != *BITMAP_CREATED* && -z $(lab bitmaps "$VM") ]]
 }
@@ -65,17 +78,21 @@ go_on() { start_vm && DISK_PATHS=''; }
   full
   exec 7>&-
   wait "$holder"
-  failed_is image-in-use && untouched
+  failed_is image-in-use
+  untouched
   [[ -z $(lab bitmaps "$VM") ]]
 
   forget
   mv "$(image vdb)" "$BATS_TEST_TMPDIR/aside"
   full
   mv "$BATS_TEST_TMPDIR/aside" "$(image vdb)"
-  failed_is disk-unreadable && untouched
+  failed_is disk-unreadable
+  untouched
   [[ -z $(lab bitmaps "$VM") ]]
   forget
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
 }
 
 # bats test_tags=full
@@ -88,14 +105,20 @@ go_on() { start_vm && DISK_PATHS=''; }
   use_stubs
   stub stat <<<'[[ "$*" != *-f* ]] && real "$@" || echo "4096 99999999 99999999"'
   full
-  failed_is target-full && untouched
+  failed_is target-full
+  untouched
   [[ -z $(lab bitmaps "$VM") && -z $(ls "$REPOSITORY") ]]
   forget
   REPOSITORY=$NAS
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
   go_on
   lab write "$VM" vda 0x22 4M 1M
-  incremental && done_is incremental redefined && identical && accounted
+  incremental
+  done_is incremental redefined
+  identical
+  accounted
 }
 
 @test "a bitmap that cannot be seeded on every disk is on none" {
@@ -104,7 +127,8 @@ go_on() { start_vm && DISK_PATHS=''; }
   use_stubs
   stub qemu-img <<<'[[ "$*" == "bitmap --add"*'"$(image vdb)"'* ]] && { echo "no bitmap today" >&2; exit 1; }; real "$@"'
   full
-  failed_is seed-failed && untouched
+  failed_is seed-failed
+  untouched
   expect 'Failed to pre-seed bitmap' '.error.message[0:25]'
   [[ $output == *'no bitmap today'* && -z $(lab bitmaps "$VM") ]]
 }
@@ -116,6 +140,7 @@ go_on() { start_vm && DISK_PATHS=''; }
   virsh_q define "$LAB_DIR/run/$VM.xml"
   full
   virsh_q undefine "$VM"
-  done_is full null && identical
+  done_is full null
+  identical
   expect vda '.disks[0].target'
 }

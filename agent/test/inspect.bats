@@ -14,7 +14,9 @@ seen() { local is; is=$(jq -r "$2" <<<"$output"); [[ $is == "$1" ]] || { printf 
 
 @test "a running machine: disks, bitmaps and their counts, checkpoints, since when it runs, the room on the NAS" {
   new_vm vda:64M vdb:32M
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
   lab write "$VM" vda 0x22 4M 100K
   local before
   before=$(virsh_q dumpxml "$VM"; lab bitmaps "$VM"; virsh_q checkpoint-list "$VM"; find "$NAS" -printf '%p %s %T@\n')
@@ -39,7 +41,8 @@ seen() { local is; is=$(jq -r "$2" <<<"$output"); [[ $is == "$1" ]] || { printf 
 # bats test_tags=full
 @test "a crash: bitmaps that are there and good for nothing" {
   new_vm vda:64M
-  full && done_is full null
+  full
+  done_is full null
   restart_vm
   flush_vm vda
   lab vm-crash "$VM"
@@ -51,7 +54,9 @@ seen() { local is; is=$(jq -r "$2" <<<"$output"); [[ $is == "$1" ]] || { printf 
 
 @test "paused, stopped, unknown" {
   new_vm vda:64M
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
   lab vm-pause "$VM"
   inspect
   seen 'paused user' '"\(.vm.state) \(.vm.reason)"'
@@ -78,7 +83,8 @@ seen() { local is; is=$(jq -r "$2" <<<"$output"); [[ $is == "$1" ]] || { printf 
   inspect
   seen 'version-too-old,version-too-old' '[.problems[].code | select(. == "version-too-old")] | join(",")'
   full
-  failed_is version-too-old && untouched
+  failed_is version-too-old
+  untouched
   [[ $output == *'libvirt 6.0.0 is too old: 7.2.0 or newer is needed'* ]]
 }
 

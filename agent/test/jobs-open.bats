@@ -19,7 +19,9 @@ teardown() { leave_host; }
   new_vm vda:64M vdb:32M
   scatter
   line "$SLOW"
-  next && lab moment "$VM" "$BITMAP" && common
+  next
+  lab moment "$VM" "$BITMAP"
+  common
   say start --job "$JOB" --fence 1 -- backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" </dev/null >"$BATS_TEST_TMPDIR/answer"
   [ "$(jq -r '"\(.state) \(.created)"' "$BATS_TEST_TMPDIR/answer")" = 'running true' ]
   caught
@@ -59,7 +61,8 @@ SH
 
   # Ours reads them for its mount: a repository of type dir takes none, and says so without telling them.
   common() { COMMON=(-v "$VM" -t dir -s "$NAS" -m '' -p "$BACKUP_PATH"); }
-  next && common
+  next
+  common
   SECRETS="{\"credentials\":{\"password\":\"$secret\"}}"
   start "$JOB-own" stats -t dir -s "$NAS" -m '' >/dev/null
   ends "$JOB-own" done

@@ -86,7 +86,8 @@ SH
   # The operation looks again, under the machine's lock.
   common
   script backup "${COMMON[@]}" -M full --bitmap-new backup-99 --fence 06
-  [ "$status" -eq 1 ] && expect fence-stale .error.code
+  [ "$status" -eq 1 ]
+  expect fence-stale .error.code
   [ "$(cat "$LAB_DIR/host/state/fence/$VM")" = 7 ]
   lab moment "$VM" "$BITMAP"
   PARENT=$BITMAP FENCE=8 start_incremental "$JOB-c" >/dev/null

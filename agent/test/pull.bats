@@ -11,25 +11,41 @@ no_scratch() { [[ -z $(find "$LAB_DIR/host/scratch" -mindepth 1) ]] || { find "$
 
 @test "a full and incrementals over two disks, zeroes, discards and a restart: identical and accounted" {
   new_vm vda:64M vdb:32M
-  full --transfer pull && done_is full null && identical && no_scratch
+  full --transfer pull
+  done_is full null
+  identical
+  no_scratch
   expect 'completed pull full,full' '"\(.job.result) \(.done.transfer) \([.disks[].method] | join(","))"'
   expect true '.job.processed == .job.total and .job.total == 100663296'
   [[ $output == *'Job type:'*Completed* && ${lines[-1]} == BITMAP_CREATED=backup-1001 ]]
 
   lab write-many "$VM" <<<$'write vda 0x22 4M 6M\nzero vda 1M 512K\ndiscard vdb 1M 64K\nwrite vdb 0x23 30M 64K'
-  incremental --transfer pull && done_is incremental regular && identical && accounted && no_scratch
+  incremental --transfer pull
+  done_is incremental regular
+  identical
+  accounted
+  no_scratch
   expect '6815744 131072' '[.disks[].dirtyBefore] | map(tostring) | join(" ")'
   expect true '.job.processed == ([.disks[] | .ownData + .ownZero] | add)'
   expect "../2026.01.01.00.00.01/root.$(basename "$(image vda)").qcow2" '.disks[0].backing'
 
   restart_vm
   lab write "$VM" vdb 0x25 9M 128K
-  incremental --transfer pull && done_is incremental redefined && identical && accounted
+  incremental --transfer pull
+  done_is incremental redefined
+  identical
+  accounted
 
   # The two ways go together in one chain.
   lab write "$VM" vda 0x26 11M 128K
-  incremental && done_is incremental regular && identical && accounted
-  incremental --transfer pull && done_is incremental regular && identical && accounted
+  incremental
+  done_is incremental regular
+  identical
+  accounted
+  incremental --transfer pull
+  done_is incremental regular
+  identical
+  accounted
   identical backup-1001 "$VM/2026.01.01.00.00.01"
 }
 
@@ -53,7 +69,8 @@ it_writes() {
 }
 # begin_pull: a full in the background, its export open.
 begin_pull() {
-  next && common
+  next
+  common
   begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" --transfer pull
   for _ in {1..400}; do [[ $(virsh_q domjobinfo "$VM" 2>/dev/null) == *Backup* ]] && return 0; sleep 0.05; done
   return 1
@@ -61,7 +78,8 @@ begin_pull() {
 # as_paused: the guest cannot be known by a mirror; paused it can be compared with its own image.
 as_paused() {
   lab vm-pause "$VM"
-  next && common
+  next
+  common
   script -o backup "${COMMON[@]}" "$@" --bitmap-new "$BITMAP" --transfer pull
   [[ $status -eq 0 ]] || { printf '%s\n%s\n' "$output" "$stderr" >&2; return 1; }
   ALLOWED+=("$BITMAP")
@@ -111,7 +129,8 @@ as_paused() {
   end
   [[ $status -eq 1 ]]
   expect 'scratch-full null null' '"\(.error.code) \(.guest.pausedMs) \(.guest.resumed)"'
-  it_writes && untouched
+  it_writes
+  untouched
   [[ -z $(find "$scratch" -mindepth 1) ]]
 
   host_conf "scratch_dir=$scratch" reserve_bytes=0
@@ -120,7 +139,8 @@ as_paused() {
   end
   [[ $status -eq 1 ]]
   expect 'scratch-full true' '"\(.error.code) \(.guest.resumed)"'
-  it_writes && untouched
+  it_writes
+  untouched
 
   host_conf
   lab nas-speed "slow$BATS_TEST_NUMBER" unlimited
@@ -129,12 +149,17 @@ as_paused() {
 
 @test "auto: pull when the scratch can hold all that may come, else push; the reason is told" {
   new_vm vda:64M
-  full --transfer auto && done_is full null && identical
+  full --transfer auto
+  done_is full null
+  identical
   expect pull .done.transfer
   [[ $(fact .done.transferReason) == 'scratch has '*', enough for '* ]]
   lab write "$VM" vda 0x22 4M 1M
   host_conf "scratch_dir=$(lab nas-small 2 "tiny$BATS_TEST_NUMBER")"
-  incremental --transfer auto && done_is incremental regular && identical && accounted
+  incremental --transfer auto
+  done_is incremental regular
+  identical
+  accounted
   expect push .done.transfer
   [[ $(fact .done.transferReason) == 'scratch has '*' may be needed' ]]
 }
@@ -143,10 +168,15 @@ as_paused() {
 @test "a limit in MiB a second holds for a full and an incremental" {
   new_vm vda:64M
   lab write "$VM" vda 0x33 8M 12M
-  full --transfer pull -b 4 && done_is full null && identical
+  full --transfer pull -b 4
+  done_is full null
+  identical
   # 14 MiB at 4 MiB a second.
   expect true '.timings.job >= 2800'
   lab write "$VM" vda 0x34 8M 12M
-  incremental --transfer pull -b 4 && done_is incremental regular && identical && accounted
+  incremental --transfer pull -b 4
+  done_is incremental regular
+  identical
+  accounted
   expect true '.timings.job >= 2800'
 }

@@ -31,13 +31,18 @@ calls() { paste -sd' ' "$CALLS"; }
 @test "frozen just before the job begins, thawed right after it, and told" {
   new_vm vda:64M
   agent
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
   [[ $(calls) == 'domfsfreeze backup-begin domfsthaw' ]]
   expect 'true true' '"\(.guest.thawed) \(.guest.frozenMs >= 0 and .guest.frozenMs < 10000)"'
   lab write "$VM" vda 0x22 4M 1M
   QUIESCE=false
   : >"$CALLS"
-  incremental && done_is incremental regular && identical && accounted
+  incremental
+  done_is incremental regular
+  identical
+  accounted
   [[ $(calls) == backup-begin ]]
   expect 'null null' '"\(.guest.thawed) \(.guest.frozenMs)"'
 }
@@ -51,7 +56,9 @@ calls() { paste -sd' ' "$CALLS"; }
   [[ $output == *'guest agent'* ]]
   QUIESCE=false
   forget
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
 }
 
 # bats test_tags=full
@@ -59,18 +66,23 @@ calls() { paste -sd' ' "$CALLS"; }
   new_vm vda:64M
   agent begin-fails
   full
-  failed_is job-failed && untouched
+  failed_is job-failed
+  untouched
   [[ $(calls) == 'domfsfreeze backup-begin domfsthaw' ]]
   expect true .guest.thawed
   agent
   forget
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
 }
 
 @test "a thaw that fails is tried again; one that never works fails the run, and is said" {
   new_vm vda:64M
   agent refuse-thaw refuse-thaw
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
   [[ $(calls) == 'domfsfreeze backup-begin domfsthaw domfsthaw domfsthaw' ]]
   expect true .guest.thawed
 
@@ -83,7 +95,10 @@ calls() { paste -sd' ' "$CALLS"; }
   untouched
   agent
   forget
-  incremental && done_is incremental regular && identical && accounted
+  incremental
+  done_is incremental regular
+  identical
+  accounted
 }
 
 # bats test_tags=full
@@ -98,16 +113,20 @@ for word; do
   esac
 done
 real "$@"'
-  next && common
+  next
+  common
   begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP"
   for _ in {1..400}; do grep -q backup-begin "$CALLS" 2>/dev/null && break; sleep 0.05; done
   kill -TERM "$SCRIPT_PID"
   ended_within 15
   end
-  failed_is job-cancelled && untouched
+  failed_is job-cancelled
+  untouched
   [[ $(calls) == 'domfsfreeze backup-begin domfsthaw'* ]]
   expect true .guest.thawed
   agent
   forget
-  full && done_is full null && identical
+  full
+  done_is full null
+  identical
 }

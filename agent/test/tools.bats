@@ -14,8 +14,10 @@ hmp() { virsh_q qemu-monitor-command "$VM" --hmp "$1"; }
 @test "release: all our bitmaps go, running or stopped, a snapshot can be reverted again, another tool's checkpoint stays" {
   new_vm vda:64M vdb:32M
   hmp 'savevm before'
-  full && done_is full null
-  full && done_is full null
+  full
+  done_is full null
+  full
+  done_is full null
   # QEMU stops for it, and then finds the bitmaps.
   [[ $(hmp 'loadvm before') == *bitmap* ]]
   virsh_q resume "$VM"
@@ -31,7 +33,9 @@ hmp() { virsh_q qemu-monitor-command "$VM" --hmp "$1"; }
   virsh_q checkpoint-delete "$VM" other
   [[ ! $(hmp 'loadvm before') ]]
   hmp 'delvm before'
-  incremental && done_is full bitmap-missing && identical
+  incremental
+  done_is full bitmap-missing
+  identical
 
   lab vm-stop "$VM"
   script release -v "$VM" --fence 1
