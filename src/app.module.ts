@@ -17,6 +17,7 @@ import { HealthController, READINESS } from './platform/health/health.controller
 import { createLog, LOG, type Log } from './platform/log';
 import { ProblemFilter } from './platform/problem.filter';
 import { RunsModule } from './runs/runs.module';
+import { UpkeepModule } from './upkeep/upkeep.module';
 
 /** What leaves the process, and can be replaced: by the fake host, by a test's log. */
 export interface Adapters {
@@ -74,6 +75,7 @@ export class AppModule {
         ChainsModule,
         BitmapsModule,
         AuditModule,
+        UpkeepModule,
       ],
       controllers: [HealthController],
       providers: [

@@ -15,6 +15,7 @@ import { createLog } from './platform/log';
 import { openApi, serveOpenApi } from './platform/openapi';
 import { ProblemFilter } from './platform/problem.filter';
 import { requestValidation } from './platform/validation';
+import { Sweeper } from './upkeep/sweeper';
 
 /** A running service. */
 export interface Service {
@@ -57,6 +58,7 @@ export async function startService(config: Config, adapters: Partial<Adapters> =
     serveOpenApi(app);
     await listen(app, config.http);
     app.get(Worker).start();
+    app.get(Sweeper).start();
   } catch (error) {
     await app.close();
     throw error;

@@ -87,5 +87,24 @@ arm_traps() {
 work_open() {
   mkdir -p -- "$STATE_DIR" || die "Cannot make the state directory $STATE_DIR" state-dir
   WORK=$(mktemp -d -- "$STATE_DIR/work.XXXXXX") || die "Cannot write to the state directory $STATE_DIR" state-dir
-  always_push rm -rf -- "$WORK"
+  always_push work_close
+  process_start "$$" || REPLY=
+  printf '%s %s\n' "$$" "$REPLY" >"$WORK/owner"
+}
+
+# owned PATH: makes note of what a killed call leaves behind: sweep (77-sweep) removes nothing that nobody made note of.
+owned() { printf '%s\n' "$1" >>"$WORK/owned"; }
+
+# process_start PID: REPLY is when it began, in the kernel's ticks: with it a pid is nobody else's. False when there is none.
+process_start() {
+  local stat=''
+  local -a fields
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+  read -r -a fields <<<"${stat##*) }"
+  REPLY=${fields[19]}
+}
+
+work_close() {
+  # Something stays behind, and so does the note of it.
+  if ((${#LEFT[@]})) && [[ -e $WORK/owned ]]; then rm -rf -- "${WORK:?}"/!(owner|owned); else rm -rf -- "$WORK"; fi
 }

@@ -16,6 +16,7 @@ mount_repository() {
   timing_start mount
   mount_options
   MNT=$(mktemp -d "${JOB_TMP:-/tmp}/csbackup.XXXXXX") || die "Cannot make a mount point in ${JOB_TMP:-/tmp}" mount-failed
+  owned "$MNT"
   always_push unmount_repository
   if ! run 60 mount "${MOUNT_ARGS[@]}" -- "$OPT_STORAGE" "$MNT"; then
     [[ $RUN_CODE != 124 ]] || left "a mount attempt on $MNT that never ended"

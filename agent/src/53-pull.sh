@@ -46,9 +46,11 @@ open_scratch() {
   SCRATCH=$SCRATCH_DIR/$OPT_PATH
   [[ ! -e $SCRATCH ]] || die "$SCRATCH is there already: another run has left it" scratch-missing
   (umask 066 && mkdir -p -- "${SCRATCH%/*}") && mkdir -m 0700 -- "$SCRATCH" && chown "$user" -- "$SCRATCH" || die "Cannot make $SCRATCH" scratch-missing
+  owned "$SCRATCH"
   always_push remove_scratch
   # The path of a socket is short by nature.
   SOCKET=$(mktemp -d "${JOB_TMP:-/tmp}/csbackup.XXXXXX") && chown "$user" -- "$SOCKET" || die 'Cannot make a folder for the socket in /tmp' scratch-missing
+  owned "$SOCKET"
   SOCKET+=/nbd
 }
 

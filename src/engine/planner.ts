@@ -72,11 +72,7 @@ export class Planner {
       host: await this.hosts.ofVm(vm),
       repository,
       offeringId: offering.id,
-      mount: {
-        type: repository.type,
-        address: repository.address,
-        options: repository.mountOpts === '' ? null : repository.mountOpts,
-      },
+      mount: mountOf(repository),
       disks: await this.volumes.ofVm(vm.id),
     };
   }
@@ -121,6 +117,13 @@ export class Planner {
     return nameDisks(await this.client.inspect(access, { vm: vm.instanceName, diskPaths, repository: mount }), disks);
   }
 }
+
+/** A repository as the host script mounts it. */
+export const mountOf = ({ type, address, mountOpts }: BackupRepositoryRow): Mount => ({
+  type,
+  address,
+  options: mountOpts === '' ? null : mountOpts,
+});
 
 /** A refusal as an error for people. */
 export function refusalError({ code, errorKind, message, next }: Refusal): UserError | OperationalError {

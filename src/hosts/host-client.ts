@@ -2,6 +2,7 @@ import type { RepositoryAccess, Secrets } from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { JobStatus } from '../domain/agent/read-job-status';
 import type { Release } from '../domain/agent/read-release';
+import type { HostSweep } from '../domain/agent/read-sweep';
 import type { HostAccess } from './host-access';
 import type { RemoteResult } from './remote-shell';
 
@@ -15,6 +16,8 @@ export interface InspectRequest {
   readonly diskPaths?: readonly string[];
   /** Looked at for free space when given. */
   readonly repository?: Mount;
+  /** Directory in the repository; where it is not, the problem `path-missing` says so. */
+  readonly path?: string;
 }
 
 /** A run to start in a job directory of its own on the host. */
@@ -116,6 +119,8 @@ export interface HostClient {
   retire(host: HostAccess, request: RetireRequest): Promise<void>;
   /** Drops every bitmap and checkpoint of ours; other tools' stay. */
   release(host: HostAccess, request: ReleaseRequest): Promise<Release>;
+  /** Removes what killed calls and jobs left on the host and what is safe; tells the rest. Nothing that lives is touched. */
+  sweep(host: HostAccess, request: { readonly dryRun: boolean }): Promise<HostSweep>;
   /** Runs a short operation and gives back what it printed, whatever its exit code. */
   run(host: HostAccess, request: RunRequest): Promise<RemoteResult>;
   install(host: HostAccess, request: InstallRequest): Promise<Installation>;

@@ -7,6 +7,7 @@ import {
   buildRetire,
   buildStart,
   buildStatus,
+  buildSweep,
   type HostCommand,
 } from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
@@ -14,6 +15,7 @@ import type { Reading } from '../domain/agent/json-shape';
 import { readInspect } from '../domain/agent/read-inspect';
 import { type JobStatus, readJobStatus } from '../domain/agent/read-job-status';
 import { type Release, readRelease } from '../domain/agent/read-release';
+import { type HostSweep, readSweep } from '../domain/agent/read-sweep';
 import { OperationalError, UserError } from '../domain/errors';
 import { canLook, type HostAccess } from './host-access';
 import type {
@@ -46,6 +48,8 @@ export interface ScriptHostClientOptions {
 const NO_VM = 'chainkeeper-probe';
 /** An operation that needs secrets runs as a job; one that changes no VM has no lease, and no lease can be in its way. */
 const ABOVE_ALL_LEASES = 999_999_999_999_999;
+/** A sweep waits for each mount of a NAS that is away. */
+const SWEEP_DEADLINE_MS = 300_000;
 const START_ATTEMPTS = 3;
 const NOT_ABORTED = { how: 'none', libvirtJob: null, resumed: null, thawed: null } as const;
 
@@ -120,8 +124,15 @@ export class ScriptHostClient implements HostClient {
   }
 
   async release(host: HostAccess, request: ReleaseRequest): Promise<Release> {
+    if (host.stock !== null) throw nothingOfOurs(host, 'release');
     const command = buildRelease(request);
     return this.#read(host, command, await this.#call(host, command, this.#deadlineMs), readRelease);
+  }
+
+  async sweep(host: HostAccess, request: { readonly dryRun: boolean }): Promise<HostSweep> {
+    if (host.stock !== null) throw nothingOfOurs(host, 'sweep');
+    const command = buildSweep(request);
+    return this.#read(host, command, await this.#call(host, command, SWEEP_DEADLINE_MS), readSweep);
   }
 
   run(host: HostAccess, { deadlineMs = this.#deadlineMs, ...command }: RunRequest): Promise<RemoteResult> {

@@ -297,6 +297,15 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       });
     });
 
+    describe('sweep', () => {
+      test('nothing of ours was left behind, and what lives is not touched', async () => {
+        const { dryRun, items } = await subject.client.sweep(subject.host, { dryRun: true });
+        expect(dryRun).toBe(true);
+        // Others at work on this machine may have mounts that look like ours.
+        expect(items.filter(({ code }) => code !== 'stranger')).toEqual([]);
+      });
+    });
+
     describe('short operations', () => {
       const script = { kind: 'ours', dialect: 'seed' } as const;
       const repository = async (): Promise<{ type: string; address: string; options: null }> => ({

@@ -258,6 +258,19 @@ describeDatabases(
       expect(await json('vm', 'bitmaps', vm)).toMatchObject({ vm, state: 'running', items: [{ owner: 'parent' }] });
     });
 
+    it('sweeps a host, and ends with 3 when something was left', async () => {
+      expect(await ck('host', 'sweep', 'kvm1')).toMatchObject({ code: 0, out: 'nothing was left behind on kvm1\n' });
+      service.lab.host.mounts.add('/tmp/csbackup.left');
+      expect((await ck('host', 'sweep', 'kvm1', '--dry-run')).out).toMatch(
+        /^WHAT +ACTION +WHERE +WHY\nmount +would-be-removed +\/tmp\/csbackup\.left +it /,
+      );
+      expect(await json('host', 'sweep', 'kvm1')).toMatchObject({ host: 'kvm1', items: [{ action: 'removed' }] });
+      service.lab.host.vm(vm).pause('I/O error');
+      const left = await ck('host', 'sweep', 'kvm1');
+      expect([left.code, left.out]).toEqual([3, expect.stringMatching(/^paused-guest +left +\S+ +.*virsh resume/m)]);
+      service.lab.host.vm(vm).resume();
+    });
+
     it('takes our bitmaps off a VM, or says which', async () => {
       const dry = await ck('vm', 'release', vm, '--dry-run');
       expect([dry.code, dry.out]).toEqual([

@@ -317,6 +317,41 @@ describeDatabases('REST', (databases) => {
     expect(await service.backup()).toMatchObject({ type: 'FULL', reason: 'bitmap-unconfirmed', chain: { position: 0 } });
   });
 
+  it('sweeps what a killed run left: partial directory, bitmap, mount; what is booked or goes on stays', async () => {
+    const path = '/hosts/kvm1/sweep';
+    const good = await service.backup();
+    const { host } = service.lab;
+    host.faults.add({ kind: 'killed', on: 'backup' });
+    // The runner's own cleaning comes to nothing, too.
+    host.faults.add({ kind: 'unreachable', on: 'retire' });
+    const { body: run } = await service.post('/backups', { vm: service.vm });
+    expect(await service.ended(run.id as string)).toMatchObject({ state: 'failed' });
+    host.mounts.add('/tmp/csbackup.left');
+    const [nas] = [...host.nases.values()];
+    const folders = new Set(nas?.folders);
+
+    const dry = await service.post(`${path}?dryRun=true`, undefined);
+    expect([dry.status, dry.body]).toEqual([200, expect.objectContaining({ host: 'kvm1', dryRun: true })]);
+    const found = (dry.body.items as { code: string; subject: string }[]).map(({ code, subject }) => [code, subject]);
+    expect(found).toEqual([
+      ['mount', '/tmp/csbackup.left'],
+      ['bitmap', expect.stringMatching(`^${service.vm} backup-`)],
+      ['partial-directory', expect.stringMatching(`^${service.vm}/`)],
+    ]);
+    expect([nas?.folders, host.mounts.size]).toEqual([folders, 1]);
+    expect((await service.get(`/vms/${service.vm}/bitmaps`)).body.items).toContainEqual(
+      expect.objectContaining({ name: found[1]?.[1]?.split(' ')[1], owner: 'ended-run', runId: run.id }),
+    );
+
+    const swept = await service.post(path, undefined);
+    expect((swept.body.items as { action: string }[]).map(({ action }) => action)).toEqual(['removed', 'removed', 'removed']);
+    expect([host.mounts.size, nas?.folders.has(found[2]?.[1] ?? '')]).toEqual([0, false]);
+    expect(nas?.folders.size).toBe(folders.size - 1);
+    expect(await service.lab.bitmaps(service.vm, 'vda')).toEqual([good.chain.bitmap]);
+    expect((await service.post(path, undefined)).body.items).toEqual([]);
+    expect(await service.backup()).toMatchObject({ type: 'INCREMENTAL', reason: 'regular' });
+  });
+
   it('starts a new chain after an offering was taken away or given anew', async () => {
     await service.backup({ mode: 'full' });
     expect((await service.get(`/vms/${service.vm}`)).body.activeCheckpoint).toMatch(/^backup-/);

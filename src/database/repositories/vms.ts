@@ -47,6 +47,11 @@ export class Vms {
     return this.work.read((manager) => manager.findOneBy(VmRow, { id }));
   }
 
+  /** Those that the books know to be on a host. */
+  onHost(hostId: number): Promise<VmRow[]> {
+    return this.work.read((manager) => manager.find(VmRow, { where: { hostId, removed: IsNull() }, order: { id: 'ASC' } }));
+  }
+
   page(part: Part): Promise<Listed<VmRow>> {
     return this.work.read((manager) => pageLive(manager, VmRow, part));
   }

@@ -100,9 +100,12 @@ export function buildInspect(request: {
   /** Needed for a stopped VM: libvirt has forgotten a transient one. */
   readonly diskPaths?: readonly string[];
   readonly repository?: RepositoryAccess;
+  /** Directory in the repository; where it is not, the problem `path-missing` says so. */
+  readonly path?: string;
 }): HostCommand {
   const argv = ['inspect', '-v', checkName('vm', request.vm), ...stoppedDisks(request.diskPaths)];
   if (request.repository === undefined) return { argv };
+  if (request.path !== undefined) argv.push('-p', checkName('path', request.path));
   return withSecrets([...argv, ...repositoryOptions(request.repository)], request.repository);
 }
 
@@ -152,6 +155,11 @@ export function buildRelease(request: {
   const argv = ['release', '-v', checkName('vm', vm), ...stoppedDisks(diskPaths)];
   return { argv: [...argv, ...(dryRun ? ['--dry-run'] : ['--fence', wholeNumber(fence)])] };
 }
+
+/** Removes what killed calls and jobs left on a host. */
+export const buildSweep = ({ dryRun }: { readonly dryRun: boolean }): HostCommand => ({
+  argv: ['sweep', ...(dryRun ? ['--dry-run'] : [])],
+});
 
 function operation(script: HostScript, name: string, options: readonly string[], repository: RepositoryAccess): HostCommand {
   const argv = ['-o', name, ...options];

@@ -44,4 +44,14 @@ export class EngineConfig {
   @Min(1)
   @Max(240)
   runHours = 24;
+
+  @Setting({
+    env: 'CHAINKEEPER_SWEEP_HOURS',
+    as: 'integer',
+    help: 'Hours between looks for what runs left behind on hosts and repositories, the first at the start; 0: never by itself.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(1000)
+  sweepHours = 6;
 }

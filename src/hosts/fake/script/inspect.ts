@@ -13,6 +13,8 @@ export function inspect(call: Call): Said {
   const told = listOf(options.values.get('diskpaths'));
   const disks = live ? vm.disks : told.flatMap((path) => findDisk(call, path) ?? []);
   const repository = options.values.get('type') ? mount(call) : null;
+  const path = options.values.get('path');
+  const missing = repository && path && !repository.nas.folders.has(path);
   const space = repository && { total: repository.nas.capacity, free: repository.nas.free };
   repository?.unmount();
   return jsonAnswer({
@@ -31,9 +33,12 @@ export function inspect(call: Call): Said {
     agent: live && vm.agent ? true : null,
     space,
     disks: disks.map((disk, index) => inspectedDisk(disk, live ? disk.target : `disk${index}`, live)),
-    problems: told
-      .filter((path) => !live && findDisk(call, path) === undefined)
-      .map((path) => ({ code: 'disk-unreadable', message: `${path}: no such file` })),
+    problems: [
+      ...told
+        .filter((disk) => !live && findDisk(call, disk) === undefined)
+        .map((disk) => ({ code: 'disk-unreadable', message: `${disk}: no such file` })),
+      ...(missing ? [{ code: 'path-missing', message: `${path} is not on the NAS` }] : []),
+    ],
   });
 }
 

@@ -10,6 +10,7 @@ import { jsonFailure } from './print';
 import { release } from './release';
 import { retire } from './retire';
 import { runStock } from './stock';
+import { sweep } from './sweep';
 
 /** Runs the host script with these arguments, as it would answer on a real host. */
 export async function runScript(host: FakeHost, argv: readonly string[], stdin = ''): Promise<Said> {
@@ -69,6 +70,8 @@ async function dispatch(call: Call, stdin: string): Promise<Said> {
       return retire(call);
     case 'release':
       return release(call);
+    case 'sweep':
+      return sweep(call);
     case 'start':
       return start(host, options, stdin, (argv, context) => answering(host, context, '')(argv));
     case 'status':

@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
+import { SweepService } from './sweep.service';
+
+const PAGE = 100;
+
+/** Sweeps every host at the start and once in a while. One that does not answer costs the others nothing but its own wait. */
+@Injectable()
+export class Sweeper implements BeforeApplicationShutdown {
+  readonly #stop = new AbortController();
+  #loop: Promise<void> | undefined;
+
+  constructor(
+    private readonly hosts: Hosts,
+    private readonly sweeps: SweepService,
+    @Inject(Config) private readonly config: Config,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  start(): void {
+    if (this.config.engine.sweepHours > 0) this.#loop ??= this.#turn();
+  }
+
+  /** A sweep is made of steps that may each be the last: nobody waits for the one that goes on. */
+  beforeApplicationShutdown(): void {
+    this.#stop.abort();
+  }
+
+  async #turn(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await this.#sweepAll().catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'looking for hosts to sweep failed');
+      });
+      await sleep(this.config.engine.sweepHours * 3_600_000, undefined, { signal: this.#stop.signal, ref: false }).catch(
+        () => undefined,
+      );
+    }
+  }
+
+  async #sweepAll(): Promise<void> {
+    for (let after: number | null | undefined; after !== null;) {
+      const { items, next } = await this.hosts.page({ limit: PAGE, ...(after === undefined ? {} : { after }) });
+      // Where a stock script takes the backups, ours changes nothing.
+      for (const host of items.filter(({ access }) => access.stockPath === null))
+        if (!this.#stop.signal.aborted) await this.#sweepOne(host);
+      after = next;
+    }
+  }
+
+  async #sweepOne(host: ReachableHost): Promise<void> {
+    try {
+      const { items } = await this.sweeps.sweepHost(host, false);
+      for (const { code, subject, action, text } of items)
+        this.log[action === 'left' ? 'warn' : 'info']({ host: host.name, code, subject, action, detail: text }, 'left behind');
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.log.warn({ err: error, host: host.name }, 'the host could not be swept this time');
+    }
+  }
+}

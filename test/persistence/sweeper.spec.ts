@@ -1,0 +1,62 @@
+import { randomUUID } from 'node:crypto';
+import { Writable } from 'node:stream';
+import { BackupRepositories } from '../../src/database/repositories/backup-repositories';
+import { Backups } from '../../src/database/repositories/backups';
+import { Hosts } from '../../src/database/repositories/hosts';
+import { Leases } from '../../src/database/repositories/leases';
+import { Runs } from '../../src/database/repositories/runs';
+import { Vms } from '../../src/database/repositories/vms';
+import { Volumes } from '../../src/database/repositories/volumes';
+import { BetweenRuns } from '../../src/engine/between-runs';
+import { FakeLab } from '../../src/hosts/fake/fake-lab';
+import { DEFAULT_SCRIPT_PATH } from '../../src/hosts/host-access';
+import { loadConfig } from '../../src/platform/config/load-config';
+import { createLog } from '../../src/platform/log';
+import { SweepService } from '../../src/upkeep/sweep.service';
+import { Sweeper } from '../../src/upkeep/sweeper';
+import { until } from '../support/brake';
+import { describeDatabases } from '../support/databases';
+
+describeDatabases(
+  'the sweeper',
+  (databases) => {
+    it('sweeps every host at the start; one that is away costs the others nothing, and the log says all', async () => {
+      const { work } = await databases.open();
+      const lab = new FakeLab();
+      await lab.up();
+      const { address, user: sshUser } = await lab.access();
+      const hosts = new Hosts(work);
+      const access = {
+        port: 22, sshUser, privateKeyFile: null, agentSocket: null, fingerprint: null, knownHostsFile: null,
+        scriptPath: DEFAULT_SCRIPT_PATH, dialect: 'seed' as const, stockPath: null, beside: false,
+      }; // prettier-ignore
+      await hosts.create({ uuid: randomUUID(), name: 'here' }, { ...access, address });
+      // Newest first: this one comes before.
+      await hosts.create({ uuid: randomUUID(), name: 'away' }, { ...access, address: 'nowhere' });
+      lab.host.mounts.add('/tmp/csbackup.left');
+
+      const lines: string[] = [];
+      const log = createLog(
+        { level: 'info' },
+        new Writable({ write: (line: Buffer, _, done) => (lines.push(line.toString()), done()) }),
+      );
+      const config = loadConfig({});
+      const [runs, vms] = [new Runs(work), new Vms(work)];
+      const between = new BetweenRuns(runs, new Leases(work), config, log);
+      const repositories = new BackupRepositories(work);
+      const sweeps = new SweepService(
+        hosts, vms, new Volumes(work), runs, new Backups(work), repositories, between, lab.client(), config,
+      ); // prettier-ignore
+      const sweeper = new Sweeper(hosts, sweeps, config, log);
+      sweeper.start();
+      await until(() => lab.host.mounts.size === 0, 'the mount is swept');
+      await until(() => lines.length === 2, 'both are in the log');
+      sweeper.beforeApplicationShutdown();
+      expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+        expect.objectContaining({ host: 'away', msg: 'the host could not be swept this time' }),
+        expect.objectContaining({ host: 'here', code: 'mount', action: 'removed', msg: 'left behind' }),
+      ]);
+    });
+  },
+  ['sqlite'],
+);
