@@ -124,7 +124,7 @@ export class ScriptHostClient implements HostClient {
   }
 
   async release(host: HostAccess, request: ReleaseRequest): Promise<Release> {
-    if (host.stock !== null) throw nothingOfOurs(host, 'release');
+    if (!canLook(host)) throw nothingOfOurs(host, 'release');
     const command = buildRelease(request);
     return this.#read(host, command, await this.#call(host, command, this.#deadlineMs), readRelease);
   }

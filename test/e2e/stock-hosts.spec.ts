@@ -181,6 +181,12 @@ describe('a host with a stock script', () => {
     }
   });
 
+  it('says that nothing can look at a VM or release it where nothing of ours is', async () => {
+    await open('mid', false);
+    expect((await service.get(`/vms/${service.vm}/bitmaps`)).body).toMatchObject({ code: 'host.stock', status: 409 });
+    expect((await service.post(`/vms/${service.vm}/release`, {})).body).toMatchObject({ code: 'host.stock', status: 409 });
+  });
+
   it('needs the disks of a VM that nothing can look at, and refuses what does not fit together', async () => {
     await open('mid', false);
     const { body: vm } = await service.post('/vms', { name: 'i-2-11-VM', host: 'kvm1' });
