@@ -7,7 +7,7 @@ import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { Volumes } from '../database/repositories/volumes';
-import { buildDelete } from '../domain/agent/build-argv';
+import { buildDiscard } from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { SweptItem } from '../domain/agent/read-sweep';
 import type { BackupPlan } from '../domain/chain/backup-plan';
@@ -106,15 +106,16 @@ export class SweepService {
     await this.betweenRuns.hold(vm.id, async ({ epoch }) => {
       if (bitmap !== null) await this.client.retire(access, { vm: plan.vm, bitmap, fence: epoch, diskPaths });
       if (!hasDirectory) return;
-      await this.#delete(failed);
+      await this.#discard(failed);
       // A failed run's row says where it left something; nothing is there any more.
       for (const row of rows) await this.backups.remove(row.id);
     });
     return items('removed');
   }
 
-  async #delete({ access, mount, plan }: Failed): Promise<void> {
-    const command = buildDelete({ kind: 'ours', dialect: 'seed' }, mount, plan.backupPath);
+  /** Only what bears the run's mark: a run may have failed because somebody else's directory was there. */
+  async #discard({ run, access, mount, plan }: Failed): Promise<void> {
+    const command = buildDiscard(mount, plan.backupPath, run.jobId ?? run.id);
     const result = await this.client.run(access, { ...command, deadlineMs: DELETE_DEADLINE_MS });
     if (result.exit !== 0) throw scriptError(access, 'delete', result, command.secrets);
   }
