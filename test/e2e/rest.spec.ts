@@ -323,6 +323,7 @@ describeDatabases('REST', (databases) => {
     const { host } = service.lab;
     host.faults.add({ kind: 'killed', on: 'backup' });
     // The runner's own cleaning comes to nothing, too.
+    host.faults.add({ kind: 'unreachable', on: 'delete' });
     host.faults.add({ kind: 'unreachable', on: 'retire' });
     const { body: run } = await service.post('/backups', { vm: service.vm });
     expect(await service.ended(run.id as string)).toMatchObject({ state: 'failed' });
