@@ -146,6 +146,7 @@ Operations
   start, status, abort                             detached jobs
   retire    drop a bitmap that is no longer a parent
   release   drop all our bitmaps of a virtual machine
+  check     is this host ready, as JSON
   sweep     remove what killed calls and jobs have left behind
 
 Options
@@ -1414,8 +1415,7 @@ operation_inspect() {
   parse_asked_disks
   work_open
   look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
-  version_at_least "$HOST_LIBVIRT" "$MIN_LIBVIRT" || problem version-too-old "libvirt ${HOST_LIBVIRT:-unknown}: $MIN_LIBVIRT or newer is needed"
-  version_at_least "$HOST_QEMU" "$MIN_QEMU" || problem version-too-old "QEMU ${HOST_QEMU:-unknown}: $MIN_QEMU or newer is needed"
+  look_at_versions
   look_at_state || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   SEEN_STATE=$VM_STATE reason=$VM_REASON
   if vm_is_live; then
@@ -1438,6 +1438,11 @@ operation_inspect() {
   print_inspect "$reason" "$active" "$agent" "$checkpoints" "${disks[@]}"
   DONE=yes
   exit 0
+}
+
+look_at_versions() {
+  version_at_least "$HOST_LIBVIRT" "$MIN_LIBVIRT" || problem version-too-old "libvirt ${HOST_LIBVIRT:-unknown}: $MIN_LIBVIRT or newer is needed"
+  version_at_least "$HOST_QEMU" "$MIN_QEMU" || problem version-too-old "QEMU ${HOST_QEMU:-unknown}: $MIN_QEMU or newer is needed"
 }
 
 print_inspect() {
@@ -1527,6 +1532,57 @@ propagates() {
     [[ ${fields[*]:6} == shared:* ]] && REPLY=yes || REPLY=no
   done < <(cat /proc/self/mountinfo)
   [[ $REPLY == yes ]]
+}
+
+# ---- check: is this host ready? One line of JSON; with -t -s -m also about that repository -------------
+
+operation_check() {
+  local host space sessions='' problems
+  work_open
+  look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  look_at_versions
+  # sshd's own view; what it does not tell stays unknown.
+  ! run 10 sshd -T || [[ ! $RUN_OUT =~ (^|$'\n')maxsessions\ ([0-9]+) ]] || sessions=${BASH_REMATCH[2]}
+  look_at_preflight
+  [[ ! $MNT ]] || check_repository
+  commit
+  unwind good
+  json_host && host=$REPLY
+  json_space && space=$REPLY
+  json_array "${PROBLEMS[@]}" && problems=$REPLY
+  rfc3339_now
+  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s time "$REPLY" n maxSessions "$sessions" r space "$space" n writeMs "$WRITE_MS" r problems "$problems"
+  printf '%s\n' "$REPLY"
+  DONE=yes
+  exit 0
+}
+
+# check_repository: one small write that the NAS has to keep, and whether QEMU's user, who writes a push, may enter.
+WRITE_MS=''
+check_repository() {
+  local user from file=$MNT/.chainkeeper-check.$$
+  now_ms && from=$REPLY
+  if nas dd if=/dev/zero of="$file" bs=4k count=1 conv=fsync status=none; then
+    now_ms && WRITE_MS=$((REPLY - from))
+  else
+    problem nas-not-writable "root of this host cannot write to the NAS: $RUN_ERR"
+  fi
+  nas rm -f -- "$file" || left "$file on the NAS"
+  qemu_user || { problem qemu-user-unknown "The user that QEMU runs as is not known here, so whether it may enter the NAS is not known" && return 0; }
+  user=$REPLY
+  run "$NAS_SECONDS" setpriv --reuid="$user" --clear-groups --regid="$(id -g -- "$user")" test -x "$MNT" ||
+    problem nas-not-reachable "QEMU's user ($user) may not enter the NAS: it needs the x bit, and no root_squash in its way"
+}
+
+# qemu_user: REPLY is the user that libvirt starts QEMU as; its settings say, or the account that the packages make.
+qemu_user() {
+  local name
+  if [[ -r /etc/libvirt/qemu.conf && $(</etc/libvirt/qemu.conf) =~ (^|$'\n')[[:blank:]]*user[[:blank:]]*=[[:blank:]]*\"\+?([A-Za-z0-9_.-]+)\" ]]; then
+    REPLY=${BASH_REMATCH[2]}
+    return 0
+  fi
+  for name in libvirt-qemu qemu; do id -u -- "$name" >/dev/null 2>&1 && REPLY=$name && return 0; done
+  return 1
 }
 
 # ---- full or incremental: what the host itself finds decides ---------------------------------------
@@ -3392,7 +3448,7 @@ main() {
   OPT_DIALECT=${OPT_DIALECT:-$DEFAULT_DIALECT}
   job_join
   case $OPT_OPERATION in
-    backup | delete | stats | inspect | start | status | abort | retire | release | sweep) "operation_$OPT_OPERATION" ;;
+    backup | delete | stats | inspect | check | start | status | abort | retire | release | sweep) "operation_$OPT_OPERATION" ;;
     '') usage && DONE=yes && exit "$EXIT_FAILED" ;;
     *) bad_option "Unknown operation: $OPT_OPERATION" ;;
   esac

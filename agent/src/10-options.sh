@@ -22,6 +22,7 @@ Operations
   start, status, abort                             detached jobs
   retire    drop a bitmap that is no longer a parent
   release   drop all our bitmaps of a virtual machine
+  check     is this host ready, as JSON
   sweep     remove what killed calls and jobs have left behind
 
 Options

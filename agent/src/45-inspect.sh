@@ -10,8 +10,7 @@ operation_inspect() {
   parse_asked_disks
   work_open
   look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
-  version_at_least "$HOST_LIBVIRT" "$MIN_LIBVIRT" || problem version-too-old "libvirt ${HOST_LIBVIRT:-unknown}: $MIN_LIBVIRT or newer is needed"
-  version_at_least "$HOST_QEMU" "$MIN_QEMU" || problem version-too-old "QEMU ${HOST_QEMU:-unknown}: $MIN_QEMU or newer is needed"
+  look_at_versions
   look_at_state || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   SEEN_STATE=$VM_STATE reason=$VM_REASON
   if vm_is_live; then
@@ -34,6 +33,11 @@ operation_inspect() {
   print_inspect "$reason" "$active" "$agent" "$checkpoints" "${disks[@]}"
   DONE=yes
   exit 0
+}
+
+look_at_versions() {
+  version_at_least "$HOST_LIBVIRT" "$MIN_LIBVIRT" || problem version-too-old "libvirt ${HOST_LIBVIRT:-unknown}: $MIN_LIBVIRT or newer is needed"
+  version_at_least "$HOST_QEMU" "$MIN_QEMU" || problem version-too-old "QEMU ${HOST_QEMU:-unknown}: $MIN_QEMU or newer is needed"
 }
 
 print_inspect() {

@@ -8,7 +8,7 @@ import { bitmapsCommand, releaseCommand } from './bitmaps';
 import { type Column, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
-import { sweepCommand } from './upkeep';
+import { checkCommand, sweepCommand } from './upkeep';
 import { onLostBitmapOption, transferOption } from './way-options';
 
 interface NewDisk {
@@ -116,7 +116,7 @@ export function hostCommand(): Command {
     name: 'host',
     path: '/hosts',
     what: 'hosts',
-    verbs: 'add, change, install, sweep, list, show, remove',
+    verbs: 'add, change, install, check, sweep, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'ADDRESS', of: (row) => `${row.address}:${row.port}` },
@@ -163,6 +163,7 @@ export function hostCommand(): Command {
         }),
       ),
   );
+  host.addCommand(checkCommand());
   host.addCommand(sweepCommand());
   return host;
 }

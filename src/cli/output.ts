@@ -7,10 +7,10 @@ export interface Column<T> {
 }
 
 /** What hosts and people wrote must not steer the terminal. */
-const printable = (text: string): string => text.replace(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1));
+export const oneLine = (text: string): string => text.replace(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1));
 
 const cell = (value: string | number | boolean | null | undefined): string =>
-  value === null || value === undefined ? '-' : value === true ? 'yes' : value === false ? 'no' : printable(String(value));
+  value === null || value === undefined ? '-' : value === true ? 'yes' : value === false ? 'no' : oneLine(String(value));
 
 /** A plain table for people, columns as wide as their content. */
 export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): string {

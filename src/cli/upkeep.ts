@@ -1,8 +1,30 @@
 import type { Command } from 'commander';
+import type { HostCheckDto } from '../upkeep/dto/check.dto';
 import type { SweepDto } from '../upkeep/dto/sweep.dto';
 import { EXIT } from './exit-code';
-import { show, table } from './output';
+import { oneLine, show, table } from './output';
 import { action, client, command, type CommonOptions } from './program';
+
+/** `chainkeeper host check`: ends with 3 for warnings, 1 for errors. */
+export const checkCommand = (): Command =>
+  command('check', 'say whether a host is ready for backups: what is wrong, why it matters, what mends it')
+    .argument('<host>', 'id or name')
+    .action(
+      action(async (id: string, options: CommonOptions) => {
+        const checked = await client().get<HostCheckDto>(`/hosts/${encodeURIComponent(id)}/check`);
+        show(options.json, checked, () =>
+          checked.findings
+            .flatMap(({ severity, subject, what, why, command: mends }) => [
+              `${severity.padEnd(7)}  ${subject}: ${what}`,
+              ...(why === '' ? [] : [`         ${why}`]),
+              ...(mends === null ? [] : [`         mend it: ${mends}`]),
+            ])
+            .map(oneLine)
+            .join('\n'),
+        );
+        return { ok: EXIT.done, warning: EXIT.warnings, error: EXIT.failed }[checked.severity];
+      }),
+    );
 
 /** `chainkeeper host sweep`: ends with 3 when something was left. */
 export const sweepCommand = (): Command =>

@@ -2,6 +2,7 @@ import type { RepositoryAccess, Secrets } from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { JobStatus } from '../domain/agent/read-job-status';
 import type { Release } from '../domain/agent/read-release';
+import type { CheckFacts } from '../domain/agent/read-check';
 import type { HostSweep } from '../domain/agent/read-sweep';
 import type { HostAccess } from './host-access';
 import type { RemoteResult } from './remote-shell';
@@ -72,6 +73,8 @@ export interface HostProbe {
   readonly qemu: string | null;
   readonly hostName: string | null;
   readonly bootId: string | null;
+  /** Milliseconds that a program which does nothing took over the open connection: the login shell's own cost is in it. */
+  readonly shellMs: number;
 }
 
 /** How to install. */
@@ -119,6 +122,8 @@ export interface HostClient {
   retire(host: HostAccess, request: RetireRequest): Promise<void>;
   /** Drops every bitmap and checkpoint of ours; other tools' stay. */
   release(host: HostAccess, request: ReleaseRequest): Promise<Release>;
+  /** Whether the host is ready, and a repository to be reached from it. Writes 4 KiB there and takes them away. */
+  check(host: HostAccess, repository: Mount | null): Promise<CheckFacts>;
   /** Removes what killed calls and jobs left on the host and what is safe; tells the rest. Nothing that lives is touched. */
   sweep(host: HostAccess, request: { readonly dryRun: boolean }): Promise<HostSweep>;
   /** Runs a short operation and gives back what it printed, whatever its exit code. */

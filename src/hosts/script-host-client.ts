@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   buildAbort,
+  buildCheck,
   buildInspect,
   buildRelease,
   buildRetire,
@@ -12,6 +13,7 @@ import {
 } from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { Reading } from '../domain/agent/json-shape';
+import { type CheckFacts, readCheck } from '../domain/agent/read-check';
 import { readInspect } from '../domain/agent/read-inspect';
 import { type JobStatus, readJobStatus } from '../domain/agent/read-job-status';
 import { type Release, readRelease } from '../domain/agent/read-release';
@@ -24,6 +26,7 @@ import type {
   InspectRequest,
   Installation,
   InstallRequest,
+  Mount,
   ReleaseRequest,
   RetireRequest,
   RunRequest,
@@ -68,6 +71,9 @@ export class ScriptHostClient implements HostClient {
 
   async probe(host: HostAccess): Promise<HostProbe> {
     const facts = await this.inspect(host, { vm: NO_VM });
+    const from = performance.now();
+    await this.shell.run(host, { argv: ['true'], deadlineMs: this.#deadlineMs });
+    const shellMs = Math.round(performance.now() - from);
     const sum = await this.shell.run(host, { argv: ['sha256sum', '--', host.scriptPath], deadlineMs: this.#deadlineMs });
     return {
       script: facts.script,
@@ -76,6 +82,7 @@ export class ScriptHostClient implements HostClient {
       qemu: facts.host.qemu,
       hostName: facts.host.name,
       bootId: facts.host.bootId,
+      shellMs,
     };
   }
 
@@ -127,6 +134,12 @@ export class ScriptHostClient implements HostClient {
     if (!canLook(host)) throw nothingOfOurs(host, 'release');
     const command = buildRelease(request);
     return this.#read(host, command, await this.#call(host, command, this.#deadlineMs), readRelease);
+  }
+
+  async check(host: HostAccess, repository: Mount | null): Promise<CheckFacts> {
+    if (!canLook(host)) throw nothingOfOurs(host, 'check');
+    const command = buildCheck(repository);
+    return this.#read(host, command, await this.#operation({ ...host, stock: null }, command, this.#deadlineMs), readCheck);
   }
 
   async sweep(host: HostAccess, request: { readonly dryRun: boolean }): Promise<HostSweep> {

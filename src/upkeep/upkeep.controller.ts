@@ -1,6 +1,8 @@
-import { Controller, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { DryRunQuery } from '../platform/dry-run';
+import { CheckService } from './check.service';
+import { HostCheckDto } from './dto/check.dto';
 import { SweepDto } from './dto/sweep.dto';
 import { SweepService } from './sweep.service';
 
@@ -8,7 +10,16 @@ import { SweepService } from './sweep.service';
 @ApiTags('hosts')
 @Controller('hosts')
 export class UpkeepController {
-  constructor(private readonly sweeps: SweepService) {}
+  constructor(
+    private readonly sweeps: SweepService,
+    private readonly checks: CheckService,
+  ) {}
+
+  /** Says whether a host is ready: each finding with what, why it matters and what mends it. Writes 4 KiB to each repository and takes them away. */
+  @Get(':id/check')
+  check(@Param('id') id: string): Promise<HostCheckDto> {
+    return this.checks.check(id);
+  }
 
   /** Removes what runs left behind on a host and in the repositories of its VMs, where that is safe; tells the rest. */
   @Post(':id/sweep')

@@ -67,6 +67,7 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
           qemu: expect.stringMatching(/^\d+\.\d+/),
           hostName: expect.any(String),
           bootId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+          shellMs: expect.any(Number),
         });
       });
 
@@ -80,6 +81,19 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         );
         expect(facts.disks.every(({ format, inode }) => format === 'qcow2' && inode !== null)).toBe(true);
         expect(facts.space?.free).toBeGreaterThan(0);
+      });
+
+      test('check: the host’s clock, sshd’s limit, and a repository that keeps what is written', async () => {
+        const alone = await subject.client.check(subject.host, null);
+        expect(Math.abs(Date.parse(alone.time) - Date.now())).toBeLessThan(60_000);
+        expect([alone.space, alone.writeMs]).toEqual([null, null]);
+        expect(alone.maxSessions).toBeGreaterThan(0);
+        const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
+        const { space, writeMs, problems } = await subject.client.check(subject.host, repository);
+        expect([space !== null, writeMs !== null, problems]).toEqual([true, true, []]);
+        await expect(subject.client.check(subject.host, { ...repository, address: '/none/at/all' })).rejects.toMatchObject({
+          facts: { script: 'mount-failed' },
+        });
       });
 
       test('inspect of a VM that nobody knows is an answer, not an error', async () => {

@@ -271,6 +271,34 @@ describeDatabases(
       service.lab.host.vm(vm).resume();
     });
 
+    it('checks a host: 0 when it is ready, 3 for warnings, 1 for errors, each with what mends it', async () => {
+      const ready = await ck('host', 'check', 'kvm1');
+      expect([ready.code, ready.out]).toEqual([
+        0,
+        expect.stringMatching(/^ok {7}kvm1: libvirt 9\.0\.0, QEMU [^]*^ok {7}nas1: it mounts/m),
+      ]);
+      service.lab.host.mounts.add('/tmp/csbackup.left');
+      const warned = await ck('host', 'check', 'kvm1');
+      expect([warned.code, warned.out]).toEqual([
+        3,
+        expect.stringMatching(
+          /^warning {2}kvm1: mount \/tmp\/csbackup\.left\n {9}Killed .*\n {9}mend it: chainkeeper host sweep kvm1$/m,
+        ),
+      ]);
+      await ck('host', 'sweep', 'kvm1');
+      service.lab.host.faults.add({ kind: 'mount-failed', on: 'check' });
+      expect(await ck('host', 'check', 'kvm1')).toMatchObject({
+        code: 1,
+        out: expect.stringMatching(/^error {4}nas1: .*Failed to mount/m) as string,
+      });
+      service.lab.host.faults.add({ kind: 'unreachable', on: 'inspect' });
+      const { code, out } = await ck('host', 'check', 'kvm1', '--json');
+      expect([code, JSON.parse(out)]).toEqual([
+        1,
+        { host: 'kvm1', severity: 'error', findings: [expect.objectContaining({ code: 'host.unreachable', subject: 'kvm1' })] },
+      ]);
+    });
+
     it('takes our bitmaps off a VM, or says which', async () => {
       const dry = await ck('vm', 'release', vm, '--dry-run');
       expect([dry.code, dry.out]).toEqual([

@@ -156,6 +156,11 @@ export function buildRelease(request: {
   return { argv: [...argv, ...(dryRun ? ['--dry-run'] : ['--fence', wholeNumber(fence)])] };
 }
 
+/** Asks whether a host is ready, and whether a repository is to be reached from it. */
+export function buildCheck(repository: RepositoryAccess | null): HostCommand {
+  return repository === null ? { argv: ['check'] } : withSecrets(['check', ...repositoryOptions(repository)], repository);
+}
+
 /** Removes what killed calls and jobs left on a host. */
 export const buildSweep = ({ dryRun }: { readonly dryRun: boolean }): HostCommand => ({
   argv: ['sweep', ...(dryRun ? ['--dry-run'] : [])],

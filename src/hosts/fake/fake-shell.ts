@@ -100,6 +100,7 @@ function keptByShell(host: FakeHost, user: string, argv: readonly string[]): Sai
 function asUser(host: FakeHost, argv: readonly string[]): Said {
   const path = argv.at(-1) ?? '';
   const file = host.installed.get(path);
+  if (argv[0] === 'true') return done('');
   if (argv[0] === 'sha256sum')
     return file ? done(`${file.sha256}  ${path}\n`) : failed(1, `sha256sum: ${path}: No such file or directory\n`);
   if (argv[0] === 'stat' && argv.includes('%u %a %F'))

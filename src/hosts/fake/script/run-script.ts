@@ -1,6 +1,7 @@
 import type { FakeHost } from '../fake-host';
 import { backup } from './backup';
 import type { Call, Said } from './call';
+import { check } from './check';
 import { deleteBackup, stats } from './delete-stats';
 import { Failure, Killed } from './failure';
 import { inspect } from './inspect';
@@ -64,6 +65,8 @@ async function dispatch(call: Call, stdin: string): Promise<Said> {
       return deleteBackup(call);
     case 'stats':
       return stats(call);
+    case 'check':
+      return check(call);
     case 'inspect':
       return inspect(call);
     case 'retire':

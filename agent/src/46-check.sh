@@ -1,0 +1,50 @@
+# ---- check: is this host ready? One line of JSON; with -t -s -m also about that repository -------------
+
+operation_check() {
+  local host space sessions='' problems
+  work_open
+  look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  look_at_versions
+  # sshd's own view; what it does not tell stays unknown.
+  ! run 10 sshd -T || [[ ! $RUN_OUT =~ (^|$'\n')maxsessions\ ([0-9]+) ]] || sessions=${BASH_REMATCH[2]}
+  look_at_preflight
+  [[ ! $MNT ]] || check_repository
+  commit
+  unwind good
+  json_host && host=$REPLY
+  json_space && space=$REPLY
+  json_array "${PROBLEMS[@]}" && problems=$REPLY
+  rfc3339_now
+  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s time "$REPLY" n maxSessions "$sessions" r space "$space" n writeMs "$WRITE_MS" r problems "$problems"
+  printf '%s\n' "$REPLY"
+  DONE=yes
+  exit 0
+}
+
+# check_repository: one small write that the NAS has to keep, and whether QEMU's user, who writes a push, may enter.
+WRITE_MS=''
+check_repository() {
+  local user from file=$MNT/.chainkeeper-check.$$
+  now_ms && from=$REPLY
+  if nas dd if=/dev/zero of="$file" bs=4k count=1 conv=fsync status=none; then
+    now_ms && WRITE_MS=$((REPLY - from))
+  else
+    problem nas-not-writable "root of this host cannot write to the NAS: $RUN_ERR"
+  fi
+  nas rm -f -- "$file" || left "$file on the NAS"
+  qemu_user || { problem qemu-user-unknown "The user that QEMU runs as is not known here, so whether it may enter the NAS is not known" && return 0; }
+  user=$REPLY
+  run "$NAS_SECONDS" setpriv --reuid="$user" --clear-groups --regid="$(id -g -- "$user")" test -x "$MNT" ||
+    problem nas-not-reachable "QEMU's user ($user) may not enter the NAS: it needs the x bit, and no root_squash in its way"
+}
+
+# qemu_user: REPLY is the user that libvirt starts QEMU as; its settings say, or the account that the packages make.
+qemu_user() {
+  local name
+  if [[ -r /etc/libvirt/qemu.conf && $(</etc/libvirt/qemu.conf) =~ (^|$'\n')[[:blank:]]*user[[:blank:]]*=[[:blank:]]*\"\+?([A-Za-z0-9_.-]+)\" ]]; then
+    REPLY=${BASH_REMATCH[2]}
+    return 0
+  fi
+  for name in libvirt-qemu qemu; do id -u -- "$name" >/dev/null 2>&1 && REPLY=$name && return 0; done
+  return 1
+}

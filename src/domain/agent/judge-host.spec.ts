@@ -1,0 +1,81 @@
+import { disk, inspect } from '../../../test/unit/chain/situation';
+import { type HostFinding, type HostLook, judgeHost } from './judge-host';
+import type { CheckFacts } from './read-check';
+
+const check = (over: Partial<CheckFacts> = {}): CheckFacts => ({
+  script: '1.0.0',
+  host: { name: 'kvm1', bootId: 'b', libvirt: '9.0.0', qemu: '7.2.22' },
+  time: '2026-04-27T10:00:00.000Z',
+  maxSessions: 10,
+  space: null,
+  writeMs: null,
+  problems: [],
+  ...over,
+});
+const reached = (over: Partial<CheckFacts> = {}): CheckFacts => check({ space: { total: 1000, free: 500 }, writeMs: 3, ...over });
+const look = (over: Partial<HostLook> = {}): HostLook => ({
+  host: 'kvm1',
+  script: { ours: 'a', there: 'a' },
+  shellMs: 4,
+  clockMs: 20,
+  check: check(),
+  repositories: [{ name: 'nas1', look: { facts: reached() } }],
+  vms: [{ name: 'vm1', look: { facts: inspect() } }],
+  leftovers: [],
+  ...over,
+});
+const nas = (facts: CheckFacts): Partial<HostLook> => ({ repositories: [{ name: 'nas1', look: { facts } }] });
+const vm = (over: Parameters<typeof disk>[1]): Partial<HostLook> => ({
+  vms: [{ name: 'vm1', look: { facts: inspect({ disks: [disk('vda'), disk('vdb', over)] }) } }],
+});
+const bad = (found: readonly HostFinding[]): string[] => found.flatMap(({ code, severity }) => (severity === 'ok' ? [] : [code]));
+const problem = (code: string): { problems: CheckFacts['problems'] } => ({ problems: [{ code, message: 'so it is' }] });
+
+describe('judging a host', () => {
+  it('says of a good one what was looked at, and nothing else', () => {
+    const found = judgeHost(look());
+    expect(bad(found)).toEqual([]);
+    expect(found.map(({ code }) => code)).toEqual(['versions', 'script', 'clock', 'shell', 'repository', 'leftovers']);
+  });
+
+  it.each<[string, string, Partial<HostLook>]>([
+    ['script-differs', 'warning', { script: { ours: 'a', there: 'b' } }],
+    ['script-differs', 'warning', { script: { ours: 'a', there: null } }],
+    ['clock-skew', 'warning', { clockMs: 3_600_000 }],
+    ['clock-skew', 'warning', { clockMs: -5_000 }],
+    ['slow-shell', 'warning', { shellMs: 150 }],
+    ['max-sessions', 'warning', { check: check({ maxSessions: 2 }) }],
+    ['version-too-old', 'error', { check: check(problem('version-too-old')) }],
+    ['mount-private', 'error', { check: check(problem('mount-private')) }],
+    ['apparmor', 'warning', { check: check(problem('apparmor')) }],
+    ['something-new', 'warning', { check: check(problem('something-new')) }],
+    ['nas-not-reachable', 'error', nas(reached(problem('nas-not-reachable')))],
+    ['nas-not-writable', 'error', nas(reached(problem('nas-not-writable')))],
+    ['nas-nearly-full', 'warning', nas(reached({ space: { total: 1000, free: 49 } }))],
+    ['nas-slow', 'warning', nas(reached({ writeMs: 1_001 }))],
+    [
+      'host.script-failed',
+      'error',
+      { repositories: [{ name: 'nas1', look: { failed: { code: 'host.script-failed', message: 'no', next: null } } }] },
+    ],
+    ['qcow2-v2', 'warning', vm({ compat: '0.10' })],
+    ['raw-disk', 'warning', vm({ format: 'raw', compat: null })],
+    ['leftovers', 'warning', { leftovers: [{ code: 'mount', subject: '/tmp/x', action: 'would-be-removed', text: '' }] }],
+  ])('finds %s (%s)', (code, severity, over) => {
+    const found = judgeHost(look(over));
+    expect(bad(found)).toEqual([code]);
+    expect(found.find((finding) => finding.code === code)).toMatchObject({ severity, why: expect.stringMatching(/\.$/) });
+  });
+
+  it('says once what the host is like, however many repositories and VMs repeat it', () => {
+    const same = problem('mount-private');
+    const vms = [{ name: 'vm1', look: { facts: inspect(same) } }];
+    expect(bad(judgeHost(look({ check: check(same), ...nas(reached(same)), vms })))).toEqual(['mount-private']);
+  });
+
+  it('takes what it does not know for no fault, and a stranger’s mount for no leftover', () => {
+    const stranger = { code: 'stranger', subject: '/tmp/csbackup.x', action: 'left', text: '' } as const;
+    expect(bad(judgeHost(look({ check: check({ maxSessions: null }), leftovers: [stranger] })))).toEqual([]);
+    expect(judgeHost(look({ leftovers: null })).some(({ code }) => code === 'leftovers')).toBe(false);
+  });
+});

@@ -1,0 +1,160 @@
+import type { InspectFacts } from './facts';
+import type { CheckFacts } from './read-check';
+import type { SweptItem } from './read-sweep';
+
+/** How much a finding matters; `error`: backups fail or are worth less as long as it stands. */
+export type Severity = 'ok' | 'warning' | 'error';
+
+/** One thing that was looked at on a host. */
+export interface HostFinding {
+  /** Stable. */
+  readonly code: string;
+  readonly severity: Severity;
+  /** The host, a repository or a VM. */
+  readonly subject: string;
+  readonly what: string;
+  readonly why: string;
+  /** What mends it, on the host or here; null: nothing to mend, or nothing that a command could. */
+  readonly command: string | null;
+}
+
+/** An answer, or why there was none. */
+export type Looked<T> =
+  { readonly facts: T } | { readonly failed: { readonly code: string; readonly message: string; readonly next: string | null } };
+
+/** What was looked at. */
+export interface HostLook {
+  readonly host: string;
+  /** Checksum of the script that belongs to this release, and of the one that lies there. */
+  readonly script: { readonly ours: string; readonly there: string | null };
+  readonly shellMs: number;
+  /** Milliseconds by which the host's clock is ahead of ours. */
+  readonly clockMs: number;
+  readonly check: CheckFacts;
+  readonly repositories: readonly { readonly name: string; readonly look: Looked<CheckFacts> }[];
+  readonly vms: readonly { readonly name: string; readonly look: Looked<InspectFacts> }[];
+  /** Null: it is not for us to sweep there. */
+  readonly leftovers: readonly SweptItem[] | null;
+}
+
+interface Known {
+  readonly severity: Severity;
+  readonly why: string;
+  readonly command: string | null;
+}
+
+const SPACE_LEFT = 0.05;
+const SLOW_WRITE_MS = 1_000;
+const SLOW_SHELL_MS = 100;
+const CLOCK_MS = 5_000;
+/** Channels that one connection uses at once. */
+const CHANNELS = 4;
+
+/** What the host script calls a problem. */
+const PROBLEMS: Readonly<Record<string, Known>> = {
+  'version-too-old': { severity: 'error', why: 'Checkpoints and bitmaps need it; no backup is taken here.', command: 'apt-get install --only-upgrade libvirt-daemon-system qemu-system-x86' },
+  'mount-private': { severity: 'error', why: 'QEMU lives in a mount namespace of its own and would not find the NAS.', command: 'mount --make-rshared /' },
+  'mount-not-visible': { severity: 'error', why: 'QEMU writes a push itself and does not find the NAS.', command: 'mount --make-rshared /' },
+  apparmor: { severity: 'warning', why: 'Where the profile does not allow it, QEMU cannot write the NAS.', command: "echo '/tmp/csbackup.*/** rwk,' >>/etc/apparmor.d/local/abstractions/libvirt-qemu" },
+  'nas-not-reachable': { severity: 'error', why: 'QEMU writes a push as that user.', command: 'chmod a+x on the exported directory, no_root_squash or all_squash to a user who may' },
+  'nas-not-writable': { severity: 'error', why: 'Nothing can be stored there.', command: null },
+  'nas-silent': { severity: 'warning', why: 'A NAS that does not tell its space cannot be kept from running full.', command: null },
+  'qemu-user-unknown': { severity: 'warning', why: 'It has to be tried: QEMU writes a push as its own user.', command: null },
+}; // prettier-ignore
+const UNKNOWN_PROBLEM: Known = { severity: 'warning', why: 'The host script says so.', command: null };
+
+/** Judges a host by what was seen of it: what is good, what is not, why it matters and what mends it. */
+export function judgeHost(look: HostLook): HostFinding[] {
+  return [
+    ...judgeScript(look),
+    ...judgeAccess(look),
+    ...look.check.problems.map((problem) => fromProblem(look.host, problem)),
+    ...look.repositories.flatMap(({ name, look: looked }) => ('facts' in looked ? judgeRepository(name, looked.facts, look.check) : [unanswered(name, looked.failed)])),
+    ...look.vms.flatMap(({ name, look: looked }) => ('facts' in looked ? judgeVm(name, looked.facts) : [unanswered(name, looked.failed)])),
+    ...judgeLeftovers(look),
+  ]; // prettier-ignore
+}
+
+/** The finding for a host, repository or VM that did not answer. */
+export const unanswered = (subject: string, { code, message, next }: { readonly code: string; readonly message: string; readonly next: string | null }): HostFinding =>
+  ({ code, severity: 'error', subject, what: message, why: 'No backup goes through it like this.', command: next }); // prettier-ignore
+
+const ok = (code: string, subject: string, what: string): HostFinding => ({
+  code,
+  severity: 'ok',
+  subject,
+  what,
+  why: '',
+  command: null,
+});
+
+function judgeScript({ host, script, check }: HostLook): HostFinding[] {
+  const versions = ok('versions', host, `libvirt ${check.host.libvirt}, QEMU ${check.host.qemu}, host script ${check.script}`);
+  if (script.there === script.ours) return [versions, ok('script', host, 'the host script is the one of this release')];
+  const what =
+    script.there === null
+      ? 'the checksum of the host script could not be read'
+      : 'the host script is not the one of this release';
+  const why = 'What this release counts on may be missing in it, or somebody has changed it.';
+  return [
+    versions,
+    { code: 'script-differs', severity: 'warning', subject: host, what, why, command: `chainkeeper host install ${host}` },
+  ];
+}
+
+function judgeAccess({ host, shellMs, clockMs, check: { maxSessions } }: HostLook): HostFinding[] {
+  const seconds = Math.round(Math.abs(clockMs) / 1000);
+  const clock: HostFinding =
+    Math.abs(clockMs) < CLOCK_MS
+      ? ok('clock', host, 'its clock agrees with ours')
+      : { code: 'clock-skew', severity: 'warning', subject: host, what: `its clock is ${seconds} s ${clockMs > 0 ? 'ahead of' : 'behind'} ours`, why: 'Times of restarts and backups cannot be laid beside each other.', command: 'timedatectl set-ntp true' }; // prettier-ignore
+  const shell: HostFinding =
+    shellMs < SLOW_SHELL_MS
+      ? ok('shell', host, `a command takes ${shellMs} ms`)
+      : { code: 'slow-shell', severity: 'warning', subject: host, what: `a command that does nothing takes ${shellMs} ms`, why: 'Every question to the host costs that much; a heavy login shell is the usual cause.', command: 'usermod -s /bin/sh for the SSH user, and nothing in its profile' }; // prettier-ignore
+  if (maxSessions === null || maxSessions >= CHANNELS) return [clock, shell];
+  return [
+    clock,
+    shell,
+    { code: 'max-sessions', severity: 'warning', subject: host, what: `sshd allows ${maxSessions} sessions on a connection`, why: `A connection uses up to ${CHANNELS} at once; the rest is refused and tried again.`, command: 'set MaxSessions 10 in /etc/ssh/sshd_config and reload sshd' }, // prettier-ignore
+  ];
+}
+
+function judgeRepository(name: string, { space, writeMs, problems }: CheckFacts, alone: CheckFacts): HostFinding[] {
+  // What the host is like was said once.
+  const own = problems
+    .filter(({ code }) => !alone.problems.some((other) => other.code === code))
+    .map((problem) => fromProblem(name, problem));
+  const findings = [...own];
+  if (space !== null && space.free < space.total * SPACE_LEFT)
+    findings.push({ code: 'nas-nearly-full', severity: 'warning', subject: name, what: `${space.free} of ${space.total} bytes are free`, why: 'A backup that finds no room fails, and a push pauses its guest.', command: null }); // prettier-ignore
+  if (writeMs !== null && writeMs > SLOW_WRITE_MS)
+    findings.push({ code: 'nas-slow', severity: 'warning', subject: name, what: `it took ${writeMs} ms to keep 4 KiB`, why: 'With a push the guest waits as long for its own writes; a pull keeps it apart from the NAS.', command: null }); // prettier-ignore
+  return findings.length > 0 ? findings : [ok('repository', name, `it mounts, has room, and kept 4 KiB in ${writeMs} ms`)];
+}
+
+function judgeVm(name: string, { disks, problems }: InspectFacts): HostFinding[] {
+  const images = disks.flatMap(({ target, format, compat }): HostFinding[] => {
+    const why = 'It cannot hold a dirty bitmap, so every backup of this VM is a full.';
+    if (format === 'qcow2' && compat === '0.10')
+      return [{ code: 'qcow2-v2', severity: 'warning', subject: name, what: `disk ${target} is a qcow2 of version 2`, why, command: 'qemu-img amend -f qcow2 -o compat=1.1 IMAGE, while the VM is stopped' }]; // prettier-ignore
+    if (format === 'raw')
+      return [{ code: 'raw-disk', severity: 'warning', subject: name, what: `disk ${target} is raw`, why, command: null }];
+    return [];
+  });
+  // The host's own problems come with every VM, and were said once.
+  const own = problems.filter(({ code }) => !['version-too-old', 'mount-private', 'apparmor'].includes(code));
+  return [...images, ...own.map((problem) => fromProblem(name, problem))];
+}
+
+function judgeLeftovers({ host, leftovers }: HostLook): HostFinding[] {
+  if (leftovers === null) return [];
+  const ours = leftovers.filter(({ code }) => code !== 'stranger');
+  if (ours.length === 0) return [ok('leftovers', host, 'nothing was left behind')];
+  const what = ours.map(({ code, subject }) => `${code} ${subject}`).join(', ');
+  return [{ code: 'leftovers', severity: 'warning', subject: host, what, why: 'Killed runs left it; it takes room or holds a guest.', command: `chainkeeper host sweep ${host}` }]; // prettier-ignore
+}
+
+function fromProblem(subject: string, { code, message }: { readonly code: string; readonly message: string }): HostFinding {
+  return { code, subject, what: message, ...(PROBLEMS[code] ?? UNKNOWN_PROBLEM) };
+}
