@@ -42,7 +42,10 @@ module.exports = {
       comment: 'The command line is a client of the API; it never opens the books of a running service.',
       from: { path: '^src/cli/' },
       // The shapes of the API's answers are shared; they leave nothing behind at run time.
-      to: { path: '^src/(database|engine|backups|bitmaps|chains|inventory|audit|runs|upkeep)/', dependencyTypesNot: ['type-only'] },
+      to: {
+        path: '^src/(database|engine|backups|bitmaps|chains|inventory|audit|runs|upkeep)/',
+        dependencyTypesNot: ['type-only'],
+      },
     },
     {
       name: 'one-place-chooses-the-sqlite-driver',
