@@ -56,7 +56,8 @@ sweep() { script sweep "$@" && [[ $status -eq 0 ]] || { echo "$output $stderr" >
   local job=$BATS_SUITE_TEST_NUMBER-killed tmp work live=/tmp/csbackup.live$BATS_ROOT_PID stranger=/tmp/csbackup.else$BATS_ROOT_PID
   slow_nas
   new_vm vda:64M
-  full && done_is full null
+  full
+  done_is full null
   scatter
   line "$SLOW"
   SECRETS='{"mountOptions":"nodev"}' start_incremental "$job" >/dev/null
@@ -67,10 +68,12 @@ sweep() { script sweep "$@" && [[ $status -eq 0 ]] || { echo "$output $stderr" >
   touch "$(job_file "$job" secrets)"
   # A call that lives has a mount; another mount is nobody's.
   mkdir -p "$live" "$stranger" "$LAB_DIR/host/state/work.live"
-  mount -t tmpfs none "$live" && mount -t tmpfs none "$stranger"
+  mount -t tmpfs none "$live"
+  mount -t tmpfs none "$stranger"
   echo "$$ $(awk '{ print $22 }' "/proc/$$/stat")" >"$LAB_DIR/host/state/work.live/owner"
   echo "$live" >"$LAB_DIR/host/state/work.live/owned"
-  work=$(grep -ls "^$tmp/" "$LAB_DIR"/host/state/work.*/owned) && work=${work%/owned}
+  work=$(grep -ls "^$tmp/" "$LAB_DIR"/host/state/work.*/owned)
+  work=${work%/owned}
 
   sweep
   [[ $(swept "$VM" "$tmp") == 'libvirt-job left,mount left' ]]
@@ -84,18 +87,22 @@ sweep() { script sweep "$@" && [[ $status -eq 0 ]] || { echo "$output $stderr" >
   sweep
   [[ $(swept "$tmp" "$work" "$live" "$stranger") == 'mount removed,work-dir removed,stranger left' ]]
   [[ ! $(mount_of_run) && ! -e $tmp && ! -e $work && -e $LAB_DIR/host/state/work.live ]]
-  mountpoint -q "$live" && mountpoint -q "$stranger"
+  mountpoint -q "$live"
+  mountpoint -q "$stranger"
   sweep
   [[ ! $(swept "$tmp" "$work" "$VM") ]]
   # The live call ends without a word.
   echo '1 1' >"$LAB_DIR/host/state/work.live/owner"
   sweep
   [[ $(swept "$live") == 'mount removed' && ! -e $live && ! -e $LAB_DIR/host/state/work.live ]]
-  umount "$stranger" && rmdir "$stranger"
+  umount "$stranger"
+  rmdir "$stranger"
 
   rm -rf "${REPOSITORY:?}/$BACKUP_PATH"
   ALLOWED+=("$BITMAP" "$PARENT")
   forget
   line unlimited
-  incremental && done_is incremental regular && identical
+  incremental
+  done_is incremental regular
+  identical
 }
