@@ -8,7 +8,7 @@ import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
-import { buildBackup, secretsOf, buildDiscard } from '../domain/agent/build-argv';
+import { buildBackup, buildDelete, buildDiscard, type HostCommand, secretsOf } from '../domain/agent/build-argv';
 import { parseOutput } from '../domain/agent/parse-output';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import { settleBackup } from '../domain/chain/settle-backup';
@@ -262,7 +262,7 @@ export class Runner {
     } else if (settled.outcome === 'unknown') {
       // The script is gone without a word: whatever it left is put back, and the incremental is taken again from the parent.
       await this.client.abort(access, jobId);
-      await this.#discard(drive, plan, around, access);
+      await this.#remove(drive, plan, access, buildDiscard(around.mount, plan.backupPath, jobId));
       settled = {
         ...settled,
         outcome: 'failed',
@@ -275,6 +275,9 @@ export class Runner {
     }
     if (settled.outcome === 'failed') {
       settled = { ...settled, sentence: hide(settled.sentence), findings: settled.findings.map(hide) };
+      // Our script has finished it and the books refuse it: whoever finds it there would take it for a restore point.
+      if (stock === null && parsed.facts !== null && parsed.facts.done.mode !== 'none')
+        await this.#remove(drive, plan, access, buildDelete({ kind: 'ours', dialect: 'seed' }, around.mount, plan.backupPath));
       const again = await this.#planAgain(drive, plan, around, ended, settled);
       await this.recorder.failed(ended, settled, again);
       const words =
@@ -349,14 +352,14 @@ export class Runner {
     await this.evidence.keepInspect({ vmId: vm.id, runId: run.id, bitmap, facts, verbatim: JSON.stringify(facts) });
   }
 
-  /** What a dead script has begun on the NAS. What cannot be removed now is no backup, and says so by the mark in it. */
-  async #discard({ jobId, log }: Drive, { backupPath }: BackupPlan, { mount }: Surroundings, access: HostAccess): Promise<void> {
+  /** Takes from the NAS what is no backup. What cannot be removed now is told, and left to the sweep. */
+  async #remove({ log }: Drive, { backupPath }: BackupPlan, access: HostAccess, command: HostCommand): Promise<void> {
     try {
-      const { exit, stderr } = await this.client.run(access, buildDiscard(mount, backupPath, jobId));
-      if (exit !== 0) log.warn({ exit, stderr, backupPath }, 'what the run had begun on the NAS could not be removed');
+      const { exit, stderr } = await this.client.run(access, command);
+      if (exit !== 0) log.warn({ exit, stderr, backupPath }, 'what a failed run has left on the NAS could not be removed');
     } catch (error) {
       if (!(error instanceof ChainkeeperError)) throw error;
-      log.warn({ err: error, backupPath }, 'what the run had begun on the NAS could not be removed');
+      log.warn({ err: error, backupPath }, 'what a failed run has left on the NAS could not be removed');
     }
   }
 

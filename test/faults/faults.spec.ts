@@ -45,7 +45,7 @@ describeDatabases(
       async (_, fault) => {
         const began = Date.now();
         const begun = await stricken.begin(fault.step);
-        await fault.strike(stricken, begun.run);
+        await fault.strike(stricken, begun.run, begun.moment);
         stricken.go();
         await fault.mend?.(stricken, begun.run);
         const { outcome, next, compared, wrong } = await stricken.aftermath(begun);
