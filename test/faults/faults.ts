@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -130,15 +130,19 @@ const host: Fault[] = [
   })),
 ];
 
-/** A reboot takes the mounts with it. The line to the NAS is quick again, or its last bytes would hold them. */
-async function unmountAll({ lab }: Stricken): Promise<void> {
+/** A reboot takes the mounts with it: those of this job, for others work on this machine, too. */
+async function unmountJob({ lab }: Stricken, tmp: string): Promise<void> {
+  // The line to the NAS is quick again, or its last bytes would hold them.
   await lab.verb('nas-speed', 'faults', 'unlimited');
   const points = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((row) => row.split(' ')[4] ?? '')
-    .filter((point) => point.startsWith('/tmp/csbackup.'));
-  for (const point of points.reverse()) await run('umount', ['-l', point]);
-  for (const point of points) rmSync(point, { recursive: true, force: true });
+    .filter((point) => point.startsWith(`${tmp}/`));
+  for (const point of points.reverse()) {
+    await run('umount', ['-l', point]);
+    rmdirSync(point);
+  }
+  rmdirSync(tmp);
 }
 
 const guest: Fault[] = [
