@@ -122,7 +122,7 @@ const host: Fault[] = [
       // What the host runs ends at once, as with its power.
       kill(-stricken.runnerOf(job), 'SIGKILL');
       await stricken.lab.vmCrash(stricken.vm);
-      await unmountAll(stricken);
+      await unmountJob(stricken, readFileSync(stricken.jobFile(job, 'tmp'), 'utf8').trim());
       if (fate === 'is lost') rmSync(stricken.jobFile(job, ''), { recursive: true });
       else writeFileSync(stricken.jobFile(job, 'boot_id'), 'another-boot\n');
       await restart(stricken);
