@@ -150,7 +150,8 @@ const guest: Fault[] = [
     family: 'guest',
     what: 'QEMU killed (-9), started again',
     step: 'copying',
-    outcomes: /^failed (guest-gone|host\.script-failed)$/,
+    // Started again before anybody looked, the machine knows of no job: its result is not known, and that is a failure, too.
+    outcomes: /^failed (guest-gone|job-unknown)$/,
     next: /^FULL (bitmap-inconsistent|bitmap-missing)$/,
     quick: true,
     strike: async ({ lab, vm }) => {
