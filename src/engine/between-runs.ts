@@ -31,10 +31,7 @@ export class BetweenRuns {
     try {
       return await work(answer.lease);
     } finally {
-      kept.stop();
-      await this.leases
-        .release(answer.lease)
-        .catch((error: unknown) => this.log.warn({ err: error }, 'the lease could not be given back; it runs out'));
+      await kept.giveBack();
     }
   }
 }

@@ -5,11 +5,12 @@ import type { Log } from '../platform/log';
 export interface KeptLease {
   /** Aborts when the lease is not ours any more: stop changing anything. */
   readonly lost: AbortSignal;
-  stop(): void;
+  /** Renews it no more and gives it back. */
+  giveBack(): Promise<void>;
 }
 
 /** Renews a lease every third of its time. One missed renewal is harmless, a refused one is final. */
-export function keepLease(lease: Lease, leases: Pick<Leases, 'renew'>, forMs: number, log: Log): KeptLease {
+export function keepLease(lease: Lease, leases: Pick<Leases, 'renew' | 'release'>, forMs: number, log: Log): KeptLease {
   const lost = new AbortController();
   const timer = setInterval(() => {
     leases.renew(lease, forMs).then(
@@ -23,5 +24,13 @@ export function keepLease(lease: Lease, leases: Pick<Leases, 'renew'>, forMs: nu
     );
   }, forMs / 3);
   timer.unref();
-  return { lost: lost.signal, stop: () => clearInterval(timer) };
+  return {
+    lost: lost.signal,
+    giveBack: async () => {
+      clearInterval(timer);
+      await leases
+        .release(lease)
+        .catch((error: unknown) => log.warn({ err: error }, 'the lease could not be given back; it runs out'));
+    },
+  };
 }

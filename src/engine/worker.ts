@@ -83,10 +83,7 @@ export class Worker implements BeforeApplicationShutdown {
     } catch (error) {
       log.error({ err: error }, 'driving the run failed; it will be looked at again');
     } finally {
-      kept.stop();
-      await this.leases
-        .release(lease)
-        .catch((error: unknown) => log.warn({ err: error }, 'the lease could not be given back; it runs out'));
+      await kept.giveBack();
     }
   }
 }
