@@ -275,11 +275,12 @@ export class Runner {
     }
     if (settled.outcome === 'failed') {
       settled = { ...settled, sentence: hide(settled.sentence), findings: settled.findings.map(hide) };
-      // Our script has finished it and the books refuse it: whoever finds it there would take it for a restore point.
-      if (stock === null && parsed.facts !== null && parsed.facts.done.mode !== 'none')
-        await this.#remove(drive, plan, access, buildDelete({ kind: 'ours', dialect: 'seed' }, around.mount, plan.backupPath));
       const again = await this.#planAgain(drive, plan, around, ended, settled);
       await this.recorder.failed(ended, settled, again);
+      // Our script has finished it and the books refuse it: whoever finds it there would take it for a restore point. Only after the
+      // record, which asks for the lease: an orchestrator that overslept must not remove what another one has booked.
+      if (stock === null && parsed.facts !== null && parsed.facts.done.mode !== 'none')
+        await this.#remove(drive, plan, access, buildDelete(hostScript(access), around.mount, plan.backupPath));
       const words =
         again === null ? 'the run failed' : 'the incremental failed in a way that a full does not share: dispatched again';
       log.warn({ code: settled.code, detail: settled.sentence, because: settled.retry?.because }, words);
