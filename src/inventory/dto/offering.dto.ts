@@ -3,8 +3,29 @@ import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
 import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 
+/** The ways that a backup may take, as an offering says. */
+class WayDto {
+  /**
+   * How the data of a running VM travels: `push`: QEMU writes the NAS itself, as CloudStack does; `pull`: readers of the host copy from
+   * an export at the checkpoint, so that a slow or full NAS is not in the guest's way (needs scratch space on the host); `auto`: pull
+   * where the scratch can hold all that may come, else push.
+   */
+  @Optional()
+  @IsIn(TRANSFER_WISHES)
+  transfer?: TransferWish;
+
+  /**
+   * What to do where a bitmap is lost on a disk of a running VM, as after a crash or a storage migration: `full`: a full of all disks, a
+   * new chain; `rescue`: that disk is compared with its chain and what differs is stored, larger than usual and exact (reads the whole disk
+   * and needs scratch space on the host; where it cannot be, a full).
+   */
+  @Optional()
+  @IsIn(LOST_BITMAP_WISHES)
+  onLostBitmap?: LostBitmapWish;
+}
+
 /** A backup offering to add: where backups go, and how. */
-export class CreateOfferingDto {
+export class CreateOfferingDto extends WayDto {
   /** Name, unique among offerings. */
   @IsString()
   @MinLength(1)
@@ -36,28 +57,10 @@ export class CreateOfferingDto {
   @Optional()
   @IsBoolean()
   incrementalEnabled?: boolean;
-
-  /**
-   * How the data of a running VM travels: `push`: QEMU writes the NAS itself, as CloudStack does; `pull`: readers of the host copy from
-   * an export at the checkpoint, so that a slow or full NAS is not in the guest's way (needs scratch space on the host); `auto`: pull
-   * where the scratch can hold all that may come, else push.
-   */
-  @Optional()
-  @IsIn(TRANSFER_WISHES)
-  transfer?: TransferWish;
-
-  /**
-   * What to do where a bitmap is lost on a disk of a running VM, as after a crash or a storage migration: `full`: a full of all disks, a
-   * new chain; `rescue`: that disk is compared with its chain and what differs is stored, larger than usual and exact (reads the whole disk
-   * and needs scratch space on the host; where it cannot be, a full).
-   */
-  @Optional()
-  @IsIn(LOST_BITMAP_WISHES)
-  onLostBitmap?: LostBitmapWish;
 }
 
 /** A change to an offering. The repository stays: chains lie there. */
-export class UpdateOfferingDto {
+export class UpdateOfferingDto extends WayDto {
   /** New name. */
   @Optional()
   @IsString()
@@ -84,24 +87,6 @@ export class UpdateOfferingDto {
   @Optional()
   @IsBoolean()
   incrementalEnabled?: boolean;
-
-  /**
-   * How the data of a running VM travels: `push`: QEMU writes the NAS itself, as CloudStack does; `pull`: readers of the host copy from
-   * an export at the checkpoint, so that a slow or full NAS is not in the guest's way (needs scratch space on the host); `auto`: pull
-   * where the scratch can hold all that may come, else push.
-   */
-  @Optional()
-  @IsIn(TRANSFER_WISHES)
-  transfer?: TransferWish;
-
-  /**
-   * What to do where a bitmap is lost on a disk of a running VM, as after a crash or a storage migration: `full`: a full of all disks, a
-   * new chain; `rescue`: that disk is compared with its chain and what differs is stored, larger than usual and exact (reads the whole disk
-   * and needs scratch space on the host; where it cannot be, a full).
-   */
-  @Optional()
-  @IsIn(LOST_BITMAP_WISHES)
-  onLostBitmap?: LostBitmapWish;
 }
 
 /** An offering as the books know it. */
