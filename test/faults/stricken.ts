@@ -7,9 +7,9 @@ import { promisify } from 'node:util';
 import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
 import { Client } from '../../src/cli/client';
 import type { DatabaseConfig } from '../../src/database/data-source';
-import type { HostDto } from '../../src/inventory/dto/host.dto';
 import type { RunDto } from '../../src/runs/dto/run.dto';
 import { RealLab } from '../lab/lab';
+import { addHost } from '../story/stage';
 import { isIdentical, takeBackup, waitForRun } from '../story/story';
 import { until } from '../support/brake';
 import { type NodeScript, startScript } from '../support/node-script';
@@ -57,7 +57,6 @@ export class Stricken {
   #turn = 0;
   #service: NodeScript | undefined;
   #client: Client | undefined;
-  #hostId = '';
 
   private constructor(
     readonly lab: RealLab,
@@ -91,18 +90,7 @@ export class Stricken {
     ]);
     await lab.vmStart(vm);
     await this.serve();
-    const access = await lab.access();
-    const { body: host } = await this.client.send<HostDto>('POST', '/hosts', {
-      name: access.name,
-      address: access.address,
-      port: access.port,
-      user: access.user,
-      dialect: 'seed',
-      scriptPath: access.scriptPath,
-      privateKeyFile: access.privateKeyFile,
-      fingerprint: access.fingerprint,
-    });
-    this.#hostId = host.id;
+    const host = await addHost(this.client, await lab.access(), 'seed');
     await this.client.send('POST', '/repositories', { name: 'faults', type: 'dir', address: this.nas });
     await this.client.send('POST', '/offerings', { name: 'faults', repository: 'faults', fullEvery: 100 });
     await this.client.send('POST', '/vms', { name: vm, host: host.id });
@@ -124,10 +112,6 @@ export class Stricken {
   get service(): NodeScript {
     if (!this.#service) throw new Error('no service runs');
     return this.#service;
-  }
-
-  get hostId(): string {
-    return this.#hostId;
   }
 
   /** Starts a service on the same books; from now on it is the one that is asked. */

@@ -4,6 +4,7 @@ import type { Adapters } from '../../src/app.module';
 import type { Client } from '../../src/cli/client';
 import { FakeLab } from '../../src/hosts/fake/fake-lab';
 import type { LabHost } from '../../src/hosts/fake/lab-host';
+import type { HostAccess } from '../../src/hosts/host-access';
 import type { HostDto } from '../../src/inventory/dto/host.dto';
 import { RealLab } from '../lab/lab';
 import type { StoryStage } from './story';
@@ -65,17 +66,7 @@ export class Stage {
 
   /** Tells the service about the host, the NAS, an offering and the VM, as an operator would. */
   async register(client: Client, { dialect, fullEvery }: { dialect: 'seed' | 'final'; fullEvery: number }): Promise<HostDto> {
-    const access = await this.lab.access();
-    const { body: host } = await client.send<HostDto>('POST', '/hosts', {
-      name: access.name,
-      address: access.address,
-      port: access.port,
-      user: access.user,
-      dialect,
-      scriptPath: access.scriptPath,
-      ...(access.privateKeyFile === null ? {} : { privateKeyFile: access.privateKeyFile }),
-      ...(access.fingerprint === null ? {} : { fingerprint: access.fingerprint }),
-    });
+    const host = await addHost(client, await this.lab.access(), dialect);
     await client.send('POST', '/repositories', { name: this.nas, type: 'dir', address: await this.lab.nas(this.nas) });
     await client.send('POST', '/offerings', { name: 'story', repository: this.nas, fullEvery });
     await client.send('POST', '/vms', { name: this.vm, host: host.id });
@@ -91,4 +82,15 @@ export class Stage {
   async close(): Promise<void> {
     await this.lab.down();
   }
+}
+
+/** Tells the service about a host of the lab. */
+export async function addHost(client: Client, access: HostAccess, dialect: 'seed' | 'final'): Promise<HostDto> {
+  const { name, address, port, user, scriptPath, privateKeyFile, fingerprint } = access;
+  const { body } = await client.send<HostDto>('POST', '/hosts', {
+    ...{ name, address, port, user, dialect, scriptPath },
+    ...(privateKeyFile === null ? {} : { privateKeyFile }),
+    ...(fingerprint === null ? {} : { fingerprint }),
+  });
+  return body;
 }

@@ -1,0 +1,19 @@
+import type { Step, Stricken } from './stricken';
+
+/** Something that goes wrong at a step of a run. */
+export interface Fault {
+  readonly what: string;
+  readonly step: Step;
+  /** What the struck run may come to, as `succeeded` or `failed CODE`. */
+  readonly outcomes: RegExp;
+  /** What the backup after it may be; an incremental as any other unless told. */
+  readonly next?: RegExp;
+  /** One of those that are tried in every run of the tests: the worst step of its kind. */
+  readonly quick?: boolean;
+  strike(host: Stricken, job: string, moment: string): Promise<void>;
+  /** Once the service goes on: what somebody does about it. */
+  mend?(host: Stricken, job: string): Promise<void>;
+}
+
+/** Starts the VM again, as its owner would. */
+export const restart = ({ lab, vm }: Stricken): Promise<void> => lab.vmStart(vm);
