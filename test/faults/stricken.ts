@@ -272,10 +272,12 @@ export class Stricken {
     const { items } = await this.client.get<{ items: BackupWithEvidenceDto[] }>(`/backups?vm=${this.vm}&limit=200`);
     // A failed attempt is in the books as well, and has nothing on the NAS.
     const good = items.filter(({ status }) => status === 'BackedUp');
-    const booked = new Set(good.map(({ externalId }) => externalId?.split('/').at(-1) ?? ''));
+    const names = good.map(({ externalId }) => externalId?.split('/').at(-1) ?? '');
+    const booked = new Set(names);
     const folder = join(this.nas, this.vm);
     const there = new Set(existsSync(folder) ? readdirSync(folder) : []);
     return [
+      ...names.filter((name, index) => names.indexOf(name) !== index).map((name) => `booked twice: ${name}`),
       ...[...booked].filter((name) => !there.has(name)).map((name) => `booked and not on the NAS: ${name}`),
       ...[...there].filter((name) => !booked.has(name)).map((name) => `on the NAS and not booked: ${name}`),
     ];
