@@ -260,6 +260,25 @@ $bad"
   [ "$($V domstate "$VM")" = running ]
 }
 
+@test "after a restart of the machine, with neither libvirt nor QEMU to ask, a dead owner's lab is removed and stops no other" {
+  gone=/tmp/chainkeeper-labtest-$$-gone stuck=/tmp/chainkeeper-labtest-$$-stuck
+  sleep 60 3>&- & owner=$!
+  for dir in "$gone" "$stuck"; do LAB_OWNER=$owner lab "$dir" up; done
+  lab "$gone" vm-create "$VM-b" vda:16M
+  kill "$owner"; wait "$owner" || :
+  mkdir "$BATS_TEST_TMPDIR/bin" "$stuck/run/$VM-c.speed" # no line has a directory in its place: the removal fails there
+  printf '#!/bin/sh\nexit 1\n' >"$BATS_TEST_TMPDIR/bin/virsh"
+  chmod +x "$BATS_TEST_TMPDIR/bin/virsh"
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH run lab reap
+  [ "$status" -eq 0 ]
+  [[ $output == *"$stuck could not be removed"* ]]
+  [ ! -e "$gone" ]
+  [ -e "$stuck" ]
+  rmdir "$stuck/run/$VM-c.speed"
+  lab reap
+  [ ! -e "$stuck" ]
+}
+
 @test "a directory that QEMU's user cannot reach is refused" {
   closed=$(mktemp -d)
   run lab "$closed/lab" up

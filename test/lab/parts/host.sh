@@ -67,7 +67,8 @@ lab_down() {
     if libvirt_answers; then
       for vm in $(lab_vms); do remove_vm "$vm"; done
     elif [[ -n $(lab_vms) ]]; then
-      for vm in $(lab_vms); do kill_qemu "$vm"; done
+      # Nobody to ask: after a restart of the machine neither libvirt nor these QEMUs run.
+      for vm in $(lab_vms); do kill_qemu "$vm" || :; done
     fi
     end_sshd
     unmount_all
@@ -129,6 +130,8 @@ reap() {
     [[ ${1:-} == --all ]] || { [[ -n $owner ]] && process_gone "$owner"; } || continue
     [[ $dir == "${LAB_DIR:-}" ]] && continue
     printf 'lab: removing %s, whose owner is gone\n' "$dir" >&2
-    (LAB_DIR=$dir REAPING=yes; use_lab; lab_down)
+    # One lab that cannot be removed must not keep another from coming up. In the background, because `set -e` is off before `||`.
+    (LAB_DIR=$dir REAPING=yes; use_lab; lab_down) &
+    wait $! || printf 'lab: %s could not be removed, see above: it is tried again at the next up or reap\n' "$dir" >&2
   done
 }
