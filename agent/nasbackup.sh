@@ -42,11 +42,20 @@ readonly EXIT_FAILED=1 EXIT_CLEANUP_FAILED=20
 # a child stuck in a dead mount is left behind instead of being waited for.
 
 WORK=''        # private scratch directory of this call (made by work_open)
-RUN_PID='' RUN_FD='' RUN_SAID='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
+RUN_PID='' RUN_FD='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
 VIRSH_IN='' # of the open virsh (35-libvirt), which must end with this script and not with a child of it
 RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (begin_job)
 
 now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
+
+# lines TEXT: LINES are its lines without the empty ones. A here-string would be a pipe, and bash reads a pipe byte by byte.
+lines() {
+  local - IFS=$'\n'
+  set -f
+  # shellcheck disable=SC2206
+  LINES=($1)
+}
+LINES=()
 
 # nap SECONDS: a pause that costs no process and that a signal ends: nothing ever comes out of that pipe.
 nap() {
@@ -69,31 +78,28 @@ run() {
 
 # run_start COMMAND...: starts it in the background; its output waits in $WORK/out and $WORK/err.
 run_start() {
-  # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them.
+  # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them. Nothing is ever said
+  # through the pipe that the child keeps as descriptor 7: that it closes says that the child has ended.
   exec {RUN_FD}< <(
     set +eE
     trap - ERR EXIT
-    exec 8>&- 9>&-
-    [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_OUT}<&-
-    "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
-    echo $!
-    wait $!
-    echo $?
+    trap '' INT QUIT # of whoever sits at the terminal: what becomes of the child is for this script to say
+    exec 7>&1 8>&- 9>&- </dev/null >"$WORK/out" 2>"$WORK/err"
+    [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
+    exec -- "$@"
   )
-  RUN_CODE='' RUN_PID='' RUN_SAID=''
-  read -r -u "$RUN_FD" RUN_PID || :
+  RUN_CODE='' RUN_PID=$!
 }
 
 # run_wait SECONDS: true when the child has ended (then RUN_CODE, RUN_OUT, RUN_ERR are set).
 run_wait() {
-  local code='' answer=0
-  read -r -t "$1" -u "$RUN_FD" code || answer=$?
-  # The time can be up between the digits and the end of their line.
-  RUN_SAID+=$code
-  # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
-  ((answer <= 128)) || return 1
+  local answer=0 _
+  read -r -t "$1" -u "$RUN_FD" _ || answer=$?
+  # Above 128: only the time was up; or something that the child has left behind keeps the pipe open.
+  ((answer <= 128)) || ! process_lives "$RUN_PID" || return 1
+  RUN_CODE=0
+  wait "$RUN_PID" || RUN_CODE=$?
   run_close
-  RUN_CODE=${RUN_SAID:-143}
   IFS= read -r -d '' RUN_OUT <"$WORK/out" || :
   IFS= read -r -d '' RUN_ERR <"$WORK/err" || :
   RUN_OUT=${RUN_OUT%$'\n'} RUN_ERR=${RUN_ERR%$'\n'}
@@ -273,6 +279,7 @@ split_list() {
 
 readonly WHITE=$' \t\r\n'
 readonly JSON_ESCAPES='^([^\\]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*$'
+readonly JSON_MEMBER='^ *"([^"\]*)": ("([^"\]*)"|true|false|0|[1-9][0-9]*)(,?)$'
 readonly JSON_SCALAR='^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null)$'
 
 # json_read ARRAY TEXT: flattens TEXT into the associative array ARRAY, whose keys are paths such as
@@ -284,7 +291,20 @@ json_read() {
   local -a _kind=() _path=() _count=()
   local _line _at='' _want=value _depth=0 _token
   _json=()
-  while IFS= read -r _line || [[ $_line ]]; do
+  lines "$2"
+  for _line in "${LINES[@]}"; do
+    # What most lines of a pretty text are, in one step: a member with a plain value.
+    if [[ $_want == @(firstkey|key) && $_line =~ $JSON_MEMBER ]]; then
+      _at=${_path[_depth - 1]} && _json["/$_at@"]+=${BASH_REMATCH[1]}$'\n' _at+=${_at:+.}${BASH_REMATCH[1]}
+      case ${BASH_REMATCH[2]} in
+        \"*) _json["/$_at"]=s${BASH_REMATCH[3]} ;;
+        [tf]*) _json["/$_at"]=b${BASH_REMATCH[2]} ;;
+        *) _json["/$_at"]=n${BASH_REMATCH[2]} ;;
+      esac
+      _count[_depth - 1]=$((_count[_depth - 1] + 1))
+      if [[ ${BASH_REMATCH[4]} ]]; then _want=key; else _want=next; fi
+      continue
+    fi
     while _line=${_line#"${_line%%[!"$WHITE"]*}"} && [[ $_line ]]; do
       case $_want:${_line:0:1} in
         @(value|first):[\{\[])
@@ -342,7 +362,7 @@ json_read() {
       _want=end
       ((_depth == 0)) || { _want=next && _count[_depth - 1]=$((_count[_depth - 1] + 1)); }
     done
-  done <<<"$2"
+  done
   [[ $_want == end ]]
 }
 
@@ -593,13 +613,15 @@ work_open() {
 # owned PATH: makes note of what a killed call leaves behind: sweep (77-sweep) removes nothing that nobody made note of.
 owned() { printf '%s\n' "$1" >>"$WORK/owned"; }
 
-# process_start PID: REPLY is when it began, in the kernel's ticks: with it a pid is nobody else's. False when there is none.
+# process_start PID: REPLY is when it began, in the kernel's ticks: with it a pid is nobody else's. False when there is none, or only
+# a dead one that nobody has collected yet.
 process_start() {
   local stat=''
   local -a fields
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
   read -r -a fields <<<"${stat##*) }"
   REPLY=${fields[19]}
+  [[ ${fields[0]} != [ZX] ]]
 }
 
 work_close() {
@@ -683,13 +705,17 @@ mount_options() {
 }
 
 # mounted PATH [MOUNTINFO]: asks the kernel's list, because looking at the path itself could hang.
-# Through a pipe: in a file bash goes back to the end of each line it reads, and in this one, when others unmount meanwhile, that is
-# the middle of another line.
+# By cat: bash itself goes back in what it has read, and in this file, when others unmount meanwhile, that is the middle of another
+# line.
 mounted() {
-  local fields
-  while read -r -a fields; do
+  local line
+  local -a fields
+  lines "$(cat -- "${2:-/proc/self/mountinfo}")"
+  for line in "${LINES[@]}"; do
+    [[ $line == *" $1 "* ]] || continue
+    read -r -a fields <<<"$line"
     [[ ${fields[4]} != "$1" ]] || return 0
-  done < <(cat -- "${2:-/proc/self/mountinfo}")
+  done
   return 1
 }
 
@@ -745,14 +771,15 @@ virsh_q() {
   return "$code"
 }
 
-VIRSH_OUT='' VIRSH_PID='' VIRSH_TURN=0
+VIRSH_SAYS='' VIRSH_PID='' VIRSH_TURN=0
 
+# Its answers go to a file, because bash reads a pipe byte by byte; through the pipe come errors and the marks around them.
 virsh_open() {
   [[ -p $WORK/ask ]] || mkfifo -- "$WORK/ask"
   exec {VIRSH_IN}<>"$WORK/ask"
-  exec {VIRSH_OUT}< <(
+  exec {VIRSH_SAYS}< <(
     # Without a writing end of its own it ends with this script, however that ends.
-    exec <"$WORK/ask" {VIRSH_IN}>&- 8>&- 9>&- 2>>"$WORK/virsh.err"
+    exec <"$WORK/ask" {VIRSH_IN}>&- 8>&- 9>&- 2>&1 >>"$WORK/virsh.out"
     exec "${VIRSH[@]}"
   )
   VIRSH_PID=$!
@@ -760,40 +787,40 @@ virsh_open() {
 
 virsh_close() {
   kill -KILL "$VIRSH_PID" 2>/dev/null || :
-  exec {VIRSH_IN}>&- {VIRSH_OUT}<&-
+  exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
   VIRSH_IN=''
 }
 
 # virsh_ask SECONDS LINE: as run; 255 when the open virsh cannot be asked, and a process of its own may be.
 virsh_ask() {
-  local begin end line='' seen='' out='' answer=0 until=$((SECONDS + $1))
+  local begin end line='' seen='' said='' answer=0 until=$((SECONDS + $1))
   [[ $VIRSH_IN ]] || virsh_open
   begin="begin-$((++VIRSH_TURN))" end="end-$VIRSH_TURN"
-  : >"$WORK/virsh.err"
-  printf 'echo %s\n%s\necho %s\n' "$begin" "$2" "$end" >&"$VIRSH_IN"
-  while IFS= read -r -t $((until > SECONDS ? until - SECONDS : 1)) -u "$VIRSH_OUT" line || { answer=$? && false; }; do
-    # virsh repeats what it is asked, behind its prompt. What comes before belongs to a question that a signal has cut off.
-    case $seen in
-      '') [[ $line != *"echo $begin" ]] || seen=question ;;
-      question) seen=answer ;;
-      *)
-        [[ $line == *"echo $end" ]] && out+=${line%virsh ? "echo $end"} && break
-        out+=$line$'\n'
-        ;;
+  : >"$WORK/virsh.out"
+  printf 'echo --err %s\n%s\necho --err %s\n' "$begin" "$2" "$end" >&"$VIRSH_IN"
+  RUN_OUT='' RUN_ERR='' RUN_CODE=0
+  while IFS= read -r -t $((until > SECONDS ? until - SECONDS : 1)) -u "$VIRSH_SAYS" line || { answer=$? && false; }; do
+    # What comes before belongs to a question that a signal has cut off.
+    case $line in
+      *"$begin") seen=yes RUN_ERR='' ;;
+      *"$end") break ;;
+      *) RUN_ERR+=${RUN_ERR:+$'\n'}$line ;;
     esac
   done
-  IFS= read -r -d '' RUN_ERR <"$WORK/virsh.err" || :
-  RUN_OUT=${out%$'\n'} RUN_ERR=${RUN_ERR%$'\n'} RUN_CODE=0
+  # virsh repeats what it is asked, behind its prompt.
+  IFS= read -r -d '' said <"$WORK/virsh.out" || :
   if ((answer)); then
     virsh_close
     # It has ended, or stands in an older question; else this one has no answer.
     ((answer > 128)) && [[ $seen ]] || return 255
     RUN_ERR="no answer within $1 s: virsh $2" RUN_CODE=124
-  elif [[ $RUN_ERR == *'connected '@(to|from)* ]]; then
-    virsh_close # libvirt was started anew
+  elif [[ $RUN_ERR == *'connected '@(to|from)* || $said != *"echo --err $begin"$'\n'*"echo --err $end"* ]]; then
+    virsh_close # libvirt was started anew, or this virsh is not like others
     return 255
-  elif [[ $RUN_ERR == *error:* ]]; then
-    RUN_CODE=1
+  else
+    said=${said#*"echo --err $begin"$'\n'*$'\n'}
+    RUN_OUT=${said%virsh ? "echo --err $end"*} RUN_OUT=${RUN_OUT%$'\n'}
+    [[ $RUN_ERR != *error:* ]] || RUN_CODE=1
   fi
   return "$RUN_CODE"
 }
@@ -813,12 +840,13 @@ HOST_LIBVIRT='' HOST_QEMU=''
 look_at_host() {
   local line
   virsh_q version --daemon || return 1
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       'Running hypervisor: QEMU '*) HOST_QEMU=${line##* } ;;
       'Running against daemon: '*) HOST_LIBVIRT=${line##* } ;;
     esac
-  done <<<"$RUN_OUT"
+  done
 }
 
 check_versions() {
@@ -861,9 +889,10 @@ job_active() {
   virsh_q domjobinfo "$OPT_VM" || die_unless_gone "Cannot ask for jobs of $OPT_VM"
   JOB_OPERATION=''
   local line
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     [[ $line != Operation:* ]] || { line=${line#Operation:} && JOB_OPERATION=${line//[[:space:]]/}; }
-  done <<<"$RUN_OUT"
+  done
   [[ $RUN_OUT != *'Job type:'*None* ]]
 }
 
@@ -911,7 +940,8 @@ xml_escape() {
 read_domain_xml() {
   local line i=-1 name=''
   DISKS=0 D=() B=()
-  while IFS= read -r line; do
+  lines "$1"
+  for line in "${LINES[@]}"; do
     case $line in
       '  <name>'*) name=${line#*>} && name=${name%%<*} ;;
       '  <uuid>'*) VM_UUID=${line#*>} && VM_UUID=${VM_UUID%%<*} ;;
@@ -939,7 +969,7 @@ read_domain_xml() {
         esac
         ;;
     esac
-  done <<<"$1"
+  done
   xml_escape "$OPT_VM"
   # virsh takes ids and uuids for names.
   [[ $name == "$REPLY" ]] || { RUN_ERR="there is no virtual machine named $OPT_VM" && return 1; }
@@ -999,7 +1029,8 @@ look_at_node() {
 look_at_written() {
   local line i block=''
   virsh_q domstats "$OPT_VM" --block --raw || return 0
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       *.name=*) block=${line#*=} ;;
       *.wr.bytes=*)
@@ -1008,7 +1039,7 @@ look_at_written() {
         done
         ;;
     esac
-  done <<<"$RUN_OUT"
+  done
 }
 
 # look_at_stopped_disks [-U]: from -d, else from --disks, else from the definition of a persistent machine.
@@ -1136,9 +1167,10 @@ parse_asked_disks() {
       ASKED[$i.$key]=$REPLY
     done
     json_get asked "$i@" || :
-    while IFS= read -r key; do
+    lines "$REPLY"
+    for key in "${LINES[@]}"; do
       [[ $key == @(|target|mode|parentFile|path|format) ]] || bad_option "--disks: unknown key $key"
-    done <<<"$REPLY"
+    done
     [[ ${ASKED[$i.target]} =~ ^[a-z][a-z0-9]{0,15}$ ]] || bad_option "--disks: not a valid target: ${ASKED[$i.target]}"
     [[ ${ASKED[$i.mode]} == @(|full|incremental) || ${ASKED[$i.mode]} == rescued && $OPT_ON_LOST_BITMAP == rescue ]] || bad_option "--disks: not a valid mode: ${ASKED[$i.mode]}"
     [[ ${ASKED[$i.format]} == @(|qcow2|raw) ]] || bad_option "--disks: not a valid format: ${ASKED[$i.format]}"
@@ -1480,12 +1512,13 @@ inspected_disk() {
 look_at_agent() {
   local line state='' agent=''
   virsh_q dumpxml "$OPT_VM" || return 1
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       *'<channel '*) state='' ;;
       *'<target '*"name='org.qemu.guest_agent.0'"*) xml_attribute "$line" state || : && agent=${REPLY:-unknown} ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   [[ $agent ]] || return 1
   [[ $agent == connected ]] && REPLY=true || REPLY=false
 }
@@ -1987,13 +2020,14 @@ confirm_job() {
   local i line name
   local -A taken=()
   virsh_q backup-dumpxml "$OPT_VM" || return 0 # it has ended already; confirm_disks looks at the end
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     [[ $line == *'<disk '* ]] && xml_attribute "$line" name || continue
     name=$REPLY
     taken[$name]=no
     [[ $line == *" backup='no'"* ]] || { xml_attribute "$line" backupmode || : && taken[$name]=$REPLY; }
     [[ ${taken[$name]} != incremental || $line == *" incremental='$OPT_BITMAP_PARENT'"* ]] || taken[$name]=other
-  done <<<"$RUN_OUT"
+  done
   for ((i = 0; i < DISKS; i++)); do
     [[ ${taken[${D[$i.target]}]-} == "${D[$i.mode]/rescued/full}" ]] || die "libvirt did not take disk ${D[$i.target]} as asked" disks-mismatch
   done
@@ -2065,13 +2099,14 @@ poll_job() {
   JOB_TYPE=''
   local VIRSH_SECONDS=10
   virsh_q domjobinfo "$OPT_VM" --rawstats || { is_gone "$RUN_ERR" && JOB_TYPE=gone && return 0 || return 1; }
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       'Job type: '*) JOB_TYPE=${line#*: } ;;
       'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
       'disk_total: '*) JOB_TOTAL=${line#*: } ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   [[ $JOB_TYPE ]] || { RUN_ERR="virsh answers: $RUN_OUT" && return 1; }
 }
 
@@ -2080,10 +2115,11 @@ poll_guest() {
   local line
   local VIRSH_SECONDS=10
   virsh_q domstate "$OPT_VM" --reason || return 1
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     [[ $line =~ ^(running|idle|paused|in\ shutdown|shut\ off|crashed|pmsuspended)\ \((.*)\)$ ]] || continue
     VM_STATE=${BASH_REMATCH[1]} VM_REASON=${BASH_REMATCH[2]}
-  done <<<"$RUN_OUT"
+  done
   ! io_paused || [[ $PAUSED_FROM ]] || { now_ms && PAUSED_FROM=$REPLY; }
 }
 
@@ -2123,7 +2159,8 @@ judge_job() {
     die_unless_gone 'Virsh backup job failed: its result cannot be read' job-unknown
   fi
   JOB_BLOCK=$RUN_OUT JOB_RESULT=unknown
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       'Job type:'*Completed*) JOB_RESULT=completed ;;
       'Job type:'*Failed*) JOB_RESULT=failed ;;
@@ -2131,15 +2168,16 @@ judge_job() {
       'Error message:'*) JOB_ERROR=${line#*:} && JOB_ERROR=${JOB_ERROR#"${JOB_ERROR%%[! ]*}"} ;;
       'Operation:'*) [[ $line == *Backup* ]] || { JOB_RESULT=unknown && break; } ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   virsh_q domjobinfo "$OPT_VM" --completed --keep-completed --anystats --rawstats || :
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
       'disk_total: '*) JOB_TOTAL=${line#*: } ;;
       'time_elapsed: '*) JOB_MS=${line#*: } ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   case $JOB_RESULT in
     completed) progress "$JOB_PROCESSED" "$JOB_TOTAL" ;;
     failed)
@@ -2318,7 +2356,8 @@ dirty_extents() {
   local i=$1 line start length piece todo=0
   nbd_options "$i" ",x-dirty-bitmap=qemu:dirty-bitmap:dirty-${D[$i.target]}"
   run 300 qemu-img map --output=json --image-opts "$REPLY" || die_unless_gone "Cannot read the dirty map of ${D[$i.target]}" job-failed
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     # In this map "no data" says dirty.
     [[ $line == *'"start": '*'"length": '*'"data": false'* ]] || continue
     start=${line#*'"start": '} && start=${start%%,*}
@@ -2329,7 +2368,7 @@ dirty_extents() {
       printf '%s %s\n' "$start" "$piece"
       start=$((start + piece)) length=$((length - piece))
     done
-  done <<<"$RUN_OUT" >"$WORK/extents.$i"
+  done >"$WORK/extents.$i"
   D[$i.todo]=$todo
 }
 
@@ -2588,7 +2627,8 @@ count_clusters() {
     warn "cannot map ${D[$i.file]}: $RUN_ERR"
     return 0
   }
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     [[ $line == *'"length": '* ]] || continue
     length=${line#*'"length": '} && length=${length%%,*}
     case $line in
@@ -2596,7 +2636,7 @@ count_clusters() {
       *'"present": true'*) zero=$((zero + length)) && known=yes ;;
       *'"present": false'*) known=yes ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   D[$i.data]=$data
   # QEMU before 6.1 does not tell a zero cluster from an absent one.
   [[ ! $known ]] || D[$i.zero]=$zero
@@ -2801,9 +2841,10 @@ job_read_secrets() {
   # The text itself is kept, and never quoted in an error.
   local text=$REPLY
   { ((code == 1)) && json_read found "$text" && [[ ${found['/@']+yes} ]]; } || bad_option 'The secrets on stdin are not one JSON object'
-  while IFS= read -r key; do
+  lines "${found['/@']:1}"
+  for key in "${LINES[@]}"; do
     [[ $key == @(|mountOptions|credentials) ]] || bad_option 'The secrets may hold mountOptions and credentials'
-  done <<<"${found['/@']:1}"
+  done
   REPLY=$text
 }
 
@@ -3289,11 +3330,12 @@ sweep_look_at_machines() {
   local vm names
   virsh_q list --name || { SWEEP_BLIND=$RUN_ERR && swept libvirt-silent libvirt left "libvirt does not answer, so nothing is removed that one of its jobs could use: $RUN_ERR" && return 0; }
   names=$RUN_OUT
-  while IFS= read -r vm; do
+  lines "$names"
+  for vm in "${LINES[@]}"; do
     [[ $vm ]] || continue
     ! virsh_q backup-dumpxml "$vm" || MACHINE_BACKUP[$vm]=$RUN_OUT
     ! virsh_q domstate "$vm" --reason || MACHINE_STATE[$vm]=$RUN_OUT
-  done <<<"$names"
+  done
 }
 SWEEP_BLIND=''
 

@@ -2,6 +2,7 @@
 
 readonly WHITE=$' \t\r\n'
 readonly JSON_ESCAPES='^([^\\]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*$'
+readonly JSON_MEMBER='^ *"([^"\]*)": ("([^"\]*)"|true|false|0|[1-9][0-9]*)(,?)$'
 readonly JSON_SCALAR='^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null)$'
 
 # json_read ARRAY TEXT: flattens TEXT into the associative array ARRAY, whose keys are paths such as
@@ -13,7 +14,20 @@ json_read() {
   local -a _kind=() _path=() _count=()
   local _line _at='' _want=value _depth=0 _token
   _json=()
-  while IFS= read -r _line || [[ $_line ]]; do
+  lines "$2"
+  for _line in "${LINES[@]}"; do
+    # What most lines of a pretty text are, in one step: a member with a plain value.
+    if [[ $_want == @(firstkey|key) && $_line =~ $JSON_MEMBER ]]; then
+      _at=${_path[_depth - 1]} && _json["/$_at@"]+=${BASH_REMATCH[1]}$'\n' _at+=${_at:+.}${BASH_REMATCH[1]}
+      case ${BASH_REMATCH[2]} in
+        \"*) _json["/$_at"]=s${BASH_REMATCH[3]} ;;
+        [tf]*) _json["/$_at"]=b${BASH_REMATCH[2]} ;;
+        *) _json["/$_at"]=n${BASH_REMATCH[2]} ;;
+      esac
+      _count[_depth - 1]=$((_count[_depth - 1] + 1))
+      if [[ ${BASH_REMATCH[4]} ]]; then _want=key; else _want=next; fi
+      continue
+    fi
     while _line=${_line#"${_line%%[!"$WHITE"]*}"} && [[ $_line ]]; do
       case $_want:${_line:0:1} in
         @(value|first):[\{\[])
@@ -71,7 +85,7 @@ json_read() {
       _want=end
       ((_depth == 0)) || { _want=next && _count[_depth - 1]=$((_count[_depth - 1] + 1)); }
     done
-  done <<<"$2"
+  done
   [[ $_want == end ]]
 }
 

@@ -95,13 +95,15 @@ work_open() {
 # owned PATH: makes note of what a killed call leaves behind: sweep (77-sweep) removes nothing that nobody made note of.
 owned() { printf '%s\n' "$1" >>"$WORK/owned"; }
 
-# process_start PID: REPLY is when it began, in the kernel's ticks: with it a pid is nobody else's. False when there is none.
+# process_start PID: REPLY is when it began, in the kernel's ticks: with it a pid is nobody else's. False when there is none, or only
+# a dead one that nobody has collected yet.
 process_start() {
   local stat=''
   local -a fields
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
   read -r -a fields <<<"${stat##*) }"
   REPLY=${fields[19]}
+  [[ ${fields[0]} != [ZX] ]]
 }
 
 work_close() {

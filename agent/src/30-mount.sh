@@ -74,13 +74,17 @@ mount_options() {
 }
 
 # mounted PATH [MOUNTINFO]: asks the kernel's list, because looking at the path itself could hang.
-# Through a pipe: in a file bash goes back to the end of each line it reads, and in this one, when others unmount meanwhile, that is
-# the middle of another line.
+# By cat: bash itself goes back in what it has read, and in this file, when others unmount meanwhile, that is the middle of another
+# line.
 mounted() {
-  local fields
-  while read -r -a fields; do
+  local line
+  local -a fields
+  lines "$(cat -- "${2:-/proc/self/mountinfo}")"
+  for line in "${LINES[@]}"; do
+    [[ $line == *" $1 "* ]] || continue
+    read -r -a fields <<<"$line"
     [[ ${fields[4]} != "$1" ]] || return 0
-  done < <(cat -- "${2:-/proc/self/mountinfo}")
+  done
   return 1
 }
 

@@ -16,14 +16,15 @@ virsh_q() {
   return "$code"
 }
 
-VIRSH_OUT='' VIRSH_PID='' VIRSH_TURN=0
+VIRSH_SAYS='' VIRSH_PID='' VIRSH_TURN=0
 
+# Its answers go to a file, because bash reads a pipe byte by byte; through the pipe come errors and the marks around them.
 virsh_open() {
   [[ -p $WORK/ask ]] || mkfifo -- "$WORK/ask"
   exec {VIRSH_IN}<>"$WORK/ask"
-  exec {VIRSH_OUT}< <(
+  exec {VIRSH_SAYS}< <(
     # Without a writing end of its own it ends with this script, however that ends.
-    exec <"$WORK/ask" {VIRSH_IN}>&- 8>&- 9>&- 2>>"$WORK/virsh.err"
+    exec <"$WORK/ask" {VIRSH_IN}>&- 8>&- 9>&- 2>&1 >>"$WORK/virsh.out"
     exec "${VIRSH[@]}"
   )
   VIRSH_PID=$!
@@ -31,40 +32,40 @@ virsh_open() {
 
 virsh_close() {
   kill -KILL "$VIRSH_PID" 2>/dev/null || :
-  exec {VIRSH_IN}>&- {VIRSH_OUT}<&-
+  exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
   VIRSH_IN=''
 }
 
 # virsh_ask SECONDS LINE: as run; 255 when the open virsh cannot be asked, and a process of its own may be.
 virsh_ask() {
-  local begin end line='' seen='' out='' answer=0 until=$((SECONDS + $1))
+  local begin end line='' seen='' said='' answer=0 until=$((SECONDS + $1))
   [[ $VIRSH_IN ]] || virsh_open
   begin="begin-$((++VIRSH_TURN))" end="end-$VIRSH_TURN"
-  : >"$WORK/virsh.err"
-  printf 'echo %s\n%s\necho %s\n' "$begin" "$2" "$end" >&"$VIRSH_IN"
-  while IFS= read -r -t $((until > SECONDS ? until - SECONDS : 1)) -u "$VIRSH_OUT" line || { answer=$? && false; }; do
-    # virsh repeats what it is asked, behind its prompt. What comes before belongs to a question that a signal has cut off.
-    case $seen in
-      '') [[ $line != *"echo $begin" ]] || seen=question ;;
-      question) seen=answer ;;
-      *)
-        [[ $line == *"echo $end" ]] && out+=${line%virsh ? "echo $end"} && break
-        out+=$line$'\n'
-        ;;
+  : >"$WORK/virsh.out"
+  printf 'echo --err %s\n%s\necho --err %s\n' "$begin" "$2" "$end" >&"$VIRSH_IN"
+  RUN_OUT='' RUN_ERR='' RUN_CODE=0
+  while IFS= read -r -t $((until > SECONDS ? until - SECONDS : 1)) -u "$VIRSH_SAYS" line || { answer=$? && false; }; do
+    # What comes before belongs to a question that a signal has cut off.
+    case $line in
+      *"$begin") seen=yes RUN_ERR='' ;;
+      *"$end") break ;;
+      *) RUN_ERR+=${RUN_ERR:+$'\n'}$line ;;
     esac
   done
-  IFS= read -r -d '' RUN_ERR <"$WORK/virsh.err" || :
-  RUN_OUT=${out%$'\n'} RUN_ERR=${RUN_ERR%$'\n'} RUN_CODE=0
+  # virsh repeats what it is asked, behind its prompt.
+  IFS= read -r -d '' said <"$WORK/virsh.out" || :
   if ((answer)); then
     virsh_close
     # It has ended, or stands in an older question; else this one has no answer.
     ((answer > 128)) && [[ $seen ]] || return 255
     RUN_ERR="no answer within $1 s: virsh $2" RUN_CODE=124
-  elif [[ $RUN_ERR == *'connected '@(to|from)* ]]; then
-    virsh_close # libvirt was started anew
+  elif [[ $RUN_ERR == *'connected '@(to|from)* || $said != *"echo --err $begin"$'\n'*"echo --err $end"* ]]; then
+    virsh_close # libvirt was started anew, or this virsh is not like others
     return 255
-  elif [[ $RUN_ERR == *error:* ]]; then
-    RUN_CODE=1
+  else
+    said=${said#*"echo --err $begin"$'\n'*$'\n'}
+    RUN_OUT=${said%virsh ? "echo --err $end"*} RUN_OUT=${RUN_OUT%$'\n'}
+    [[ $RUN_ERR != *error:* ]] || RUN_CODE=1
   fi
   return "$RUN_CODE"
 }
@@ -84,12 +85,13 @@ HOST_LIBVIRT='' HOST_QEMU=''
 look_at_host() {
   local line
   virsh_q version --daemon || return 1
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       'Running hypervisor: QEMU '*) HOST_QEMU=${line##* } ;;
       'Running against daemon: '*) HOST_LIBVIRT=${line##* } ;;
     esac
-  done <<<"$RUN_OUT"
+  done
 }
 
 check_versions() {
@@ -132,9 +134,10 @@ job_active() {
   virsh_q domjobinfo "$OPT_VM" || die_unless_gone "Cannot ask for jobs of $OPT_VM"
   JOB_OPERATION=''
   local line
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     [[ $line != Operation:* ]] || { line=${line#Operation:} && JOB_OPERATION=${line//[[:space:]]/}; }
-  done <<<"$RUN_OUT"
+  done
   [[ $RUN_OUT != *'Job type:'*None* ]]
 }
 

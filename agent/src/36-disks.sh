@@ -33,7 +33,8 @@ xml_escape() {
 read_domain_xml() {
   local line i=-1 name=''
   DISKS=0 D=() B=()
-  while IFS= read -r line; do
+  lines "$1"
+  for line in "${LINES[@]}"; do
     case $line in
       '  <name>'*) name=${line#*>} && name=${name%%<*} ;;
       '  <uuid>'*) VM_UUID=${line#*>} && VM_UUID=${VM_UUID%%<*} ;;
@@ -61,7 +62,7 @@ read_domain_xml() {
         esac
         ;;
     esac
-  done <<<"$1"
+  done
   xml_escape "$OPT_VM"
   # virsh takes ids and uuids for names.
   [[ $name == "$REPLY" ]] || { RUN_ERR="there is no virtual machine named $OPT_VM" && return 1; }
@@ -121,7 +122,8 @@ look_at_node() {
 look_at_written() {
   local line i block=''
   virsh_q domstats "$OPT_VM" --block --raw || return 0
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       *.name=*) block=${line#*=} ;;
       *.wr.bytes=*)
@@ -130,7 +132,7 @@ look_at_written() {
         done
         ;;
     esac
-  done <<<"$RUN_OUT"
+  done
 }
 
 # look_at_stopped_disks [-U]: from -d, else from --disks, else from the definition of a persistent machine.

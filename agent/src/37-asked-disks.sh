@@ -16,9 +16,10 @@ parse_asked_disks() {
       ASKED[$i.$key]=$REPLY
     done
     json_get asked "$i@" || :
-    while IFS= read -r key; do
+    lines "$REPLY"
+    for key in "${LINES[@]}"; do
       [[ $key == @(|target|mode|parentFile|path|format) ]] || bad_option "--disks: unknown key $key"
-    done <<<"$REPLY"
+    done
     [[ ${ASKED[$i.target]} =~ ^[a-z][a-z0-9]{0,15}$ ]] || bad_option "--disks: not a valid target: ${ASKED[$i.target]}"
     [[ ${ASKED[$i.mode]} == @(|full|incremental) || ${ASKED[$i.mode]} == rescued && $OPT_ON_LOST_BITMAP == rescue ]] || bad_option "--disks: not a valid mode: ${ASKED[$i.mode]}"
     [[ ${ASKED[$i.format]} == @(|qcow2|raw) ]] || bad_option "--disks: not a valid format: ${ASKED[$i.format]}"

@@ -75,12 +75,13 @@ inspected_disk() {
 look_at_agent() {
   local line state='' agent=''
   virsh_q dumpxml "$OPT_VM" || return 1
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       *'<channel '*) state='' ;;
       *'<target '*"name='org.qemu.guest_agent.0'"*) xml_attribute "$line" state || : && agent=${REPLY:-unknown} ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   [[ $agent ]] || return 1
   [[ $agent == connected ]] && REPLY=true || REPLY=false
 }

@@ -128,13 +128,14 @@ confirm_job() {
   local i line name
   local -A taken=()
   virsh_q backup-dumpxml "$OPT_VM" || return 0 # it has ended already; confirm_disks looks at the end
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     [[ $line == *'<disk '* ]] && xml_attribute "$line" name || continue
     name=$REPLY
     taken[$name]=no
     [[ $line == *" backup='no'"* ]] || { xml_attribute "$line" backupmode || : && taken[$name]=$REPLY; }
     [[ ${taken[$name]} != incremental || $line == *" incremental='$OPT_BITMAP_PARENT'"* ]] || taken[$name]=other
-  done <<<"$RUN_OUT"
+  done
   for ((i = 0; i < DISKS; i++)); do
     [[ ${taken[${D[$i.target]}]-} == "${D[$i.mode]/rescued/full}" ]] || die "libvirt did not take disk ${D[$i.target]} as asked" disks-mismatch
   done

@@ -9,13 +9,14 @@ poll_job() {
   JOB_TYPE=''
   local VIRSH_SECONDS=10
   virsh_q domjobinfo "$OPT_VM" --rawstats || { is_gone "$RUN_ERR" && JOB_TYPE=gone && return 0 || return 1; }
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       'Job type: '*) JOB_TYPE=${line#*: } ;;
       'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
       'disk_total: '*) JOB_TOTAL=${line#*: } ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   [[ $JOB_TYPE ]] || { RUN_ERR="virsh answers: $RUN_OUT" && return 1; }
 }
 
@@ -24,10 +25,11 @@ poll_guest() {
   local line
   local VIRSH_SECONDS=10
   virsh_q domstate "$OPT_VM" --reason || return 1
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     [[ $line =~ ^(running|idle|paused|in\ shutdown|shut\ off|crashed|pmsuspended)\ \((.*)\)$ ]] || continue
     VM_STATE=${BASH_REMATCH[1]} VM_REASON=${BASH_REMATCH[2]}
-  done <<<"$RUN_OUT"
+  done
   ! io_paused || [[ $PAUSED_FROM ]] || { now_ms && PAUSED_FROM=$REPLY; }
 }
 
@@ -67,7 +69,8 @@ judge_job() {
     die_unless_gone 'Virsh backup job failed: its result cannot be read' job-unknown
   fi
   JOB_BLOCK=$RUN_OUT JOB_RESULT=unknown
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       'Job type:'*Completed*) JOB_RESULT=completed ;;
       'Job type:'*Failed*) JOB_RESULT=failed ;;
@@ -75,15 +78,16 @@ judge_job() {
       'Error message:'*) JOB_ERROR=${line#*:} && JOB_ERROR=${JOB_ERROR#"${JOB_ERROR%%[! ]*}"} ;;
       'Operation:'*) [[ $line == *Backup* ]] || { JOB_RESULT=unknown && break; } ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   virsh_q domjobinfo "$OPT_VM" --completed --keep-completed --anystats --rawstats || :
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     case $line in
       'disk_processed: '*) JOB_PROCESSED=${line#*: } ;;
       'disk_total: '*) JOB_TOTAL=${line#*: } ;;
       'time_elapsed: '*) JOB_MS=${line#*: } ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   case $JOB_RESULT in
     completed) progress "$JOB_PROCESSED" "$JOB_TOTAL" ;;
     failed)

@@ -122,7 +122,8 @@ dirty_extents() {
   local i=$1 line start length piece todo=0
   nbd_options "$i" ",x-dirty-bitmap=qemu:dirty-bitmap:dirty-${D[$i.target]}"
   run 300 qemu-img map --output=json --image-opts "$REPLY" || die_unless_gone "Cannot read the dirty map of ${D[$i.target]}" job-failed
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     # In this map "no data" says dirty.
     [[ $line == *'"start": '*'"length": '*'"data": false'* ]] || continue
     start=${line#*'"start": '} && start=${start%%,*}
@@ -133,7 +134,7 @@ dirty_extents() {
       printf '%s %s\n' "$start" "$piece"
       start=$((start + piece)) length=$((length - piece))
     done
-  done <<<"$RUN_OUT" >"$WORK/extents.$i"
+  done >"$WORK/extents.$i"
   D[$i.todo]=$todo
 }
 

@@ -64,7 +64,8 @@ count_clusters() {
     warn "cannot map ${D[$i.file]}: $RUN_ERR"
     return 0
   }
-  while IFS= read -r line; do
+  lines "$RUN_OUT"
+  for line in "${LINES[@]}"; do
     [[ $line == *'"length": '* ]] || continue
     length=${line#*'"length": '} && length=${length%%,*}
     case $line in
@@ -72,7 +73,7 @@ count_clusters() {
       *'"present": true'*) zero=$((zero + length)) && known=yes ;;
       *'"present": false'*) known=yes ;;
     esac
-  done <<<"$RUN_OUT"
+  done
   D[$i.data]=$data
   # QEMU before 6.1 does not tell a zero cluster from an absent one.
   [[ ! $known ]] || D[$i.zero]=$zero

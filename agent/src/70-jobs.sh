@@ -120,9 +120,10 @@ job_read_secrets() {
   # The text itself is kept, and never quoted in an error.
   local text=$REPLY
   { ((code == 1)) && json_read found "$text" && [[ ${found['/@']+yes} ]]; } || bad_option 'The secrets on stdin are not one JSON object'
-  while IFS= read -r key; do
+  lines "${found['/@']:1}"
+  for key in "${LINES[@]}"; do
     [[ $key == @(|mountOptions|credentials) ]] || bad_option 'The secrets may hold mountOptions and credentials'
-  done <<<"${found['/@']:1}"
+  done
   REPLY=$text
 }
 

@@ -31,11 +31,12 @@ sweep_look_at_machines() {
   local vm names
   virsh_q list --name || { SWEEP_BLIND=$RUN_ERR && swept libvirt-silent libvirt left "libvirt does not answer, so nothing is removed that one of its jobs could use: $RUN_ERR" && return 0; }
   names=$RUN_OUT
-  while IFS= read -r vm; do
+  lines "$names"
+  for vm in "${LINES[@]}"; do
     [[ $vm ]] || continue
     ! virsh_q backup-dumpxml "$vm" || MACHINE_BACKUP[$vm]=$RUN_OUT
     ! virsh_q domstate "$vm" --reason || MACHINE_STATE[$vm]=$RUN_OUT
-  done <<<"$names"
+  done
 }
 SWEEP_BLIND=''
 

@@ -6,6 +6,7 @@ bats_require_minimum_version 1.5.0
 @test "a mount is seen as long as it is there, whatever else comes and goes" {
   set +u
   # shellcheck source=/dev/null
+  . "$BATS_TEST_DIRNAME/../src/05-run.sh"
   . "$BATS_TEST_DIRNAME/../src/30-mount.sh"
   local i dirs=()
   for i in {1..40}; do

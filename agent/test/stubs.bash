@@ -19,7 +19,7 @@ if [[ ${0##*/} == virsh && $# == 3 ]]; then
   while IFS= read -r line; do
     printf "virsh # %s\\n" "$line"
     eval "words=($line)"
-    if [[ ${words[0]} == echo ]]; then printf %s "${words[1]}"; else "$0" "$@" "${words[@]}"; fi
+    if [[ ${words[0]} == echo ]]; then printf "error: %s\\n" "${words[2]}" >&2; else "$0" "$@" "${words[@]}"; fi
   done
   exit
 fi
