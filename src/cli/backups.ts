@@ -116,7 +116,7 @@ const section = (title: string, lines: readonly string[]): string => [title, ...
 
 /** `chainkeeper explain BACKUP`. */
 export const explainCommand = (): Command =>
-  command('explain', 'say why a backup was full or incremental, why this large, and how we know')
+  command('explain', 'say why a backup was full or incremental, why this large, what it did to the guest, and how we know')
     .argument('<backup>', 'id')
     .action(
       action(async (id: string, options: CommonOptions) => {
@@ -125,6 +125,7 @@ export const explainCommand = (): Command =>
           [
             section('Why it was what it was', explanation.why),
             section('Why this size, as far as known', explanation.size),
+            section('What it did to the guest', explanation.guest),
             section('How we know', explanation.evidence),
           ].join('\n'),
         );

@@ -167,6 +167,8 @@ export class ExplanationDto {
   why!: string[];
   /** Why this size, as far as known. */
   size!: string[];
+  /** What it did to the guest: which way the data went, how long it was frozen or paused. */
+  guest!: string[];
   /** How we know. */
   evidence!: string[];
 }

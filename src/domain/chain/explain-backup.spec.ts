@@ -15,7 +15,7 @@ const input = (over: Partial<ExplainInput> = {}): ExplainInput => ({
 });
 
 describe('explainBackup', () => {
-  it('answers the three questions about an incremental', () => {
+  it('answers the questions about an incremental', () => {
     expect(explainBackup(input())).toEqual({
       why: [
         'Incremental (regular): The bitmap of the parent is ours by the books, and nothing that was seen speaks against it.',
@@ -32,6 +32,9 @@ describe('explainBackup', () => {
         ),
         'The backup job moved 524288 bytes.',
       ],
+      guest: [
+        'QEMU wrote the NAS itself: before a write of the guest to a place not yet copied, the old data went there, at the speed of the NAS.',
+      ],
       evidence: [
         'Assurance accounted: The lineage holds in the books, and the bytes agree.',
         'Reported by script 1.0.0 on host kvm-1 (libvirt 9.0.0, QEMU 7.2.22).',
@@ -41,6 +44,30 @@ describe('explainBackup', () => {
         'vdb: /mnt/pool/vdb-image (inode 102) lies in datadisk.vdb-image.qcow2, which stands on ../2026.04.27.15.26.40/datadisk.vdb-image.qcow2; qemu-img check: ok.',
       ],
     });
+  });
+
+  const quiet = { frozenMs: null, pausedMs: null, resumed: null, thawed: null };
+  it.each([
+    [{ frozenMs: 40, thawed: true }, ['Its file systems were frozen for 40 ms.', 'No I/O error paused it.']],
+    [{ frozenMs: 9000, thawed: false }, ['They could not be thawed: look into the guest.']],
+    [{ pausedMs: 250, resumed: true }, ['An I/O error paused it for 250 ms, then it went on.']],
+    [{ resumed: false }, ['An I/O error paused it, and it did not go on: mend its storage, then virsh resume.']],
+  ])('says what it did to the guest: %j', (guest, sentences) => {
+    const facts = ran(plan, { guest: { ...quiet, ...guest } });
+    expect(explainBackup(input({ facts })).guest).toEqual(expect.arrayContaining(sentences));
+  });
+
+  it('says of each way of the data what it means to the guest, and nothing of what nobody measured', () => {
+    const done = (transfer: 'pull' | 'offline') => ({ ...ran(plan).done, transfer });
+    expect(explainBackup(input({ facts: ran(plan, { done: done('pull'), guest: quiet }) })).guest).toEqual([
+      expect.stringContaining('scratch files'),
+      'Its file systems were not frozen.',
+      'No I/O error paused it.',
+    ]);
+    expect(explainBackup(input({ facts: ran(plan, { done: done('offline'), guest: null }) })).guest).toEqual([
+      'The VM was stopped: there was no guest to disturb.',
+    ]);
+    expect(explainBackup(input({ facts: null })).guest).toHaveLength(1);
   });
 
   it('says what made a full necessary, disk by disk', () => {
@@ -121,6 +148,7 @@ describe('explainBackup', () => {
     ).toEqual({
       why: ['The reason is not recorded: this backup was not decided here.'],
       size: ['The size is not recorded.', 'The host script reported no facts, so nobody measured what it is made of.'],
+      guest: ['The host script reported no facts, so nobody measured what the backup did to the guest.'],
       evidence: [
         'Assurance unproven: Nothing contradicts it, and too little supports it.',
         'The host script reported no facts.',

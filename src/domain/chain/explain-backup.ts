@@ -1,4 +1,4 @@
-import type { DiskFacts, Facts } from '../agent/facts';
+import type { DiskFacts, Facts, Transfer } from '../agent/facts';
 import { ASSURANCE_SENTENCES, type Assurance } from './assurance';
 import type { BackupPlan } from './backup-plan';
 import { sentenceOf, type Reason } from './reasons';
@@ -20,12 +20,14 @@ export interface ExplainInput {
   readonly findings: readonly string[];
 }
 
-/** The three questions about a backup, answered in sentences. */
+/** The questions about a backup, answered in sentences. */
 export interface Explanation {
   /** Why full or incremental. */
   readonly why: string[];
   /** Why this size, as far as known. */
   readonly size: string[];
+  /** What it did to the guest. */
+  readonly guest: string[];
   /** How we know. */
   readonly evidence: string[];
 }
@@ -39,9 +41,15 @@ const RECREATIONS: Readonly<Record<Recreation['method'], string>> = {
     'The script did not say how. An empty bitmap under the old name leaves a hole, so this delta is not trusted and its chain is closed.',
 };
 
-/** Says why a backup was full or incremental, why it was this large, and how that is known; and what is not known. */
+const WAYS: Readonly<Record<Transfer, string>> = {
+  push: 'QEMU wrote the NAS itself: before a write of the guest to a place not yet copied, the old data went there, at the speed of the NAS.',
+  pull: 'The NAS was out of its way: what it overwrote meanwhile went to scratch files on the disk of the host.',
+  offline: 'The VM was stopped: there was no guest to disturb.',
+};
+
+/** Says why a backup was full or incremental, why it was this large, what it did to the guest, and how that is known; and what is not known. */
 export function explainBackup(input: ExplainInput): Explanation {
-  return { why: explainWhy(input), size: explainSize(input), evidence: explainEvidence(input) };
+  return { why: explainWhy(input), size: explainSize(input), guest: explainGuest(input), evidence: explainEvidence(input) };
 }
 
 function explainWhy({ type, reason, plan, recreation, facts }: ExplainInput): string[] {
@@ -103,6 +111,25 @@ function diskSize({ fileSize, ownData, ownZero, dirtyBefore, compared, writtenBy
     writtenBytes === null ? null : `the guest had written ${writtenBytes} bytes since QEMU started`,
   ];
   return parts.filter((part) => part !== null).join('; ');
+}
+
+function explainGuest({ facts }: ExplainInput): string[] {
+  if (facts === null) return ['The host script reported no facts, so nobody measured what the backup did to the guest.'];
+  const { transfer } = facts.done;
+  const way = transfer === null ? [] : [WAYS[transfer]];
+  if (facts.guest === null) return way;
+  const { frozenMs, thawed, pausedMs, resumed } = facts.guest;
+  return [
+    ...way,
+    frozenMs === null ? 'Its file systems were not frozen.' : `Its file systems were frozen for ${frozenMs} ms.`,
+    ...(thawed === false ? ['They could not be thawed: look into the guest.'] : []),
+    pausedSentence(pausedMs, resumed),
+  ];
+}
+
+function pausedSentence(ms: number | null, resumed: boolean | null): string {
+  if (resumed === false) return 'An I/O error paused it, and it did not go on: mend its storage, then virsh resume.';
+  return ms === null ? 'No I/O error paused it.' : `An I/O error paused it for ${ms} ms, then it went on.`;
 }
 
 function explainEvidence({ facts, assurance, findings }: ExplainInput): string[] {
