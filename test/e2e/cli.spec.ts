@@ -239,7 +239,7 @@ describeDatabases(
       expect((await json<{ links: number }[]>('chain', vm))[0]).toMatchObject({ links: 2, findings: [] });
       const why = await ck('explain', backups[0]?.id ?? '');
       expect(why.out).toMatch(
-        /^Why it was what it was\n {2}Incremental \(redefined\)[^]*^Why this size[^]*^How we know\n {2}\S/m,
+        /^Why it was what it was\n {2}Incremental \(redefined\)[^]*^Why this size[^]*^What it did to the guest\n {2}\S[^]*^How we know\n {2}\S/m,
       );
       expect((await ck('audit', '--vm', vm)).out).toMatch(
         /^DATE +VM +TYPE +SIZE +RATIO +UNUSUAL +RESTARTS +RECREATED +METHOD +REASON +ASSURANCE +BACKUP\n.* 1 +backup-\d+ +redefined +redefined +accounted /,

@@ -21,7 +21,7 @@ verb_nas_small() {
 verb_leaks() {
   need_up
   local found
-  found=$(leaked_mounts; leaked_processes; leaked_locks; leaked_jobs; leaked_checkpoints "$@"; leaked_files)
+  found=$(leaked_mounts; leaked_processes; leaked_locks; leaked_in_libvirt "$@"; leaked_files)
   [[ -z $found ]] && return 0
   printf '%s\n' "$found"
   exit 1
@@ -39,29 +39,28 @@ leaked_processes() {
   for pid in $(script_pids); do printf 'process\t%s %s\n' "$pid" "$(command_line "$pid" | tr '\n' ' ')"; done
 }
 
+# The kernel's list of locks knows files by their inodes.
 leaked_locks() {
-  local lock
-  for lock in "$HOST"/state/locks/* "$HOST"/state/jobs/*/lock; do
-    [[ ! -f $lock ]] || flock -n "$lock" true || printf 'lock\t%s\n' "$lock"
-  done
+  local inode lock held
+  held=$(</proc/locks)
+  while read -r inode lock; do
+    [[ $held != *:"$inode "* ]] || printf 'lock\t%s\n' "$lock"
+  done < <(stat -c "%i %n" "$HOST"/state/locks/* "$HOST"/state/jobs/*/lock 2>/dev/null || :)
 }
 
-leaked_jobs() {
-  local vm job
+# One virsh answers both questions about a VM.
+leaked_in_libvirt() {
+  local vm line
   for vm in $(lab_vms); do
-    gone "$vm" && continue
-    job=$(virsh_q domjobinfo "$vm" | sed -n 's/^Job type: *//p')
-    [[ $job =~ ^None ]] || printf 'job\t%s %s\n' "$vm" "$job"
-  done
-}
-
-leaked_checkpoints() {
-  local vm checkpoint
-  for vm in $(lab_vms); do
-    gone "$vm" && continue
-    while read -r checkpoint; do
-      [[ -z $checkpoint || " $* " == *" $checkpoint "* ]] || printf 'checkpoint\t%s %s\n' "$vm" "$checkpoint"
-    done < <(virsh_q checkpoint-list "$vm" --name)
+    running "$vm" || continue
+    while read -r line; do
+      case $line in
+        'Job type:'*None*) ;;
+        'Job type:'*) printf 'job\t%s %s\n' "$vm" "${line#*: }" ;;
+        '' | [A-Z]*:*) ;;
+        *) [[ " $* " == *" $line "* ]] || printf 'checkpoint\t%s %s\n' "$vm" "$line" ;;
+      esac
+    done < <(virsh_q "domjobinfo $vm; checkpoint-list $vm --name")
   done
 }
 
@@ -71,7 +70,7 @@ leaked_files() {
   while read -r dir; do
     compgen -G "$dir/*.qcow2" >/dev/null || printf 'partial\t%s\n' "$dir"
     for file in backup.xml checkpoint.xml recreate-checkpoint.xml; do [[ ! -e $dir/$file ]] || printf 'partial\t%s\n' "$dir/$file"; done
-    find "$dir" -maxdepth 1 \( -name '*.partial' -o -name '*.tmp' -o -name '*.sock' -o -name .chainkeeper-run \) -printf 'partial\t%p\n'
+    for file in "$dir"/*.partial "$dir"/*.tmp "$dir"/*.sock "$dir/.chainkeeper-run"; do [[ ! -e $file ]] || printf 'partial\t%s\n' "$file"; done
   done < <(find "$NAS" -type d -regextype posix-extended -regex '.*/[0-9]{4}(\.[0-9]{2}){5}')
   find "$HOST/scratch" "$HOST"/state/jobs \( -name 'secrets*' -o -path "$HOST/scratch/*" \) -printf 'file\t%p\n' 2>/dev/null || :
 }

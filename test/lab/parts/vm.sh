@@ -40,7 +40,7 @@ lab_vms() { local file; for file in "$RUN"/*.disks; do [[ -e $file ]] && basenam
 need_vm() { check_name "$1"; need_up; [[ -e $RUN/$1.disks ]] || die "this lab has no VM $1"; }
 # libvirt keeps the pidfile as long as it knows the VM; whether it knows of an end is another question.
 running() { qemu_of "$1"; }
-gone() { ! virsh_q domstate "$1" >/dev/null 2>&1; }
+gone() { [[ ! -e /run/libvirt/qemu/$1.pid ]] && ! virsh_q domstate "$1" >/dev/null 2>&1; }
 mirror() { printf '%s' "$MIRROR/$1.$2.raw"; }
 
 # disk_of NAME TARGET: sets image, size, format.
