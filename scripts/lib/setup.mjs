@@ -53,6 +53,7 @@ async function ensureBuild() {
     'migrations',
     'test/lab',
     'test/story',
+    'test/bench',
     'tsconfig.json',
     'tsconfig.build.json',
     'nest-cli.json',
@@ -73,7 +74,7 @@ async function ensureBuild() {
 }
 
 /**
- * Does all the set-up for a purpose (`quickstart` or `test`).
+ * Does all the set-up for a purpose (`quickstart`, `test` or `bench`).
  * Answers the system parts that are still missing, for the caller to judge.
  */
 export async function setup(purpose) {

@@ -23,7 +23,9 @@ const TESTS = {
   sshfs: ['sshfs', 'mounts the NAS that is slow or hangs'],
 };
 
-const NEEDS = { check: {}, quickstart: LAB, test: { ...LAB, ...TESTS } };
+const BENCH = { virtnbdbackup: ['virtnbdbackup', 'is what the host script is measured against'] };
+
+const NEEDS = { check: {}, quickstart: LAB, test: { ...LAB, ...TESTS }, bench: { ...LAB, ...BENCH } };
 
 /** What is missing for a purpose: a list of `{ program, packages, why }`. */
 export function missingParts(purpose) {
@@ -57,7 +59,7 @@ export async function installPackages(packages, reason) {
 }
 
 /**
- * Brings in what a purpose (`quickstart` or `test`) needs from the system.
+ * Brings in what a purpose (`quickstart`, `test` or `bench`) needs from the system.
  * Answers what is still missing afterwards.
  */
 export async function ensureSystemParts(purpose) {

@@ -45,9 +45,14 @@ describeDatabases(
       async (_, fault) => {
         const began = Date.now();
         const begun = await stricken.begin(fault.step);
-        await fault.strike(stricken, begun.run, begun.moment);
-        stricken.go();
-        await fault.mend?.(stricken, begun.run);
+        try {
+          await fault.strike(stricken, begun.run, begun.moment);
+          stricken.go();
+          await fault.mend?.(stricken, begun.run);
+        } catch (error) {
+          await stricken.startAnew();
+          throw error;
+        }
         const { outcome, next, compared, wrong } = await stricken.aftermath(begun);
         rows.push({
           ...{ database: databases.kind, family: fault.family, what: fault.what, step: fault.step },

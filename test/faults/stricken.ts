@@ -103,6 +103,11 @@ export class Stricken {
     return this.lab.nasFile(this.store, '');
   }
 
+  /** Whether several services may work on these books. */
+  get severalServe(): boolean {
+    return this.books.kind !== 'sqlite';
+  }
+
   get client(): Client {
     if (!this.#client) throw new Error('no service has been started');
     return this.#client;
@@ -127,6 +132,13 @@ export class Stricken {
       }),
     );
     this.#client = new Client({ url: await this.#service.line('http') });
+  }
+
+  /** After a fault that could not be brought about: what it has left of the service must not spoil the next one. */
+  async startAnew(): Promise<void> {
+    await this.service.kill();
+    await this.line('unlimited');
+    await this.serve();
   }
 
   get #gate(): string {
