@@ -150,7 +150,7 @@ class OurScript {
   }
 
   async #release(): Promise<void> {
-    await run(join(this.lab.folder, 'host/nasbackup.sh'), ['-o', 'release', '-v', VM]);
+    await run(join(this.lab.folder, 'host/nasbackup.sh'), ['-o', 'release', '-v', VM, '--fence', '1']);
   }
 }
 
@@ -190,7 +190,7 @@ function bareJob(lab: RealLab): Way {
 }
 
 function virtnbdbackup(lab: RealLab): Way {
-  const scratch = join(lab.folder, 'run/nbd-scratch');
+  const scratch = join(lab.folder, '../nbd-scratch');
   const backup = async (folder: string, level: string): Promise<void> => {
     mkdirSync(scratch, { recursive: true });
     await chmod(scratch, 0o777);
