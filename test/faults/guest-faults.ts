@@ -29,6 +29,7 @@ export const GUEST_FAULTS: readonly Fault[] = [
     what: 'shut down between the look and the start of the script',
     step: 'decided',
     outcomes: /^(failed (vm-not-found|guest-gone)|succeeded)$/,
+    next: /^INCREMENTAL redefined$/,
     strike: async ({ lab, vm }) => {
       await lab.vmStop(vm);
     },
