@@ -134,15 +134,20 @@ leave_free() { fallocate -l "$(($(stat -f -c '%S*%a' "$1") - $2))" "$1/filler"; 
 # caught [COMMAND...]: a backup job that has begun on a slow line is held in the middle by QEMU's own limit, on a NAS that is quick again, until
 # let_go. Without the line, which stands still for that moment, it would be over too soon. COMMAND runs while the line is still slow.
 caught() {
-  local before now=none
+  local before now=none missed=0 limit
   in_flight
   line 0
-  job_speed 1
+  # QEMU may stand in the NAS itself, and answers only when that goes on.
+  job_speed 1 3>&- &
+  limit=$!
+  for _ in {1..40}; do kill -0 "$limit" 2>/dev/null || break; sleep 0.05; done
   line "$SLOW"
+  wait "$limit"
   "${@:-true}"
   line unlimited
   until before=$now && now=$(in_flight && virsh_q domjobinfo "$VM" --rawstats | grep disk_processed) && [[ $now == "$before" ]]; do
-    [[ $now ]] || return 1
+    # libvirt may be at work on something that QEMU told it, and refuse to say anything meanwhile.
+    [[ $now ]] || ((++missed < 3)) || return 1
     sleep 0.5
   done
 }
