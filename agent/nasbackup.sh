@@ -704,18 +704,32 @@ mount_options() {
   [[ ! ${plain[*]-} ]] || MOUNT_ARGS+=(-o "${plain[*]}")
 }
 
-# mounted PATH [MOUNTINFO]: asks the kernel's list, because looking at the path itself could hang.
+# look_at_mounts [MOUNTINFO]: MOUNTS are the mount points of the kernel's list, the newest first.
 # By cat: bash itself goes back in what it has read, and in this file, when others unmount meanwhile, that is the middle of another
 # line.
-mounted() {
-  local line
-  local -a fields
-  lines "$(cat -- "${2:-/proc/self/mountinfo}")"
-  for line in "${LINES[@]}"; do
-    [[ $line == *" $1 "* ]] || continue
-    read -r -a fields <<<"$line"
-    [[ ${fields[4]} != "$1" ]] || return 0
+look_at_mounts() {
+  local i rest
+  MOUNTS=()
+  lines "$(cat -- "${1:-/proc/self/mountinfo}")"
+  for ((i = ${#LINES[@]} - 1; i >= 0; i--)); do
+    rest=${LINES[i]#* * * * }
+    MOUNTS+=("${rest%% *}")
   done
+}
+MOUNTS=()
+
+# mounted PATH [MOUNTINFO]: asks the kernel's list, because looking at the path itself could hang.
+mounted() {
+  local point
+  look_at_mounts "${2:-}"
+  for point in "${MOUNTS[@]}"; do [[ $point != "$1" ]] || return 0; done
+  return 1
+}
+
+mounted_below() {
+  local point
+  look_at_mounts
+  for point in "${MOUNTS[@]}"; do [[ $point != "$1"/* ]] || return 0; done
   return 1
 }
 
@@ -1212,9 +1226,8 @@ CHECKPOINTS=() # libvirt's records for the machine, whoever made them
 
 look_at_checkpoints() {
   virsh_q checkpoint-list "$OPT_VM" --name || return 1
-  local name
-  CHECKPOINTS=()
-  while IFS= read -r name; do [[ ! $name ]] || CHECKPOINTS+=("$name"); done <<<"$RUN_OUT"
+  lines "$RUN_OUT"
+  CHECKPOINTS=("${LINES[@]}")
 }
 
 has_checkpoint() {
@@ -3044,23 +3057,14 @@ job_end() {
 job_sweep_mounts() {
   [[ $JOB_TMP == /tmp/csbackup.* && -d $JOB_TMP ]] || return 0
   local point
-  local -a fields
   [[ $WORK && -d $WORK ]] || work_open
-  while read -r -a fields; do
-    point=${fields[4]}
+  look_at_mounts
+  for point in "${MOUNTS[@]}"; do
     [[ $point == "$JOB_TMP"/* ]] || continue
     run 5 umount -- "$point" || run 2 umount -l -- "$point" || { left "mount $point (${RUN_ERR//$'\n'/; })" && continue; }
     rmdir -- "$point" || :
-  done < <(tac /proc/self/mountinfo)
+  done
   mounted_below "$JOB_TMP" || rm -rf --one-file-system -- "$JOB_TMP"
-}
-
-mounted_below() {
-  local -a fields
-  while read -r -a fields; do
-    [[ ${fields[4]} != "$1"/* ]] || return 0
-  done < <(cat /proc/self/mountinfo)
-  return 1
 }
 
 # job_prune: once a day, directories of jobs that ended more than 30 days ago. The books have long had what they said.
@@ -3327,12 +3331,10 @@ swept() { json_object s code "$1" s subject "$2" s action "$3" s text "$4" && SW
 
 # sweep_look_at_machines: what libvirt is doing for backups now, whoever began it.
 sweep_look_at_machines() {
-  local vm names
+  local vm
   virsh_q list --name || { SWEEP_BLIND=$RUN_ERR && swept libvirt-silent libvirt left "libvirt does not answer, so nothing is removed that one of its jobs could use: $RUN_ERR" && return 0; }
-  names=$RUN_OUT
-  lines "$names"
+  lines "$RUN_OUT"
   for vm in "${LINES[@]}"; do
-    [[ $vm ]] || continue
     ! virsh_q backup-dumpxml "$vm" || MACHINE_BACKUP[$vm]=$RUN_OUT
     ! virsh_q domstate "$vm" --reason || MACHINE_STATE[$vm]=$RUN_OUT
   done
@@ -3440,11 +3442,11 @@ in_use() {
 }
 
 sweep_remove() {
-  local -a fields
-  while read -r -a fields; do
-    [[ ${fields[4]} == "$1" || ${fields[4]} == "$1"/* ]] || continue
-    run 5 umount -c -- "${fields[4]}" || return 1
-  done < <(tac /proc/self/mountinfo)
+  local point
+  look_at_mounts
+  for point in "${MOUNTS[@]}"; do
+    [[ $point/ != "$1"/* ]] || run 5 umount -c -- "$point" || return 1
+  done
   run 60 rm -rf --one-file-system -- "$1"
 }
 
@@ -3464,19 +3466,19 @@ sweep_guests() {
 
 # sweep_strangers: mounts that look like ours and that nobody here has made note of.
 sweep_strangers() {
-  local path
-  local -a fields
-  while read -r -a fields; do
-    path=${fields[4]}
-    [[ $path == /tmp/csbackup.* ]] || continue
-    below "$path" "$SWEEP_KNOWN" || swept stranger "$path" left 'a mount like ours that is in no note of ours: a stock script, perhaps at work, or an older version made it'
-  done < <(cat /proc/self/mountinfo)
+  local point
+  look_at_mounts
+  for point in "${MOUNTS[@]}"; do
+    [[ $point == /tmp/csbackup.* ]] || continue
+    below "$point" "$SWEEP_KNOWN" || swept stranger "$point" left 'a mount like ours that is in no note of ours: a stock script, perhaps at work, or an older version made it'
+  done
 }
 
 # below PATH LIST: it is one of these paths, or inside of one.
 below() {
   local known
-  while IFS= read -r known; do [[ ! $known || $1/ != "$known"/* ]] || return 0; done <<<"$2"
+  lines "$2"
+  for known in "${LINES[@]}"; do [[ $1/ != "$known"/* ]] || return 0; done
   return 1
 }
 

@@ -73,18 +73,32 @@ mount_options() {
   [[ ! ${plain[*]-} ]] || MOUNT_ARGS+=(-o "${plain[*]}")
 }
 
-# mounted PATH [MOUNTINFO]: asks the kernel's list, because looking at the path itself could hang.
+# look_at_mounts [MOUNTINFO]: MOUNTS are the mount points of the kernel's list, the newest first.
 # By cat: bash itself goes back in what it has read, and in this file, when others unmount meanwhile, that is the middle of another
 # line.
-mounted() {
-  local line
-  local -a fields
-  lines "$(cat -- "${2:-/proc/self/mountinfo}")"
-  for line in "${LINES[@]}"; do
-    [[ $line == *" $1 "* ]] || continue
-    read -r -a fields <<<"$line"
-    [[ ${fields[4]} != "$1" ]] || return 0
+look_at_mounts() {
+  local i rest
+  MOUNTS=()
+  lines "$(cat -- "${1:-/proc/self/mountinfo}")"
+  for ((i = ${#LINES[@]} - 1; i >= 0; i--)); do
+    rest=${LINES[i]#* * * * }
+    MOUNTS+=("${rest%% *}")
   done
+}
+MOUNTS=()
+
+# mounted PATH [MOUNTINFO]: asks the kernel's list, because looking at the path itself could hang.
+mounted() {
+  local point
+  look_at_mounts "${2:-}"
+  for point in "${MOUNTS[@]}"; do [[ $point != "$1" ]] || return 0; done
+  return 1
+}
+
+mounted_below() {
+  local point
+  look_at_mounts
+  for point in "${MOUNTS[@]}"; do [[ $point != "$1"/* ]] || return 0; done
   return 1
 }
 

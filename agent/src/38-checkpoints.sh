@@ -4,9 +4,8 @@ CHECKPOINTS=() # libvirt's records for the machine, whoever made them
 
 look_at_checkpoints() {
   virsh_q checkpoint-list "$OPT_VM" --name || return 1
-  local name
-  CHECKPOINTS=()
-  while IFS= read -r name; do [[ ! $name ]] || CHECKPOINTS+=("$name"); done <<<"$RUN_OUT"
+  lines "$RUN_OUT"
+  CHECKPOINTS=("${LINES[@]}")
 }
 
 has_checkpoint() {

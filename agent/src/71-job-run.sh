@@ -101,23 +101,14 @@ job_end() {
 job_sweep_mounts() {
   [[ $JOB_TMP == /tmp/csbackup.* && -d $JOB_TMP ]] || return 0
   local point
-  local -a fields
   [[ $WORK && -d $WORK ]] || work_open
-  while read -r -a fields; do
-    point=${fields[4]}
+  look_at_mounts
+  for point in "${MOUNTS[@]}"; do
     [[ $point == "$JOB_TMP"/* ]] || continue
     run 5 umount -- "$point" || run 2 umount -l -- "$point" || { left "mount $point (${RUN_ERR//$'\n'/; })" && continue; }
     rmdir -- "$point" || :
-  done < <(tac /proc/self/mountinfo)
+  done
   mounted_below "$JOB_TMP" || rm -rf --one-file-system -- "$JOB_TMP"
-}
-
-mounted_below() {
-  local -a fields
-  while read -r -a fields; do
-    [[ ${fields[4]} != "$1"/* ]] || return 0
-  done < <(cat /proc/self/mountinfo)
-  return 1
 }
 
 # job_prune: once a day, directories of jobs that ended more than 30 days ago. The books have long had what they said.

@@ -28,12 +28,10 @@ swept() { json_object s code "$1" s subject "$2" s action "$3" s text "$4" && SW
 
 # sweep_look_at_machines: what libvirt is doing for backups now, whoever began it.
 sweep_look_at_machines() {
-  local vm names
+  local vm
   virsh_q list --name || { SWEEP_BLIND=$RUN_ERR && swept libvirt-silent libvirt left "libvirt does not answer, so nothing is removed that one of its jobs could use: $RUN_ERR" && return 0; }
-  names=$RUN_OUT
-  lines "$names"
+  lines "$RUN_OUT"
   for vm in "${LINES[@]}"; do
-    [[ $vm ]] || continue
     ! virsh_q backup-dumpxml "$vm" || MACHINE_BACKUP[$vm]=$RUN_OUT
     ! virsh_q domstate "$vm" --reason || MACHINE_STATE[$vm]=$RUN_OUT
   done
@@ -141,11 +139,11 @@ in_use() {
 }
 
 sweep_remove() {
-  local -a fields
-  while read -r -a fields; do
-    [[ ${fields[4]} == "$1" || ${fields[4]} == "$1"/* ]] || continue
-    run 5 umount -c -- "${fields[4]}" || return 1
-  done < <(tac /proc/self/mountinfo)
+  local point
+  look_at_mounts
+  for point in "${MOUNTS[@]}"; do
+    [[ $point/ != "$1"/* ]] || run 5 umount -c -- "$point" || return 1
+  done
   run 60 rm -rf --one-file-system -- "$1"
 }
 
@@ -165,18 +163,18 @@ sweep_guests() {
 
 # sweep_strangers: mounts that look like ours and that nobody here has made note of.
 sweep_strangers() {
-  local path
-  local -a fields
-  while read -r -a fields; do
-    path=${fields[4]}
-    [[ $path == /tmp/csbackup.* ]] || continue
-    below "$path" "$SWEEP_KNOWN" || swept stranger "$path" left 'a mount like ours that is in no note of ours: a stock script, perhaps at work, or an older version made it'
-  done < <(cat /proc/self/mountinfo)
+  local point
+  look_at_mounts
+  for point in "${MOUNTS[@]}"; do
+    [[ $point == /tmp/csbackup.* ]] || continue
+    below "$point" "$SWEEP_KNOWN" || swept stranger "$point" left 'a mount like ours that is in no note of ours: a stock script, perhaps at work, or an older version made it'
+  done
 }
 
 # below PATH LIST: it is one of these paths, or inside of one.
 below() {
   local known
-  while IFS= read -r known; do [[ ! $known || $1/ != "$known"/* ]] || return 0; done <<<"$2"
+  lines "$2"
+  for known in "${LINES[@]}"; do [[ $1/ != "$known"/* ]] || return 0; done
   return 1
 }

@@ -36,9 +36,9 @@ setup() {
 }
 
 @test "what a child leaves behind does not make it last longer than its deadline, nor fail" {
-  run 1 sh -c 'sleep 20 & echo done; exit 4' || :
+  run 1 sh -c 'sleep 20.0417 & echo done; exit 4' || :
   [[ $RUN_CODE == 4 && $RUN_OUT == done ]]
-  pkill -f 'sleep 20' || :
+  pkill -f 'sleep 20[.]0417'
 }
 
 @test "a child that was killed: by its signal; one that is not there: 127" {
