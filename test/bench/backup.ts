@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { appendFile, chmod, readdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { RealLab } from '../lab/lab';
+import type { RealLab } from '../lab/lab';
 import type { BenchResult } from './bench-result';
+import { onBenchLab } from './on-bench-lab';
 import { median, round } from './rounds';
 
 const run = promisify(execFile);
@@ -27,12 +27,8 @@ interface Way {
  * The whole host script, with all its looks and checks, against libvirt's bare push job (which checks nothing) and virtnbdbackup: a disk of
  * 2 GiB with 512 MiB of data, then 256 MiB changed; source and target on this machine. Ratios are times: less is better.
  */
-export async function benchBackup(quick: boolean): Promise<BenchResult> {
-  const folder = mkdtempSync(join(tmpdir(), 'chainkeeper-bench-'));
-  await chmod(folder, 0o711);
-  const lab = new RealLab(join(folder, 'lab'), 'ck-bench');
-  try {
-    await lab.up();
+export const benchBackup = (quick: boolean): Promise<BenchResult> =>
+  onBenchLab(async (lab, folder) => {
     await appendFile(join(lab.folder, 'host/host.conf'), 'reserve_bytes=0\n');
     await lab.vmCreate(VM, [{ target: 'vda', size: DISK }]);
     await lab.vmStart(VM);
@@ -75,11 +71,7 @@ export async function benchBackup(quick: boolean): Promise<BenchResult> {
       },
       limit: { what: `seconds to write and sync ${CHANGED} MiB where the backups go`, seconds: round(await plainWrite(folder)) },
     };
-  } finally {
-    await lab.down();
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+  });
 
 /** The guest writes so many MiB from the start of its disk. */
 async function write(lab: RealLab, mib: number, pattern: number): Promise<void> {

@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { chmod } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'ssh2';
 import type { HostAccess } from '../../src/hosts/host-access';
 import { SshShell } from '../../src/hosts/ssh/ssh-shell';
-import { RealLab } from '../lab/lab';
+import { until } from '../support/brake';
 import type { BenchResult } from './bench-result';
+import { onBenchLab } from './on-bench-lab';
 import { type Contender, measure, type Measured, round } from './rounds';
 
 /** More than four at once run into sshd's MaxSessions (10): a channel that has said its end counts for a while. */
@@ -19,63 +18,61 @@ const CHANNELS = [1, 2, 4];
  * Short commands on one host, to a real sshd, in an account with `/bin/sh` and an empty home: our pooled connection against a process of
  * OpenSSH for each command, with and without a shared connection, and against ssh2 by hand.
  */
-export async function benchSsh(quick: boolean): Promise<BenchResult> {
-  const folder = mkdtempSync(join(tmpdir(), 'chainkeeper-bench-'));
-  await chmod(folder, 0o711);
-  const lab = new RealLab(join(folder, 'lab'), 'ck-bench');
-  const shell = new SshShell();
-  const raw = new Client();
-  let master: ReturnType<typeof spawn> | undefined;
-  try {
-    await lab.up();
-    const access = await lab.access();
-    const options = openSsh(access);
-    const control = join(folder, 'control');
-    master = spawn('ssh', [...options, '-M', '-N', '-S', control, access.address], { stdio: 'ignore' });
-    await until(() => exits('ssh', [...options, '-S', control, '-O', 'check', access.address]));
-    await openRaw(raw, access);
+export const benchSsh = (quick: boolean): Promise<BenchResult> =>
+  onBenchLab(async (lab, folder) => {
+    const shell = new SshShell();
+    const raw = new Client();
+    let master: ReturnType<typeof spawn> | undefined;
+    try {
+      const access = await lab.access();
+      const options = openSsh(access);
+      const control = join(folder, 'control');
+      master = spawn('ssh', [...options, '-M', '-N', '-S', control, access.address], { stdio: 'ignore' });
+      await until(
+        () => exits('ssh', [...options, '-S', control, '-O', 'check', access.address]),
+        'the shared connection of OpenSSH is up',
+      );
+      await openRaw(raw, access);
 
-    const times = quick ? 60 : 200;
-    const contenders: Contender[] = [
-      { name: 'pool', widths: CHANNELS, times, once: () => byPool(shell, access) },
-      { name: 'raw ssh2', widths: CHANNELS, times, once: () => byHand(raw) },
-      {
-        name: 'control master',
-        widths: [1, 2, 4, 8],
-        times,
-        once: () => must('ssh', [...options, '-S', control, '-o', 'ControlMaster=no', access.address, 'true']),
-      },
-      {
-        name: 'fresh ssh',
-        widths: [1, 2, 4],
-        times: quick ? 8 : 20,
-        once: () => must('ssh', [...options, access.address, 'true']),
-      },
-      { name: 'shell alone', widths: [1, 2, 4], times, once: () => must('/bin/sh', ['-c', 'true']) },
-    ];
-    const measured = await measure(contenders, quick ? 5 : 9);
-    const speed = (name: string): number => measured.get(name)?.perSecond ?? 0;
-    return {
-      bench: 'ssh',
-      ratios: {
-        pool_vs_controlmaster: round(speed('pool') / speed('control master')),
-        pool_vs_fresh_ssh: round(speed('pool') / speed('fresh ssh')),
-        pool_vs_raw_ssh2: round(speed('pool') / speed('raw ssh2')),
-      },
-      values: Object.fromEntries([...measured].map(([name, value]): [string, Measured] => [name, value])),
-      limit: {
-        what: 'processes of /bin/sh -c true a second, started by node on this machine: sshd starts one for each command',
-        perSecond: speed('shell alone'),
-      },
-    };
-  } finally {
-    await shell.close();
-    raw.end();
-    master?.kill();
-    await lab.down();
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+      const times = quick ? 60 : 200;
+      const contenders: Contender[] = [
+        { name: 'pool', widths: CHANNELS, times, once: () => byPool(shell, access) },
+        { name: 'raw ssh2', widths: CHANNELS, times, once: () => byHand(raw) },
+        {
+          name: 'control master',
+          widths: [1, 2, 4, 8],
+          times,
+          once: () => must('ssh', [...options, '-S', control, '-o', 'ControlMaster=no', access.address, 'true']),
+        },
+        {
+          name: 'fresh ssh',
+          widths: [1, 2, 4],
+          times: quick ? 8 : 20,
+          once: () => must('ssh', [...options, access.address, 'true']),
+        },
+        { name: 'shell alone', widths: [1, 2, 4], times, once: () => must('/bin/sh', ['-c', 'true']) },
+      ];
+      const measured = await measure(contenders, quick ? 5 : 9);
+      const speed = (name: string): number => measured.get(name)?.perSecond ?? 0;
+      return {
+        bench: 'ssh',
+        ratios: {
+          pool_vs_controlmaster: round(speed('pool') / speed('control master')),
+          pool_vs_fresh_ssh: round(speed('pool') / speed('fresh ssh')),
+          pool_vs_raw_ssh2: round(speed('pool') / speed('raw ssh2')),
+        },
+        values: Object.fromEntries([...measured].map(([name, value]): [string, Measured] => [name, value])),
+        limit: {
+          what: 'processes of /bin/sh -c true a second, started by node on this machine: sshd starts one for each command',
+          perSecond: speed('shell alone'),
+        },
+      };
+    } finally {
+      await shell.close();
+      raw.end();
+      master?.kill();
+    }
+  });
 
 async function byPool(shell: SshShell, access: HostAccess): Promise<void> {
   const { exit } = await shell.run(access, { argv: ['true'], deadlineMs: 30_000 });
@@ -114,12 +111,4 @@ async function exits(program: string, args: readonly string[]): Promise<boolean>
 
 async function must(program: string, args: readonly string[]): Promise<void> {
   if (!(await exits(program, args))) throw new Error(`${program} ${args.at(-1)} failed`);
-}
-
-async function until(good: () => Promise<boolean>): Promise<void> {
-  for (let turns = 0; turns < 100; turns += 1) {
-    if (await good()) return;
-    await new Promise((go) => setTimeout(go, 100));
-  }
-  throw new Error('the shared connection of OpenSSH does not come up');
 }
