@@ -66,7 +66,7 @@ lab_down() {
     end_scripts
     if libvirt_answers; then
       for vm in $(lab_vms); do remove_vm "$vm"; done
-    elif [[ -n $(lab_vms) ]]; then
+    else
       # Nobody to ask: after a restart of the machine neither libvirt nor these QEMUs run.
       for vm in $(lab_vms); do kill_qemu "$vm" || :; done
     fi
