@@ -192,6 +192,10 @@ $bad"
   [ "$status" -eq 0 ]
   [ -z "$output" ]
   $V checkpoint-create-as "$VM" backup-9 --diskspec vda,checkpoint=bitmap >/dev/null
+  # A pull job lasts until somebody ends it.
+  mkdir -m 777 "$LAB_DIR/job"
+  printf "<domainbackup mode='pull'><server transport='unix' socket='$LAB_DIR/job/sock'/></domainbackup>" >"$BATS_TEST_TMPDIR/job.xml"
+  $V backup-begin "$VM" "$BATS_TEST_TMPDIR/job.xml"
   mount=$(mktemp -d -t csbackup.XXXXX)
   mount --bind "$LAB_DIR/nas" "$mount"
   mkdir -p "$LAB_DIR/nas/$VM/2026.01.02.03.04.05" "$LAB_DIR/host/state/locks"
@@ -200,11 +204,12 @@ $bad"
   holder=$!
   for _ in {1..50}; do flock -n "$LAB_DIR/host/state/locks/$VM" true || break; sleep 0.05; done
   run lab leaks backup-1
+  $V domjobabort "$VM"
   umount "$mount"; rmdir "$mount"
   kill "$(ps -o pid= --ppid "$holder")"; wait "$holder" || :
   rm -r "$LAB_DIR/nas/$VM"
   [ "$status" -eq 1 ]
-  [[ $output == *"mount	$mount"* && $output == *"checkpoint	$VM backup-9"* && $output == *"lock	"*"/$VM"* && $output == *"partial	"* ]]
+  [[ $output == *"mount	$mount"* && $output == *"checkpoint	$VM backup-9"* && $output == *"job	$VM "* && $output == *"lock	"*"/$VM"* && $output == *"partial	"* ]]
   run lab leaks backup-9
   [ "$status" -eq 0 ]
 }
