@@ -4,6 +4,7 @@
 bats_require_minimum_version 1.5.0
 setup() {
   set +u
+  shopt -s extglob
   # shellcheck source=/dev/null
   . "$BATS_TEST_DIRNAME/../src/05-run.sh"
   WORK=$BATS_TEST_TMPDIR
@@ -54,4 +55,17 @@ setup() {
   run_start sh -c 'kill -INT $$; kill -QUIT $$; exit 6'
   run_wait 5
   [[ $RUN_CODE == 6 ]]
+}
+
+@test "a process that has ended and that nobody has collected is none" {
+  # shellcheck source=/dev/null
+  . "$BATS_TEST_DIRNAME/../src/25-cleanup.sh"
+  process_start "$$"
+  sh -c 'sleep 0.3 & echo $!; exec sleep 30.0418' >"$WORK/pid" 3>&- &
+  local parent=$! pid
+  until read -r pid <"$WORK/pid" && [[ $(<"/proc/$pid/stat") == *') Z '* ]]; do sleep 0.05; done
+  local seen=none
+  { process_lives "$pid" || process_start "$pid"; } && seen=alive
+  kill "$parent"
+  [[ $seen == none ]]
 }
