@@ -4,7 +4,7 @@
 # a child stuck in a dead mount is left behind instead of being waited for.
 
 WORK=''        # private scratch directory of this call (made by work_open)
-RUN_PID='' RUN_FD='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
+RUN_PID='' RUN_FD='' RUN_SAID='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
 VIRSH_IN='' # of the open virsh (35-libvirt), which must end with this script and not with a child of it
 RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (begin_job)
 
@@ -39,29 +39,34 @@ run() {
 }
 
 # run_start COMMAND...: starts it in the background; its output waits in $WORK/out and $WORK/err.
+# A shell of its own waits for it and says its code. This one never calls `wait`, which knows no deadline: a script that did was once
+# seen to stand still for good behind a child that had ended, with the open virsh as its only other one.
 run_start() {
-  # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them. Nothing is ever said
-  # through the pipe that the child keeps as descriptor 7: that it closes says that the child has ended.
+  # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them.
   exec {RUN_FD}< <(
     set +eE
     trap - ERR EXIT
-    trap '' INT QUIT # of whoever sits at the terminal: what becomes of the child is for this script to say
-    exec 7>&1 8>&- 9>&- </dev/null >"$WORK/out" 2>"$WORK/err"
+    exec 8>&- 9>&-
     [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
-    exec -- "$@"
+    "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
+    echo $!
+    wait $!
+    echo $?
   )
-  RUN_CODE='' RUN_PID=$!
+  RUN_CODE='' RUN_PID='' RUN_SAID=''
+  read -r -u "$RUN_FD" RUN_PID || :
 }
 
 # run_wait SECONDS: true when the child has ended (then RUN_CODE, RUN_OUT, RUN_ERR are set).
 run_wait() {
-  local answer=0 _
-  read -r -t "$1" -u "$RUN_FD" _ || answer=$?
-  # Above 128: only the time was up; or something that the child has left behind keeps the pipe open.
-  ((answer <= 128)) || ! process_lives "$RUN_PID" || return 1
-  RUN_CODE=0
-  wait "$RUN_PID" || RUN_CODE=$?
+  local code='' answer=0
+  read -r -t "$1" -u "$RUN_FD" code || answer=$?
+  # The time can be up between the digits and the end of their line.
+  RUN_SAID+=$code
+  # Above 128: only the time was up. Otherwise the pipe closed without a code: the child was killed with its parent.
+  ((answer <= 128)) || return 1
   run_close
+  RUN_CODE=${RUN_SAID:-143}
   IFS= read -r -d '' RUN_OUT <"$WORK/out" || :
   IFS= read -r -d '' RUN_ERR <"$WORK/err" || :
   RUN_OUT=${RUN_OUT%$'\n'} RUN_ERR=${RUN_ERR%$'\n'}

@@ -36,17 +36,28 @@ setup() {
   [[ $RUN_CODE == 5 && $RUN_OUT == late && -z $RUN_FD ]]
 }
 
+@test "a code that is read in two pieces is one code" {
+  exec {RUN_FD}< <(printf 1; sleep 0.6; echo 2)
+  RUN_SAID=''
+  : >"$WORK/out" 2>"$WORK/err"
+  until run_wait 0.1; do :; done
+  [[ $RUN_CODE == 12 ]]
+}
+
 @test "what a child leaves behind does not make it last longer than its deadline, nor fail" {
   run 1 sh -c 'sleep 20.0417 & echo done; exit 4' || :
   [[ $RUN_CODE == 4 && $RUN_OUT == done ]]
   pkill -f 'sleep 20[.]0417'
 }
 
-@test "a child that was killed: by its signal; one that is not there: 127" {
+@test "a child that was killed: by its signal; killed with the one that waits for it: 143; one that is not there: 127" {
   run_start sleep 30
   kill -KILL "$RUN_PID"
   run_wait 5
   [[ $RUN_CODE == 137 ]]
+  run_start sh -c 'kill -KILL $PPID; sleep 0.2'
+  run_wait 5
+  [[ $RUN_CODE == 143 ]]
   run 5 no-such-program || :
   [[ $RUN_CODE == 127 && $RUN_ERR == *no-such-program* ]]
 }
