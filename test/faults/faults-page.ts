@@ -21,7 +21,7 @@ export function faultsPage(rows: readonly FaultRow[], date: Date): string {
   );
   return `# Faults
 
-Written by the fault suite (\`npm test -- --full --only faults\`) on ${date.toISOString().slice(0, 10)}, from what it saw on real libvirt, QEMU, sshd and both databases. Each
+Written by the fault suite (\`npm test -- --full --only faults\`) on ${date.toISOString().slice(0, 10)}, from what it saw on real libvirt, QEMU, sshd, SQLite and MariaDB. Each
 fault strikes at one step of a run. Every line ended with the same looks: the newest restore points flattened and compared with what the disks
 had held, the next backup and its bytes, the guest running, no mount, job, lock, checkpoint or partial file left on the host, nothing booked
 that is not on the NAS and nothing on the NAS that is not booked. After the last one every restore point was compared again.

@@ -16,6 +16,13 @@ const FAMILIES = {
 };
 
 /** All faults with their families, in the order in which they strike. */
-export const FAULTS: readonly (Fault & { readonly family: string })[] = Object.entries(FAMILIES).flatMap(([family, faults]) =>
+const FAULTS: readonly (Fault & { readonly family: string })[] = Object.entries(FAMILIES).flatMap(([family, faults]) =>
   faults.map((fault) => ({ ...fault, family })),
 );
+
+/** Families that ask something of the books; of the others either database sees the same. */
+const OF_THE_BOOKS = ['orchestrator'];
+
+/** The faults that are tried on books of a kind. */
+export const faultsOn = (kind: 'sqlite' | 'mariadb'): typeof FAULTS =>
+  FAULTS.filter(({ family }) => kind === 'mariadb' || OF_THE_BOOKS.includes(family));
