@@ -44,6 +44,8 @@ async function score(name, { mutate, tests }) {
     timeoutMS: 30_000,
     jest: {
       projectType: 'custom',
+      // The tests of a target are named: to look for them again for every mutant takes longer than to run them.
+      enableFindRelatedTests: false,
       config: {
         // In place of those of jest.config.cjs.
         projects: [],
@@ -57,7 +59,7 @@ async function score(name, { mutate, tests }) {
     },
     ignorePatterns: ['/dist', '/agent', '/docs', '/reports', '/migrations', '/bin', '/scripts'],
     tempDirName: '.stryker-tmp',
-    reporters: ['clear-text', 'json', ...(process.stdout.isTTY ? ['progress'] : [])],
+    reporters: ['clear-text', 'json', process.stdout.isTTY ? 'progress' : 'progress-append-only'],
     jsonReporter: { fileName: `reports/mutation-${name}.json` },
     clearTextReporter: { allowColor: false, reportTests: false, reportMutants: true, reportScoreTable: true },
   });
