@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Headers, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiExtraModels, ApiHeader, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { UserError } from '../domain/errors';
@@ -6,14 +6,20 @@ import { DryRunQuery } from '../platform/dry-run';
 import type { Page } from '../platform/page';
 import { RunDto } from '../runs/dto/run.dto';
 import { BackupsService } from './backups.service';
+import { DeletionsService } from './deletions.service';
 import { BackupDto, BackupsQuery, BackupWithEvidenceDto, CreateBackupDto, ExplanationDto, PlanDto } from './dto/backup.dto';
+import { DeletionPlanDto, DeletionQuery } from './dto/deletion.dto';
+import { ProtectDto } from './dto/protection.dto';
 
 /** Backups: restore points. */
 @ApiTags('backups')
-@ApiExtraModels(PlanDto)
+@ApiExtraModels(PlanDto, DeletionPlanDto)
 @Controller('backups')
 export class BackupsController {
-  constructor(private readonly backups: BackupsService) {}
+  constructor(
+    private readonly backups: BackupsService,
+    private readonly deletions: DeletionsService,
+  ) {}
 
   /** Takes a backup now: answers 202 with the run to follow, or with `dryRun=true` the plan and its reason. */
   @Post()
@@ -27,15 +33,12 @@ export class BackupsController {
     @Headers('x-chainkeeper-trigger') trigger: string | undefined,
     @Res({ passthrough: true }) response: Response,
   ): Promise<RunDto | PlanDto> {
-    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
-      throw new UserError('request.idempotency-key', 'invalid', 'The Idempotency-Key is not 1 to 255 visible ASCII characters.');
+    const asked = askedBy(key, trigger);
     if (dryRun) {
       response.status(200);
       return this.backups.plan(body);
     }
-    const run = await this.backups.create(body, { idempotencyKey: key, trigger: trigger === 'cli' ? 'cli' : 'rest' });
-    response.status(202).location(`/api/v1/runs/${run.id}`);
-    return run;
+    return accepted(response, await this.backups.create(body, asked));
   }
 
   /** Lists backups, newest first. */
@@ -55,4 +58,58 @@ export class BackupsController {
   explain(@Param('id') id: string): Promise<ExplanationDto> {
     return this.backups.explain(id);
   }
+
+  /**
+   * Deletes one: answers 202 with the run to follow, or with `dryRun=true` what would go. A link that others stand on is hidden, and
+   * its files go with the last of those.
+   */
+  @Delete(':id')
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'The same key again answers with the same run.' })
+  @ApiAcceptedResponse({ type: RunDto, description: 'Written down as a run; Location leads to it.' })
+  @ApiOkResponse({ type: DeletionPlanDto, description: 'With dryRun=true: what would go, in which order, and what is lost.' })
+  async remove(
+    @Param('id') id: string,
+    @Query() { dryRun, forced = false, acceptLoss = false }: DeletionQuery,
+    @Headers('idempotency-key') key: string | undefined,
+    @Headers('x-chainkeeper-trigger') trigger: string | undefined,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<RunDto | DeletionPlanDto> {
+    const asked = askedBy(key, trigger);
+    if (dryRun) {
+      response.status(200);
+      return this.deletions.plan(id, { forced, acceptLoss });
+    }
+    return accepted(response, await this.deletions.create(id, { forced, acceptLoss }, asked));
+  }
+
+  /** Says that one must stay: nothing deletes it until then, retention and `forced` included. */
+  @Put(':id/protection')
+  @HttpCode(200)
+  async protect(@Param('id') id: string, @Body() body: ProtectDto): Promise<BackupWithEvidenceDto> {
+    await this.deletions.protect(id, body);
+    return this.backups.show(id);
+  }
+
+  /** Takes that back. */
+  @Delete(':id/protection')
+  @HttpCode(200)
+  async unprotect(@Param('id') id: string): Promise<BackupWithEvidenceDto> {
+    await this.deletions.unprotect(id);
+    return this.backups.show(id);
+  }
+}
+
+/** @throws UserError `request.idempotency-key` */
+function askedBy(
+  key: string | undefined,
+  trigger: string | undefined,
+): { idempotencyKey: string | undefined; trigger: 'rest' | 'cli' } {
+  if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
+    throw new UserError('request.idempotency-key', 'invalid', 'The Idempotency-Key is not 1 to 255 visible ASCII characters.');
+  return { idempotencyKey: key, trigger: trigger === 'cli' ? 'cli' : 'rest' };
+}
+
+function accepted(response: Response, run: RunDto): RunDto {
+  response.status(202).location(`/api/v1/runs/${run.id}`);
+  return run;
 }

@@ -1,18 +1,16 @@
 import type { BackupInBooks } from '../engine/book-reader';
 import { readChainKeys } from '../domain/chain/chain-keys';
 import type { ChainLink } from '../domain/chain/read-chain';
+import { standsAlone } from '../domain/chain/restore-points';
 import type { BackupDiskDto, BackupDto } from './dto/backup.dto';
 
 /** A backup as the API shows it; `link` is its place in its chain, undefined when it has none. */
 export function presentBackup(
-  { row, link: own, booked }: BackupInBooks,
+  { row, link: own, booked, protection }: BackupInBooks,
   vm: { id: string; name: string },
   link: ChainLink | undefined,
 ): BackupDto {
   const { keys, findings } = readChainKeys(row.details, { status: booked.status, type: booked.type });
-  // Without a chain (a legacy full) a finished full stands for itself.
-  const aloneRestorable =
-    booked.status === 'BackedUp' && booked.type === 'FULL' && booked.files !== 'missing' && booked.files !== 'damaged';
   return {
     id: row.uuid,
     vmId: vm.id,
@@ -25,7 +23,11 @@ export function presentBackup(
     protectedSize: row.protectedSize,
     reason: own?.reason ?? null,
     assurance: link?.pointAssurance ?? own?.assurance ?? (booked.status === 'BackedUp' ? 'unproven' : null),
-    restorable: link === undefined ? aloneRestorable : link.restorable && link.offered,
+    restorable: link === undefined ? standsAlone(booked) : link.restorable && link.offered,
+    protection:
+      protection === undefined
+        ? null
+        : { until: protection.until?.toISOString() ?? null, by: protection.protectedBy, why: protection.why },
     chain: {
       chainId: keys.chainId,
       position: keys.position,

@@ -1,36 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { BackupDto, ExplanationDto, PlanDto } from '../backups/dto/backup.dto';
 import type { RunDto } from '../runs/dto/run.dto';
-import type { Client } from './client';
 import { EXIT } from './exit-code';
-import { bytes, progressBar, show, table } from './output';
+import { exitOf, follow } from './follow';
+import { bytes, show, table } from './output';
 import { action, client, command, type CommonOptions } from './program';
 import { runText } from './runs';
 import { onLostBitmapOption, transferOption } from './way-options';
-
-const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'skipped']);
-
-/** Waits for a run to end, with a progress bar on a terminal. */
-async function follow(service: Client, location: string, quiet: boolean): Promise<RunDto> {
-  const draw = !quiet && process.stderr.isTTY;
-  for (let pause = 100; ; pause = Math.min(pause * 1.5, 2000)) {
-    const run = await service.get<RunDto>(location);
-    if (draw) {
-      const text = run.progress ? progressBar(run.progress.done, run.progress.total) : run.state;
-      process.stderr.write(`\r\x1b[K${text}`);
-    }
-    if (ENDED.has(run.state)) {
-      if (draw) process.stderr.write('\r\x1b[K');
-      return run;
-    }
-    await sleep(pause);
-  }
-}
-
-const exitOf = (run: RunDto): number =>
-  run.state !== 'succeeded' ? EXIT.failed : run.warnings.length > 0 ? EXIT.warnings : EXIT.done;
 
 /** `chainkeeper backup VM`. */
 export const backupCommand = (): Command =>

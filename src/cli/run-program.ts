@@ -3,6 +3,7 @@ import { auditCommand } from './audit';
 import { backupCommand, backupsCommand, explainCommand } from './backups';
 import { chainCommand } from './chains';
 import { configCommand } from './config';
+import { deleteCommand, protectCommand, unprotectCommand } from './deletions';
 import { EXIT } from './exit-code';
 import { hostCommand, offeringCommand, repositoryCommand, vmCommand } from './inventory';
 import { parseOutputCommand } from './parse-output';
@@ -35,6 +36,9 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not 
     backupsCommand(),
     chainCommand(),
     explainCommand(),
+    deleteCommand(),
+    protectCommand(),
+    unprotectCommand(),
     runCommand(),
     auditCommand(),
     configCommand(),

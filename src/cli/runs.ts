@@ -16,7 +16,7 @@ const at = (id: string): string => `/runs/${encodeURIComponent(id)}`;
 
 /** `chainkeeper run`: what became of a backup that was asked for. */
 export function runCommand(): Command {
-  const run = new Command('run').description('runs, which are attempts to take a backup: list, show, log, abort');
+  const run = new Command('run').description('runs, which are attempts to take or delete a backup: list, show, log, abort');
   run.addCommand(
     command('list', 'list runs, newest first')
       .option('--vm <vm>', 'only of this VM (id or name)')
@@ -27,6 +27,7 @@ export function runCommand(): Command {
             table(items, [
               { title: 'CREATED', of: (row) => row.created },
               { title: 'VM', of: (row) => row.vm },
+              { title: 'WHAT', of: (row) => row.kind },
               { title: 'STATE', of: (row) => row.state },
               { title: 'DONE', of: (row) => bytes(row.progress?.done), right: true },
               { title: 'REASON', of: (row) => row.reason },

@@ -9,6 +9,7 @@ import { Hosts } from './repositories/hosts';
 import { Leases } from './repositories/leases';
 import { Links } from './repositories/links';
 import { Offerings } from './repositories/offerings';
+import { Protections } from './repositories/protections';
 import { Runs } from './repositories/runs';
 import { Vms } from './repositories/vms';
 import { Volumes } from './repositories/volumes';
@@ -20,7 +21,20 @@ export const DATABASE_CONFIG = Symbol('database config');
 export const DATA_SOURCE = Symbol('data source');
 const OPEN_BOOKS = Symbol('open books');
 
-const BOOKS = [UnitOfWork, Backups, Links, Runs, Leases, Evidence, Vms, Volumes, Hosts, BackupRepositories, Offerings];
+const BOOKS = [
+  UnitOfWork,
+  Backups,
+  Links,
+  Protections,
+  Runs,
+  Leases,
+  Evidence,
+  Vms,
+  Volumes,
+  Hosts,
+  BackupRepositories,
+  Offerings,
+];
 
 /** The books: opened, locked and brought up to date before anything else starts, closed when everything else has ended. */
 @Global()

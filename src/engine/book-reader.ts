@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { LinkRow } from '../database/entities/link-row';
+import type { ProtectionRow } from '../database/entities/protection-row';
 import { Backups, type BookedBackup as BackupWithDetails } from '../database/repositories/backups';
 import { Evidence, type MeasuredEvidence } from '../database/repositories/evidence';
 import { Links } from '../database/repositories/links';
 import { Offerings } from '../database/repositories/offerings';
+import { Protections } from '../database/repositories/protections';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import type { InspectFacts } from '../domain/agent/facts';
@@ -22,6 +24,8 @@ export interface BackupInBooks {
   readonly link: LinkRow | undefined;
   /** What its run said; undefined when nothing was kept. */
   readonly evidence: MeasuredEvidence | undefined;
+  /** What holds now. */
+  readonly protection: ProtectionRow | undefined;
   readonly booked: BookedBackup;
 }
 
@@ -32,6 +36,7 @@ export class BookReader {
     private readonly backups: Backups,
     private readonly links: Links,
     private readonly evidence: Evidence,
+    private readonly protections: Protections,
     private readonly runs: Runs,
     private readonly vms: Vms,
     private readonly offerings: Offerings,
@@ -59,7 +64,11 @@ export class BookReader {
   /** Reads what is known of these backups, in their order. */
   async attach(rows: readonly BackupWithDetails[]): Promise<BackupInBooks[]> {
     const ids = rows.map(({ id }) => id);
-    const [links, evidence] = await Promise.all([this.links.ofBackups(ids), this.evidence.ofBackups(ids)]);
+    const [links, evidence, protections] = await Promise.all([
+      this.links.ofBackups(ids),
+      this.evidence.ofBackups(ids),
+      this.protections.holding(ids),
+    ]);
     const repositories = await this.#repositoriesOf(rows);
     return rows.map((row) => {
       const link = links.find(({ backupId }) => backupId === row.id);
@@ -68,6 +77,7 @@ export class BookReader {
         row,
         link,
         evidence: measured,
+        protection: protections.find(({ backupId }) => backupId === row.id),
         booked: toBooked(row, repositories.get(row.backupOfferingId) ?? null, link, measured),
       };
     });

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { BetweenRuns } from './between-runs';
 import { BookReader } from './book-reader';
+import { Deleter } from './deleter';
 import { Planner } from './planner';
 import { Recorder } from './recorder';
 import { Runner } from './runner';
@@ -8,7 +9,7 @@ import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
 @Module({
-  providers: [BetweenRuns, BookReader, Planner, Recorder, Runner, Worker],
-  exports: [BetweenRuns, BookReader, Planner, Worker],
+  providers: [BetweenRuns, BookReader, Deleter, Planner, Recorder, Runner, Worker],
+  exports: [BetweenRuns, BookReader, Deleter, Planner, Worker],
 })
 export class EngineModule {}

@@ -21,6 +21,7 @@ import { redact } from '../hosts/redact';
 import { hostAccess } from '../inventory/host-access';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
+import { claimOf, leaseLost } from './claim';
 import { type FollowedJob, followJob } from './follow-job';
 import { Planner, refusalError, type Surroundings } from './planner';
 import { type Again, type EndedRun, Recorder } from './recorder';
@@ -114,7 +115,7 @@ export class Runner {
       jobId: run.id,
       reason: decision.reason,
     });
-    if (!noted) throw leaseLost(run.id);
+    if (!noted) throw leaseLost(lease);
     log.info({ kind: decision.kind, reason: decision.reason, chainId: decision.chainId, position: decision.position }, 'decided');
     return { plan: decision, around };
   }
@@ -130,7 +131,7 @@ export class Runner {
 
   /** Starts the job or finds it again. False: it certainly did not start, and the run has ended. */
   async #dispatch(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess): Promise<boolean> {
-    const { run, jobId, adopted, lease, log } = drive;
+    const { jobId, adopted, lease, log } = drive;
     try {
       const command = buildBackup(hostScript(access), {
         vm: plan.vm,
@@ -166,7 +167,7 @@ export class Runner {
         await this.#giveUp(drive, error);
         return false;
       }
-      if (isFenced(error)) throw leaseLost(run.id);
+      if (isFenced(error)) throw leaseLost(lease);
       if (!(error instanceof OperationalError) || error.code === 'host.script-failed') {
         await this.#giveUp(drive, error);
         return false;
@@ -396,9 +397,4 @@ export class Runner {
 const needsDiskPaths = ({ vmState }: BackupPlan, access: HostAccess): boolean =>
   access.stock === null ? vmState === 'shut off' : !canLook(access) || vmState !== 'running';
 
-const claimOf = ({ runId, epoch }: Lease): { id: string; epoch: number } => ({ id: runId, epoch });
-
 const isFenced = (error: unknown): boolean => error instanceof ChainkeeperError && error.facts['script'] === 'fence-stale';
-
-const leaseLost = (runId: string): OperationalError =>
-  new OperationalError('lease.lost', 'busy', `Run ${runId} is another orchestrator's now; nothing more is done here.`);

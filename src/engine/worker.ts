@@ -6,6 +6,8 @@ import { Runs } from '../database/repositories/runs';
 import type { RunRow } from '../database/entities/run-row';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
+import { claimOf } from './claim';
+import { Deleter } from './deleter';
 import { keepLease } from './keep-lease';
 import { Runner } from './runner';
 
@@ -23,6 +25,7 @@ export class Worker implements BeforeApplicationShutdown {
     private readonly runs: Runs,
     private readonly leases: Leases,
     private readonly runner: Runner,
+    private readonly deleter: Deleter,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -79,7 +82,8 @@ export class Worker implements BeforeApplicationShutdown {
     const log = this.log.child({ runId: run.id, vmId: run.vmId });
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
-      await this.runner.drive(run.id, lease, AbortSignal.any([this.#stop.signal, kept.lost]));
+      const driver = run.kind === 'delete' ? this.deleter : this.runner;
+      await driver.drive(run.id, lease, AbortSignal.any([this.#stop.signal, kept.lost]));
     } catch (error) {
       log.error({ err: error }, 'driving the run failed; it will be looked at again');
     } finally {
@@ -87,5 +91,3 @@ export class Worker implements BeforeApplicationShutdown {
     }
   }
 }
-
-const claimOf = ({ runId, epoch }: Lease): { id: string; epoch: number } => ({ id: runId, epoch });

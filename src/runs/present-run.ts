@@ -3,6 +3,7 @@ import type { RunRow } from '../database/entities/run-row';
 import { Backups } from '../database/repositories/backups';
 import { Vms } from '../database/repositories/vms';
 import type { BackupPlan } from '../domain/chain/backup-plan';
+import type { DeletionPlan } from '../domain/chain/plan-deletion';
 import type { ProgressDto, RunDto } from './dto/run.dto';
 
 /** Rows of runs as the API shows them. */
@@ -20,9 +21,10 @@ export class RunPresenter {
       id: run.id,
       vmId: vm?.uuid ?? '',
       vm: vm?.instanceName ?? '',
+      kind: run.kind,
       state: run.state,
       trigger: run.triggeredBy,
-      plannedKind: (run.plan as BackupPlan | null)?.kind ?? null,
+      plannedKind: (run.plan as BackupPlan | DeletionPlan | null)?.kind ?? null,
       reason: run.reason,
       backupId: backup?.uuid ?? null,
       progress: run.progress as ProgressDto | null,

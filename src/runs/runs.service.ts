@@ -43,6 +43,10 @@ export class RunsService {
     const run = found(await this.runs.find(id), 'run', id);
     if (isRunState(run.state) && hasEnded(run.state))
       throw new UserError('run.ended', 'conflict', `Run ${id} has ended already: ${run.state}.`, { facts: { state: run.state } });
+    if (run.kind === 'delete' && run.state !== 'queued')
+      throw new UserError('run.no-abort', 'conflict', 'A deletion that has begun is not stopped: what it has hidden must go.', {
+        next: 'Wait for its end.',
+      });
     const cancelled =
       run.state === 'queued' &&
       (await this.runs.endQueued(id, {

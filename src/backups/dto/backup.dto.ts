@@ -1,4 +1,5 @@
 import { IsBoolean, IsIn, IsString, MaxLength, MinLength } from 'class-validator';
+import { ProtectionDto } from './protection.dto';
 import { PageQuery } from '../../platform/page';
 import { Optional } from '../../platform/optional';
 import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
@@ -125,6 +126,8 @@ export class BackupDto {
   assurance!: string | null;
   /** Whether every file up to the full is there and fits, by the books. */
   restorable!: boolean;
+  /** Who said that it must stay; null: nobody. */
+  protection!: ProtectionDto | null;
   /** CloudStack's chain keys as found in `backup_details`. */
   chain!: ChainKeysDto;
   /** What the reader of the details found odd: duplicates, missing or unknown keys. */

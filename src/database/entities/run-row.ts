@@ -2,6 +2,9 @@ import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { RunState } from '../../domain/run/run-state';
 import { COUNT, JSON_TEXT, LOG_TEXT, MOMENT, NUMBER, TEXT, WORD } from '../columns';
 
+/** What a run does. */
+export type RunKind = 'backup' | 'delete';
+
 /** One run: written down before anything happens, kept for ever. */
 @Entity('ck_runs')
 export class RunRow {
@@ -11,7 +14,7 @@ export class RunRow {
   @Column(WORD) id!: string;
   @Column(COUNT) vmId!: number;
   @Column(COUNT) hostId!: number | null;
-  @Column(WORD) kind!: 'backup';
+  @Column(WORD) kind!: RunKind;
   @Column(WORD) state!: RunState;
   /** `trigger` is a reserved word in MySQL. */
   @Column(WORD) triggeredBy!: 'rest' | 'cli' | 'schedule';

@@ -1,7 +1,7 @@
 import { In, type EntityManager } from 'typeorm';
 import { UserError } from '../../domain/errors';
 import { hasEnded, RUN_STATES } from '../../domain/run/run-state';
-import { RunRow } from '../entities/run-row';
+import { type RunKind, RunRow } from '../entities/run-row';
 import { VmRow } from '../entities/vm-row';
 
 /**
@@ -16,12 +16,13 @@ export async function lockVm(manager: EntityManager, vmId: number): Promise<void
 }
 
 /**
- * Refuses while a run of the VM goes on or waits.
+ * Refuses while a run of the VM, or one of that kind, goes on or waits.
  * @throws UserError `run.active`
  */
-export async function refuseActiveRun(manager: EntityManager, vmId: number): Promise<void> {
+export async function refuseActiveRun(manager: EntityManager, vmId: number, kind?: RunKind): Promise<void> {
   await lockVm(manager, vmId);
-  const active = await manager.findOneBy(RunRow, { vmId, state: In(RUN_STATES.filter((state) => !hasEnded(state))) });
+  const going = RUN_STATES.filter((state) => !hasEnded(state));
+  const active = await manager.findOneBy(RunRow, { vmId, state: In(going), ...(kind === undefined ? {} : { kind }) });
   if (active === null) return;
   throw new UserError('run.active', 'busy', `Run ${active.id} of this VM is ${active.state}; one thing at a time per VM.`, {
     next: `Follow it at /api/v1/runs/${active.id} and come back when it has ended, or abort it.`,

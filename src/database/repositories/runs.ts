@@ -4,7 +4,7 @@ import { OperationalError, UserError } from '../../domain/errors';
 import type { RunState } from '../../domain/run/run-state';
 import { isDuplicate } from '../database-error';
 import { now } from '../database-time';
-import { RunRow } from '../entities/run-row';
+import { type RunKind, RunRow } from '../entities/run-row';
 import { VmLeaseRow } from '../entities/vm-lease-row';
 import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
@@ -63,9 +63,9 @@ export class Runs {
     });
   }
 
-  /** @throws UserError `run.active` while a run of the VM goes on or waits */
-  refuseActive(vmId: number): Promise<void> {
-    return this.work.run((manager) => refuseActiveRun(manager, vmId));
+  /** @throws UserError `run.active` while a run of the VM, or one of that kind, goes on or waits */
+  refuseActive(vmId: number, kind?: RunKind): Promise<void> {
+    return this.work.run((manager) => refuseActiveRun(manager, vmId, kind));
   }
 
   find(id: string): Promise<RunRow | null> {

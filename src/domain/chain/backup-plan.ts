@@ -1,5 +1,4 @@
 import type { LostBitmapWish, TransferWish } from '../agent/facts';
-import type { ErrorKind } from '../errors';
 import type { FullReason, IncrementalReason, Reason } from './reasons';
 
 /** One fact that led to a decision. */
@@ -89,17 +88,6 @@ export interface LegacyFullPlan extends CommonPlan {
 
 /** What a run is to do. Complete in itself, so that a run can be settled by whoever finds it later. */
 export type BackupPlan = FullPlan | IncrementalPlan | LegacyFullPlan;
-
-/** No backup can be taken now; nothing was changed. The rim makes a UserError of it. */
-export interface Refusal {
-  readonly kind: 'refused';
-  /** Stable: `vm.absent`, `vm.no-disks`, `vm.disks-ambiguous`, `vm.bad-name`, `vm.busy`, `vm.migrating`, `vm.restoring`, `backup.in-progress`. */
-  readonly code: string;
-  readonly errorKind: Extract<ErrorKind, 'busy' | 'conflict' | 'refused' | 'not-found'>;
-  readonly message: string;
-  /** What the reader can do next. */
-  readonly next: string;
-}
 
 /** What somebody asked for. */
 export interface BackupRequest {

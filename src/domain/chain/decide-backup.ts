@@ -1,7 +1,8 @@
 import type { InspectedDisk, LostBitmapWish } from '../agent/facts';
 import { InvariantError } from '../errors';
 import { backupPath, bitmapName, nextEpoch } from './backup-names';
-import type { BackupPlan, Evidence, FullPlan, IncrementalPlan, LegacyFullPlan, PlannedDisk, Refusal } from './backup-plan';
+import type { BackupPlan, Evidence, FullPlan, IncrementalPlan, LegacyFullPlan, PlannedDisk } from './backup-plan';
+import type { Refusal } from './refusal';
 import type { Books } from './booked-backup';
 import { readChainKeys } from './chain-keys';
 import { bitmapOn, checkHealth, checkHistory, checkRepair, needsRedefine } from './check-bitmaps';

@@ -1,6 +1,6 @@
-import type { Refusal } from './backup-plan';
 import { isName } from '../agent/names';
 import type { DecideInput } from './decide-input';
+import { refusal, type Refusal } from './refusal';
 
 /** Why no backup at all can be taken now; null when one can. Nothing has been changed yet. */
 export function refuseBackup({ facts, books }: DecideInput): Refusal | null {
@@ -60,8 +60,4 @@ export function refuseBackup({ facts, books }: DecideInput): Refusal | null {
     );
   }
   return null;
-}
-
-function refusal(code: string, errorKind: Refusal['errorKind'], message: string, next: string): Refusal {
-  return { kind: 'refused', code, errorKind, message, next };
 }

@@ -19,7 +19,7 @@ export class ProgressDto {
   total!: number | null;
 }
 
-/** A run: one attempt to take a backup. */
+/** A run: one attempt to take a backup, or to delete one. */
 export class RunDto {
   /** Identifier (uuid). */
   id!: string;
@@ -27,11 +27,13 @@ export class RunDto {
   vmId!: string;
   /** libvirt's name of the VM. */
   vm!: string;
+  /** What it does: `backup` or `delete`. */
+  kind!: string;
   /** `queued`, `running`, `unknown`, `succeeded`, `failed`, `cancelled` or `skipped`. */
   state!: string;
   /** Who asked: `rest`, `cli` or `schedule`. */
   trigger!: string;
-  /** `full` or `incremental` as planned; null: not decided yet. */
+  /** `full`, `incremental`, `legacy-full` or `deletion` as planned; null: not decided yet. */
   plannedKind!: string | null;
   /** Why, as a code of the closed list, once known. */
   reason!: string | null;

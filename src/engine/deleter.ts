@@ -1,0 +1,206 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { VmRow } from '../database/entities/vm-row';
+import { BackupRepositories } from '../database/repositories/backup-repositories';
+import { Backups } from '../database/repositories/backups';
+import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { type Lease, Leases } from '../database/repositories/leases';
+import { Runs } from '../database/repositories/runs';
+import { Vms } from '../database/repositories/vms';
+import { Volumes } from '../database/repositories/volumes';
+import { UnitOfWork } from '../database/unit-of-work';
+import { buildDelete, secretsOf } from '../domain/agent/build-argv';
+import type { Refusal } from '../domain/chain/refusal';
+import { readActiveCheckpoint } from '../domain/chain/chain-keys';
+import { type DeletionPlan, type DeletionRequest, type DeletionStep, planDeletion } from '../domain/chain/plan-deletion';
+import { ChainkeeperError, InvariantError, OperationalError, UserError } from '../domain/errors';
+import { type HostAccess, hostScript } from '../hosts/host-access';
+import type { HostClient } from '../hosts/host-client';
+import { HOST_CLIENT } from '../hosts/host-client.token';
+import { redact } from '../hosts/redact';
+import { hostAccess } from '../inventory/host-access';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
+import { BookReader } from './book-reader';
+import { claimOf, leaseLost } from './claim';
+import { mountOf, refusalError } from './planner';
+
+/** A NAS takes a moment for a large file, and a slow one longer. */
+const REMOVE_MS = 30 * 60_000;
+/** Hosts to choose from where a VM has none any more. */
+const HOSTS_LOOKED_AT = 100;
+
+type Removal = Extract<DeletionStep, { kind: 'remove' }>;
+
+/** What one deletion works with. */
+interface Deletion {
+  readonly vm: VmRow;
+  readonly lease: Lease;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
+/**
+ * Drives a deletion to its end: what is to go is hidden first, in one transaction, then removed from the NAS and from the books one by
+ * one. Every step may be taken twice, so whoever finds the run takes them again.
+ */
+@Injectable()
+export class Deleter {
+  constructor(
+    private readonly work: UnitOfWork,
+    private readonly reader: BookReader,
+    private readonly runs: Runs,
+    private readonly leases: Leases,
+    private readonly backups: Backups,
+    private readonly repositories: BackupRepositories,
+    private readonly vms: Vms,
+    private readonly volumes: Volumes,
+    private readonly hosts: Hosts,
+    @Inject(HOST_CLIENT) private readonly client: HostClient,
+    @Inject(Config) private readonly config: Config,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  /** What a deletion would do now. Changes nothing. */
+  async plan(vmId: number, request: DeletionRequest): Promise<DeletionPlan | Refusal> {
+    const inBooks = await this.reader.ofVm(vmId);
+    return planDeletion(request, {
+      backups: inBooks.map(({ booked }) => booked),
+      activeCheckpointId: readActiveCheckpoint(await this.vms.details(vmId)).active,
+      protections: inBooks.flatMap(({ row, protection }) =>
+        protection === undefined
+          ? []
+          : [
+              {
+                backup: row.uuid,
+                until: protection.until === null ? null : protection.until.getTime() / 1000,
+                by: protection.protectedBy,
+                why: protection.why,
+              },
+            ],
+      ),
+    });
+  }
+
+  /** @throws when the run cannot go on under this lease; it stays in the books and is looked at again. */
+  async drive(runId: string, lease: Lease, signal: AbortSignal): Promise<void> {
+    const run = await this.runs.find(runId);
+    const vm = run && (await this.vms.findById(run.vmId));
+    if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
+    const deletion = { vm, lease, signal, log: this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch }) };
+    try {
+      const plan = (run.plan as DeletionPlan | null) ?? (await this.#decide(deletion, run.requested as DeletionRequest));
+      await this.#hide(deletion, plan);
+      const warnings = await this.#dropBitmaps(deletion, plan);
+      await this.#removeAll(deletion, plan);
+      await this.#end(lease, { state: 'succeeded', warnings });
+    } catch (error) {
+      if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost') throw error;
+      deletion.log.warn({ err: error }, 'the deletion stopped; what is left of it is hidden, and goes with the next');
+      await this.#end(lease, {
+        state: 'failed',
+        errorCode: error.code,
+        errorMessage: error.next === undefined ? error.message : `${error.message} ${error.next}`,
+        ...(typeof error.facts['stderr'] === 'string' ? { stderr: error.facts['stderr'] } : {}),
+      });
+    }
+  }
+
+  /** A plan that was written down is never made again: what it has hidden it must also remove. */
+  async #decide({ vm, lease, log }: Deletion, request: DeletionRequest): Promise<DeletionPlan> {
+    const plan = await this.plan(vm.id, request);
+    if (plan.kind === 'refused') throw refusalError(plan);
+    const noted = await this.runs.note(claimOf(lease), { plan, progress: { done: 0, total: plan.bytesFreed } });
+    if (!noted) throw leaseLost(lease);
+    log.info({ backup: plan.backup, steps: plan.steps.map(({ kind, backup }) => `${kind} ${backup}`) }, 'deletion planned');
+    return plan;
+  }
+
+  #hide({ vm, lease }: Deletion, { steps }: DeletionPlan): Promise<void> {
+    return this.work.run(async () => {
+      await this.leases.hold(lease);
+      for (const { kind, backup } of steps) {
+        const row = kind === 'hide' ? await this.backups.findByUuid(backup) : null;
+        if (row !== null) await this.backups.change(row.id, { status: 'Hidden' });
+        if (kind === 'close-chain') await this.vms.setActiveCheckpoint(vm.id, null);
+      }
+    });
+  }
+
+  /** A bitmap that stays costs a little; the next backup, a full, clears it away. So a failure here is a warning. */
+  async #dropBitmaps({ vm, lease, log }: Deletion, { steps }: DeletionPlan): Promise<string[]> {
+    const warnings: string[] = [];
+    for (const step of steps) {
+      if (step.kind !== 'close-chain') continue;
+      try {
+        const host = hostAccess(await this.hosts.ofVm(vm), this.config.ssh);
+        // Where a stock script takes the backups, ours only looks.
+        if (host.stock !== null) continue;
+        const diskPaths = (await this.volumes.ofVm(vm.id)).map(({ path }) => path);
+        await this.client.retire(host, { vm: vm.instanceName, bitmap: step.bitmap, fence: lease.epoch, diskPaths });
+      } catch (error) {
+        if (!(error instanceof ChainkeeperError)) throw error;
+        log.warn({ err: error, bitmap: step.bitmap }, 'the bitmap of a deleted backup could not be dropped');
+        warnings.push(`the bitmap ${step.bitmap} is still on the VM, and its next full clears it away: ${error.message}`);
+      }
+    }
+    return warnings;
+  }
+
+  async #removeAll({ vm, lease, signal, log }: Deletion, { steps, bytesFreed }: DeletionPlan): Promise<void> {
+    let done = 0;
+    for (const step of steps) {
+      if (step.kind !== 'remove') continue;
+      signal.throwIfAborted();
+      const row = await this.backups.findByUuid(step.backup);
+      if (row !== null && row.removed === null) {
+        if (step.externalId !== null) await this.#removeFiles(vm, step);
+        await this.work.run(async () => {
+          await this.leases.hold(lease);
+          await this.backups.remove(row.id);
+        });
+        log.info({ backupId: step.backup, path: step.externalId, bytes: step.bytes }, 'backup deleted');
+      }
+      done += step.bytes;
+      if (!(await this.runs.note(claimOf(lease), { progress: { done, total: bytesFreed } }))) throw leaseLost(lease);
+    }
+  }
+
+  /** @throws OperationalError `deletion.failed` with what the script said */
+  async #removeFiles(vm: VmRow, { backup, externalId }: Removal): Promise<void> {
+    const [inBooks] = await this.reader.attach([(await this.backups.findByUuid(backup))!]);
+    const repository = await this.repositories.find(inBooks?.booked.repositoryId ?? '');
+    if (repository === null)
+      throw new UserError('deletion.no-repository', 'refused', `Nobody knows in which repository backup ${backup} lies.`, {
+        next: 'Its offering or repository was removed from the books.',
+      });
+    const access = await this.#hostFor(vm);
+    const mount = mountOf(repository);
+    const command = buildDelete(hostScript(access), mount, externalId ?? '');
+    const { exit, stderr } = await this.client.run(access, { ...command, deadlineMs: REMOVE_MS });
+    if (exit === 0) return;
+    const said = redact(stderr, secretsOf(mount)).trim();
+    throw new OperationalError(
+      'deletion.failed',
+      'failed',
+      `Backup ${backup} could not be removed from ${repository.name}: ${said || `exit ${exit}`}`,
+      { next: 'Mend the cause and delete it again; it is hidden until then.', facts: { stderr: said, exit } },
+    );
+  }
+
+  /** The VM's own, or any that works: a backup outlives its VM, and every host of a zone reaches its repositories. */
+  async #hostFor(vm: VmRow): Promise<HostAccess> {
+    const own = vm.hostId === null ? null : await this.hosts.findById(vm.hostId);
+    if (own !== null && isUsable(own)) return hostAccess(own, this.config.ssh);
+    const other = (await this.hosts.page({ limit: HOSTS_LOOKED_AT })).items.find(isUsable);
+    if (other !== undefined) return hostAccess(other, this.config.ssh);
+    throw new UserError('deletion.no-host', 'refused', 'No host is there that could remove the files.', {
+      next: 'Add a host that reaches the repository.',
+    });
+  }
+
+  async #end(lease: Lease, end: Parameters<Runs['end']>[1]): Promise<void> {
+    if (!(await this.runs.end(claimOf(lease), end))) throw leaseLost(lease);
+  }
+}
+
+const isUsable = ({ removed, resourceState }: ReachableHost): boolean => removed === null && resourceState === 'Enabled';
