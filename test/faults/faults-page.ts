@@ -5,6 +5,8 @@ export interface FaultRow {
   readonly what: string;
   readonly step: string;
   readonly outcome: string;
+  /** Type and reason of what the struck run made, where that is part of the fault. */
+  readonly made: string | null;
   readonly next: string;
   readonly compared: number;
   readonly wrong: readonly string[];
@@ -16,8 +18,8 @@ const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\
 /** `docs/faults.md`, from the run that saw it. */
 export function faultsPage(rows: readonly FaultRow[], date: Date): string {
   const lines = rows.map(
-    ({ family, what, step, database, outcome, next, compared }) =>
-      `| ${[family, what, step, database, outcome, next, `${compared} identical`].map(cell).join(' | ')} |`,
+    ({ family, what, step, database, outcome, made, next, compared }) =>
+      `| ${[family, what, step, database, made === null ? outcome : `${outcome}: ${made}`, next, `${compared} identical`].map(cell).join(' | ')} |`,
   );
   return `# Faults
 
