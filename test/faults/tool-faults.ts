@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitForRun } from '../story/story';
 import type { Fault } from './fault';
@@ -69,14 +69,17 @@ export const TOOL_FAULTS: readonly Fault[] = [
     outcomes: /^failed job-busy$/,
     strike: async (stricken) => {
       const { lab, vm } = stricken;
-      const socket = join(lab.folder, 'images/other.sock');
+      // QEMU's user makes the socket.
+      const folder = join(lab.folder, 'images/other');
+      mkdirSync(folder, { recursive: true });
+      chmodSync(folder, 0o777);
       const xml = join(lab.folder, 'other.xml');
       const disks = ['vda', 'vdb'].map(
         (disk) => `<disk name='${disk}' type='file'><scratch file='${scratchOf(stricken, disk)}'/></disk>`,
       );
       writeFileSync(
         xml,
-        `<domainbackup mode='pull'><server transport='unix' socket='${socket}'/><disks>${disks.join('')}</disks></domainbackup>`,
+        `<domainbackup mode='pull'><server transport='unix' socket='${folder}/socket'/><disks>${disks.join('')}</disks></domainbackup>`,
       );
       await stricken.virsh('backup-begin', vm, xml);
     },
