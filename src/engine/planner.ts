@@ -52,10 +52,9 @@ export class Planner {
 
   /**
    * Who and where, by the books.
-   * @param hostId where the run is, if it is somewhere already; else where the VM is
    * @throws UserError `vm.no-offering`, `vm.no-host`, `host.maintenance`, `offering.no-repository`
    */
-  async surroundings(vm: VmRow, hostId = vm.hostId): Promise<Surroundings> {
+  async surroundings(vm: VmRow): Promise<Surroundings> {
     const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
     if (offering === null)
       throw new UserError(
@@ -70,7 +69,7 @@ export class Planner {
     if (repository === null)
       throw new UserError('offering.no-repository', 'refused', `The repository of offering ${offering.name} is gone.`);
     return {
-      host: await this.hosts.ofVm({ instanceName: vm.instanceName, hostId }),
+      host: await this.hosts.ofVm(vm),
       repository,
       offeringId: offering.id,
       mount: mountOf(repository),
