@@ -31,5 +31,13 @@ that is not on the NAS and nothing on the NAS that is not booked. After the last
 | who | what happens | at the step | books | the run | the backup after it | restore points |
 |---|---|---|---|---|---|---|
 ${lines.join('\n')}
-`;
+${LIMIT}`;
 }
+
+const LIMIT = `
+## What no look can see
+
+A disk that is shrunk and grown back between two looks, by hand and off the record: its size is what it was, its bitmap has forgotten what
+lay beyond the end, and the incremental brings back the parent's bytes there. Only a comparison finds it (a rescue; a full does not inherit
+it). A shrink that any look or any run meets leads to a full, as above. Before a shrink ask for a full, or release the VM.
+`;

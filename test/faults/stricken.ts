@@ -231,7 +231,11 @@ export class Stricken {
   operationOf(job: string): number {
     const runner = this.runnerOf(job);
     const children = readFileSync(`/proc/${runner}/task/${runner}/children`, 'utf8').trim().split(' ').map(Number);
-    const operation = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--job'));
+    // A shell that the runner has forked for a moment bears the runner's own arguments.
+    const operation = children.find((pid) => {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      return words.includes('--job') && !words.includes('start');
+    });
     if (operation === undefined) throw new Error(`job ${job} runs no operation`);
     return operation;
   }

@@ -54,10 +54,11 @@ export const TOOL_FAULTS: readonly Fault[] = [
     },
     afterwards: async (stricken) => {
       const { lab, vm } = stricken;
-      for (const target of ['vda', 'vdb']) {
-        if (!(await lab.bitmaps(vm, target)).includes('other-tool'))
-          throw new Error(`the other tool's bitmap is gone from ${target}`);
-      }
+      const bitmaps = await lab.verb('bitmaps', vm);
+      for (const target of ['vda', 'vdb'])
+        // Every write since is in it, those of the next backup's moment at least.
+        if (!new RegExp(`^${target}\tother-tool\trecording,persistent\t[1-9]`, 'm').test(bitmaps))
+          throw new Error(`the other tool's bitmap on ${target} is not what it was:\n${bitmaps}`);
       // Fails when the record is gone.
       await stricken.virsh('checkpoint-delete', vm, 'other-tool');
       stricken.strangers.delete('other-tool');
