@@ -91,16 +91,7 @@ export const SCRIPT_FAULTS: readonly Fault[] = [
       if (readdirSync(directory).filter((file) => file.endsWith('.qcow2')).length !== 2)
         throw new Error('the operator’s backup is not whole');
       rmSync(directory, { recursive: true });
-      await script(
-        host,
-        'retire',
-        '-v',
-        host.vm,
-        '--bitmap',
-        HAND_BITMAP,
-        '--fence',
-        readFileSync(join(host.lab.folder, 'host/state/fence', host.vm), 'utf8').trim(),
-      );
+      await host.virsh('checkpoint-delete', host.vm, HAND_BITMAP);
     },
   },
 ];
