@@ -59,6 +59,14 @@ export const DISK_FAULTS: readonly Fault[] = [
     mend: putIn,
   },
   {
+    what: 'a disk is to be taken out in the middle, which libvirt refuses',
+    step: 'copying',
+    outcomes: /^succeeded$/,
+    strike: async (stricken) => {
+      await stricken.refused(/active block job/, 'detach-disk', stricken.vm, 'vda', '--live');
+    },
+  },
+  {
     what: 'a disk is shrunk before the look, and grown back after the run',
     step: 'before inspect',
     outcomes: /^succeeded$/,
@@ -118,6 +126,7 @@ export const DISK_FAULTS: readonly Fault[] = [
     what: 'a disk is replaced by a namesake of other bytes, its bitmap too, between the look and the start of the script',
     step: 'decided',
     outcomes: /^succeeded$/,
+    quick: true,
     made: /^FULL lineage-mismatch$/,
     strike: namesake,
   },

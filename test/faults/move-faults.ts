@@ -51,8 +51,8 @@ export const MOVE_FAULTS: readonly Fault[] = [
       // libvirt waits half a minute for the job to end: it must not.
       await stricken.line('64K');
       const copy = join(lab.folder, 'images/copy');
-      await refused(stricken, /already in active block job/, 'blockcopy', vm, 'vda', copy, '--transient-job');
-      await refused(stricken, /cannot acquire state change lock/, 'migrate', vm, 'qemu:///system', '--live');
+      await stricken.refused(/already in active block job/, 'blockcopy', vm, 'vda', copy, '--transient-job');
+      await stricken.refused(/cannot acquire state change lock/, 'migrate', vm, 'qemu:///system', '--live');
       await stricken.line(SLOW);
     },
   },
@@ -94,12 +94,4 @@ async function secondHost(stricken: Stricken): Promise<string> {
 
 async function moveTo({ client, vm }: Stricken, host: string): Promise<void> {
   await client.send('PATCH', `/vms/${vm}`, { host });
-}
-
-async function refused(stricken: Stricken, why: RegExp, ...command: string[]): Promise<void> {
-  const answer = await stricken.virsh(...command).then(
-    () => 'done',
-    (error: unknown) => (error as { stderr: string }).stderr,
-  );
-  if (!why.test(answer)) throw new Error(`virsh ${command.join(' ')}: ${answer}`);
 }

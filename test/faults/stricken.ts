@@ -217,6 +217,15 @@ export class Stricken {
     return run('virsh', ['-q', '-c', 'qemu:///system', ...args]).then(({ stdout }) => stdout);
   }
 
+  /** What libvirt must not do now. @throws when it does, or says another reason. */
+  async refused(why: RegExp, ...command: string[]): Promise<void> {
+    const answer = await this.virsh(...command).then(
+      () => 'done',
+      (error: unknown) => (error as { stderr: string }).stderr,
+    );
+    if (!why.test(answer)) throw new Error(`virsh ${command.join(' ')}: ${answer}`);
+  }
+
   /** A file of a job's directory on the host. */
   jobFile(job: string, file: string): string {
     return join(this.lab.folder, 'host/state/jobs', job, file);

@@ -22,6 +22,7 @@ export const TOOL_FAULTS: readonly Fault[] = [
     what: 'takes an external snapshot and commits it again between the look and the start of the script',
     step: 'decided',
     outcomes: /^succeeded$/,
+    quick: true,
     made: /^INCREMENTAL regular$/,
     strike: async (stricken, _job, moment) => {
       await snapshot(stricken, moment);

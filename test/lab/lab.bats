@@ -234,6 +234,7 @@ $bad"
   for _ in {1..50}; do flock -n "$LAB_DIR/host/state/locks/$VM" true || break; sleep 0.05; done
   run lab leaks backup-1
   $V domjobabort "$VM"
+  for _ in {1..100}; do [[ $($V domjobinfo "$VM") != *None* ]] || break; sleep 0.05; done
   umount "$mount"; rmdir "$mount"
   kill "$(ps -o pid= --ppid "$holder")"; wait "$holder" || :
   rm -r "$LAB_DIR/nas/$VM"
