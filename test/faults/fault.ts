@@ -6,6 +6,8 @@ export interface Fault {
   readonly step: Step;
   /** What the struck run may come to, as `succeeded` or `failed CODE`. */
   readonly outcomes: RegExp;
+  /** What the struck run may have made, as `TYPE REASON`, where that is part of the fault. */
+  readonly made?: RegExp;
   /** What the backup after it may be; an incremental as any other unless told. */
   readonly next?: RegExp;
   /** One of those that are tried in every run of the tests: the worst step of its kind. */
@@ -13,6 +15,8 @@ export interface Fault {
   strike(host: Stricken, job: string, moment: string): Promise<void>;
   /** Once the service goes on: what somebody does about it. */
   mend?(host: Stricken, job: string): Promise<void>;
+  /** When all was looked at: what else must be true, and what the next fault does not expect is put back. */
+  afterwards?(host: Stricken): Promise<void>;
 }
 
 /** Starts the VM again, as its owner would. */

@@ -5,6 +5,8 @@ export interface FaultRow {
   readonly what: string;
   readonly step: string;
   readonly outcome: string;
+  /** Type and reason of what the struck run made, where that is part of the fault. */
+  readonly made: string | null;
   readonly next: string;
   readonly compared: number;
   readonly wrong: readonly string[];
@@ -16,8 +18,8 @@ const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\
 /** `docs/faults.md`, from the run that saw it. */
 export function faultsPage(rows: readonly FaultRow[], date: Date): string {
   const lines = rows.map(
-    ({ family, what, step, database, outcome, next, compared }) =>
-      `| ${[family, what, step, database, outcome, next, `${compared} identical`].map(cell).join(' | ')} |`,
+    ({ family, what, step, database, outcome, made, next, compared }) =>
+      `| ${[family, what, step, database, made === null ? outcome : `${outcome}: ${made}`, next, `${compared} identical`].map(cell).join(' | ')} |`,
   );
   return `# Faults
 
@@ -29,5 +31,13 @@ that is not on the NAS and nothing on the NAS that is not booked. After the last
 | who | what happens | at the step | books | the run | the backup after it | restore points |
 |---|---|---|---|---|---|---|
 ${lines.join('\n')}
-`;
+${LIMIT}`;
 }
+
+const LIMIT = `
+## What no look can see
+
+A disk that is shrunk and grown back between two looks, by hand and off the record: its size is what it was, its bitmap has forgotten what
+lay beyond the end, and the incremental brings back the parent's bytes there. Only a comparison finds it (a rescue; a full does not inherit
+it). A shrink that any look or any run meets leads to a full, as above. Before a shrink ask for a full, or release the VM.
+`;

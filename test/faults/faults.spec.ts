@@ -29,7 +29,7 @@ describeDatabases(
     beforeAll(async () => {
       folder = mkdtempSync(join(tmpdir(), 'chainkeeper-faults-'));
       await chmod(folder, 0o711);
-      stricken = await Stricken.open(folder, `faults${databases.kind}`, await databases.fresh());
+      stricken = await Stricken.open(folder, `f${process.pid}${databases.kind}`, await databases.fresh());
     }, 300_000);
     afterAll(async () => {
       await stricken?.close();
@@ -53,13 +53,15 @@ describeDatabases(
           await stricken.startAnew();
           throw error;
         }
-        const { outcome, next, compared, wrong } = await stricken.aftermath(begun);
+        const { outcome, made, next, compared, wrong } = await stricken.aftermath(begun);
+        await fault.afterwards?.(stricken);
         rows.push({
           ...{ database: databases.kind, family: fault.family, what: fault.what, step: fault.step },
-          ...{ outcome, next, compared, wrong, seconds: (Date.now() - began) / 1000 },
+          ...{ outcome, made: fault.made ? made : null, next, compared, wrong, seconds: (Date.now() - began) / 1000 },
         });
         expect(wrong).toEqual([]);
         expect(outcome).toMatch(fault.outcomes);
+        if (fault.made) expect(made).toMatch(fault.made);
         expect(next).toMatch(fault.next ?? /^INCREMENTAL regular$/);
       },
       300_000,

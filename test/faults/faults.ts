@@ -1,16 +1,21 @@
 import { CONNECTION_FAULTS } from './connection-faults';
 import type { Fault } from './fault';
+import { DISK_FAULTS } from './disk-faults';
 import { GUEST_FAULTS } from './guest-faults';
 import { HOST_FAULTS } from './host-faults';
+import { MOVE_FAULTS } from './move-faults';
 import { NAS_FAULTS } from './nas-faults';
 import { ORCHESTRATOR_FAULTS } from './orchestrator-faults';
 import { SCRIPT_FAULTS } from './script-faults';
+import { TOOL_FAULTS } from './tool-faults';
 
 const FAMILIES = {
   orchestrator: ORCHESTRATOR_FAULTS,
   connection: CONNECTION_FAULTS,
   host: HOST_FAULTS,
-  guest: GUEST_FAULTS,
+  guest: [...GUEST_FAULTS, ...MOVE_FAULTS],
+  disk: DISK_FAULTS,
+  'another tool': TOOL_FAULTS,
   NAS: NAS_FAULTS,
   script: SCRIPT_FAULTS,
 };

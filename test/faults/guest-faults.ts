@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { waitForRun } from '../story/story';
 import { type Fault, restart } from './fault';
+import type { Stricken } from './stricken';
 
 /** What becomes of the VM. */
 export const GUEST_FAULTS: readonly Fault[] = [
@@ -26,17 +26,38 @@ export const GUEST_FAULTS: readonly Fault[] = [
     },
   },
   {
-    what: 'shut down between the look and the start of the script',
-    step: 'decided',
-    outcomes: /^(failed (vm-not-found|guest-gone)|succeeded)$/,
+    what: 'gone before the look; its owner starts it after the run',
+    step: 'before inspect',
+    outcomes: /^succeeded$/,
+    made: /^FULL vm-stopped$/,
     next: /^INCREMENTAL redefined$/,
-    strike: async ({ lab, vm }) => {
-      await lab.vmStop(vm);
-    },
-    mend: async (stricken) => {
-      await sleep(4000);
-      await restart(stricken);
-    },
+    strike: destroy,
+    mend: startAfterRun,
+  },
+  {
+    what: 'gone between the look and the start of the script; its owner starts it after the run',
+    step: 'decided',
+    outcomes: /^succeeded$/,
+    made: /^FULL vm-stopped$/,
+    next: /^INCREMENTAL redefined$/,
+    strike: destroy,
+    mend: startAfterRun,
+  },
+  {
+    what: 'gone in the middle; its owner starts it after the run',
+    step: 'copying',
+    outcomes: /^failed guest-gone$/,
+    next: /^INCREMENTAL redefined$/,
+    strike: destroy,
+    mend: startAfterRun,
+  },
+  {
+    what: 'gone before the exit code is read; its owner starts it after the run',
+    step: 'exit code unread',
+    outcomes: /^succeeded$/,
+    next: /^INCREMENTAL redefined$/,
+    strike: destroy,
+    mend: startAfterRun,
   },
   {
     what: 'suspended by its user in the middle, and resumed by its user',
@@ -54,27 +75,14 @@ export const GUEST_FAULTS: readonly Fault[] = [
       await stricken.lab.vmResume(stricken.vm);
     },
   },
-  {
-    what: 'the bitmap is lost on one of two disks between the look and the start of the script',
-    step: 'decided',
-    outcomes: /^succeeded$/,
-    quick: true,
-    strike: async (stricken) => {
-      const { lab, vm } = stricken;
-      const [bitmap = ''] = await lab.bitmaps(vm, 'vdb');
-      await lab.vmStop(vm);
-      await lab.bitmapRemove(vm, 'vdb', bitmap);
-      await restart(stricken);
-    },
-  },
-  {
-    what: 'a disk grows between the look and the start of the script',
-    step: 'decided',
-    outcomes: /^succeeded$/,
-    strike: async ({ lab, vm }, _job, moment) => {
-      await lab.diskResize(vm, 'vdb', 40 * 1024 * 1024);
-      // The run has not begun on the host: what it takes is the disk of now.
-      await lab.moment(vm, moment);
-    },
-  },
 ];
+
+async function destroy({ lab, vm }: Stricken): Promise<void> {
+  await lab.vmStop(vm);
+}
+
+async function startAfterRun(stricken: Stricken, job: string): Promise<void> {
+  await stricken.line('unlimited');
+  await waitForRun(stricken.client, job);
+  await restart(stricken);
+}

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { type Fault, restart } from './fault';
-import type { Stricken } from './stricken';
+import { mountsOf, type Stricken } from './stricken';
 
 const run = promisify(execFile);
 
@@ -18,7 +18,7 @@ export const HOST_FAULTS: readonly Fault[] = (['survives', 'is lost'] as const).
     // What the host runs ends at once, as with its power.
     process.kill(-stricken.runnerOf(job), 'SIGKILL');
     await stricken.lab.vmCrash(stricken.vm);
-    await unmountJob(stricken, readFileSync(stricken.jobFile(job, 'tmp'), 'utf8').trim());
+    await unmountJob(stricken, job);
     if (fate === 'is lost') rmSync(stricken.jobFile(job, ''), { recursive: true });
     else writeFileSync(stricken.jobFile(job, 'boot_id'), 'another-boot\n');
     await restart(stricken);
@@ -26,16 +26,12 @@ export const HOST_FAULTS: readonly Fault[] = (['survives', 'is lost'] as const).
 }));
 
 /** A reboot takes the mounts with it: those of this job, for others work on this machine, too. */
-async function unmountJob({ lab }: Stricken, tmp: string): Promise<void> {
+async function unmountJob(stricken: Stricken, job: string): Promise<void> {
   // The line to the NAS is quick again, or its last bytes would hold them.
-  await lab.verb('nas-speed', 'faults', 'unlimited');
-  const points = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((row) => row.split(' ')[4] ?? '')
-    .filter((point) => point.startsWith(`${tmp}/`));
-  for (const point of points.reverse()) {
+  await stricken.line('unlimited');
+  for (const point of mountsOf(stricken, job).reverse()) {
     await run('umount', ['-l', point]);
     rmdirSync(point);
   }
-  rmdirSync(tmp);
+  rmdirSync(readFileSync(stricken.jobFile(job, 'tmp'), 'utf8').trim());
 }

@@ -1,10 +1,11 @@
-import { execFile } from 'node:child_process';
-import { renameSync, rmSync, statfsSync } from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { waitForRun } from '../story/story';
 import type { Fault } from './fault';
-import type { Stricken } from './stricken';
+import { mountsOf, SLOW, type Stricken } from './stricken';
 
 const run = promisify(execFile);
 
@@ -63,6 +64,64 @@ export const NAS_FAULTS: readonly Fault[] = [
       renameSync(away(stricken), stricken.nas);
     },
   },
+  {
+    what: 'is slow from the first to the last byte',
+    step: 'decided',
+    outcomes: /^succeeded$/,
+    strike: async (stricken) => {
+      await stricken.line(SLOW);
+    },
+    mend: async (stricken, job) => {
+      await waitForRun(stricken.client, job);
+    },
+  },
+  {
+    what: 'is slow, and the guest writes where it is being copied',
+    step: 'copying',
+    outcomes: /^succeeded$/,
+    strike: async ({ lab, vm }) => {
+      await lab.write(vm, 'vda', 0xee, 0, 12 * 1024 * 1024);
+    },
+    mend: async (stricken, job) => {
+      await waitForRun(stricken.client, job);
+    },
+  },
+  {
+    what: 'cannot be unmounted at the end: a process stands in it',
+    step: 'copying',
+    outcomes: /^succeeded$/,
+    strike: (stricken, job) => {
+      const [mount] = mountsOf(stricken, job);
+      stander = spawn('sleep', ['600'], { cwd: mount, stdio: 'ignore' });
+      return Promise.resolve();
+    },
+    mend: async (stricken, job) => {
+      await stricken.line('unlimited');
+      const { warnings } = await waitForRun(stricken.client, job);
+      stander?.kill();
+      if (!warnings.some((text) => text.startsWith('left behind on the host: mount ')))
+        throw new Error(`nobody tells of the mount that stays: ${warnings.join('; ')}`);
+    },
+  },
+  {
+    what: 'has the directory of the backup already: somebody makes it between the decision and the script',
+    step: 'decided',
+    outcomes: /^failed target-exists$/,
+    strike: (stricken) => {
+      for (const directory of theirs(stricken)) {
+        mkdirSync(directory);
+        writeFileSync(join(directory, 'theirs'), directory);
+      }
+      return Promise.resolve();
+    },
+    mend: async (stricken, job) => {
+      await waitForRun(stricken.client, job);
+      for (const directory of their) {
+        if (readFileSync(join(directory, 'theirs'), 'utf8') !== directory) throw new Error(`${directory} was changed`);
+        rmSync(directory, { recursive: true });
+      }
+    },
+  },
 ];
 
 const filler = ({ lab }: Stricken): string => lab.nasFile('small', 'filler');
@@ -79,3 +138,16 @@ async function makeRoom(stricken: Stricken, job: string): Promise<void> {
 }
 
 const away = ({ nas }: Stricken): string => `${nas.replace(/\/$/, '')}.away`;
+
+let stander: ChildProcess | undefined;
+let their: string[] = [];
+
+/** Every directory that a run could have chosen which was decided within the last minute. */
+function theirs({ nas, vm }: Stricken): string[] {
+  const now = Date.now();
+  const names = Array.from({ length: 60 }, (_, seconds) =>
+    new Date(now - seconds * 1000).toISOString().slice(0, 19).replace(/[-T:]/g, '.'),
+  );
+  their = names.map((name) => join(nas, vm, name)).filter((directory) => !existsSync(directory));
+  return their;
+}

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { appendFile, mkdir } from 'node:fs/promises';
+import { appendFile, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -31,12 +31,16 @@ export type Step =
 interface Point {
   readonly backup: BackupWithEvidenceDto;
   readonly moment: string;
+  /** The disks that there were. */
+  readonly targets: readonly string[];
 }
 
 /** What the end of a fault was seen to be. */
 export interface Aftermath {
   /** `succeeded`, or `failed` and the error's code. */
   readonly outcome: string;
+  /** Type and reason of the backup that the struck run made; null: none. */
+  readonly made: string | null;
   /** Type and reason of the backup after it. */
   readonly next: string;
   /** Restore points that were compared with what the disks had held. */
@@ -52,11 +56,13 @@ export interface Aftermath {
 export class Stricken {
   readonly vm: string;
   readonly store = 'faults/store';
-  readonly targets = ['vda', 'vdb'];
+  /** Checkpoints that another tool has made, and that stay. */
+  readonly strangers = new Set<string>();
   readonly #points: Point[] = [];
   #turn = 0;
   #service: NodeScript | undefined;
   #client: Client | undefined;
+  #host = '';
 
   private constructor(
     readonly lab: RealLab,
@@ -91,11 +97,17 @@ export class Stricken {
     await lab.vmStart(vm);
     await this.serve();
     const host = await addHost(this.client, await lab.access(), 'seed');
+    this.#host = host.id;
     await this.client.send('POST', '/repositories', { name: 'faults', type: 'dir', address: this.nas });
     await this.client.send('POST', '/offerings', { name: 'faults', repository: 'faults', fullEvery: 100 });
     await this.client.send('POST', '/vms', { name: vm, host: host.id });
     await this.client.send('PUT', `/vms/${vm}/offering`, { offering: 'faults' });
-    await this.#good();
+    await this.backup();
+  }
+
+  /** The host that the VM is on at first. */
+  get host(): string {
+    return this.#host;
   }
 
   /** The directory that the repository is. */
@@ -169,11 +181,12 @@ export class Stricken {
   async aftermath(begun: { run: string; moment: string }): Promise<Aftermath> {
     await this.line('unlimited');
     const ended = await waitForRun(this.client, begun.run, 120);
-    if (ended.state === 'succeeded') await this.#keep(ended.backupId ?? '', begun.moment);
-    const next = await this.#good().catch((error: unknown) => error as Error);
+    const made = ended.state === 'succeeded' ? await this.#keep(ended.backupId ?? '', begun.moment) : null;
+    const next = await this.backup().catch((error: unknown) => error as Error);
     return {
       outcome: ended.state === 'succeeded' ? 'succeeded' : `${ended.state} ${ended.errorCode ?? ''}`.trim(),
-      next: next instanceof Error ? next.message : `${next.type} ${next.reason ?? ''}`,
+      made: made && kindOf(made),
+      next: next instanceof Error ? next.message : kindOf(next),
       compared: Math.min(3, this.#points.length),
       wrong: [
         ...(next instanceof Error ? [`the next backup: ${next.message}`] : []),
@@ -187,17 +200,11 @@ export class Stricken {
 
   /** Compares the newest restore points, or all, with what the disks held at their moments. */
   async bytes(newest = this.#points.length): Promise<string[]> {
-    const stage = {
-      client: this.client,
-      lab: this.lab,
-      vm: this.vm,
-      targets: this.targets,
-      nas: this.store,
-      say: () => undefined,
-    };
+    const stage = { client: this.client, lab: this.lab, vm: this.vm, nas: this.store, say: () => undefined };
     const wrong: string[] = [];
-    for (const { backup, moment } of this.#points.slice(-newest))
-      if (!(await isIdentical(stage, backup, moment))) wrong.push(`${backup.externalId} is not what the disks held at ${moment}`);
+    for (const { backup, moment, targets } of this.#points.slice(-newest))
+      if (!(await isIdentical({ ...stage, targets }, backup, moment)))
+        wrong.push(`${backup.externalId} is not what the disks held at ${moment}`);
     return wrong;
   }
 
@@ -208,6 +215,15 @@ export class Stricken {
 
   virsh(...args: string[]): Promise<string> {
     return run('virsh', ['-q', '-c', 'qemu:///system', ...args]).then(({ stdout }) => stdout);
+  }
+
+  /** What libvirt must not do now. @throws when it does, or says another reason. */
+  async refused(why: RegExp, ...command: string[]): Promise<void> {
+    const answer = await this.virsh(...command).then(
+      () => 'done',
+      (error: unknown) => (error as { stderr: string }).stderr,
+    );
+    if (!why.test(answer)) throw new Error(`virsh ${command.join(' ')}: ${answer}`);
   }
 
   /** A file of a job's directory on the host. */
@@ -224,7 +240,11 @@ export class Stricken {
   operationOf(job: string): number {
     const runner = this.runnerOf(job);
     const children = readFileSync(`/proc/${runner}/task/${runner}/children`, 'utf8').trim().split(' ').map(Number);
-    const operation = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--job'));
+    // A shell that the runner has forked for a moment bears the runner's own arguments.
+    const operation = children.find((pid) => {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      return words.includes('--job') && !words.includes('start');
+    });
     if (operation === undefined) throw new Error(`job ${job} runs no operation`);
     return operation;
   }
@@ -253,15 +273,18 @@ export class Stricken {
     });
   }
 
-  async #good(): Promise<BackupWithEvidenceDto> {
+  /** Writes and takes a backup that nothing strikes. */
+  async backup(): Promise<BackupWithEvidenceDto> {
     const moment = await this.#write();
-    const backup = await takeBackup(this.client, this.vm);
-    await this.#keep(backup.id, moment);
-    return backup;
+    const { id } = await takeBackup(this.client, this.vm);
+    return this.#keep(id, moment);
   }
 
-  async #keep(id: string, moment: string): Promise<void> {
-    this.#points.push({ backup: await this.client.get<BackupWithEvidenceDto>(`/backups/${id}`), moment });
+  async #keep(id: string, moment: string): Promise<BackupWithEvidenceDto> {
+    const backup = await this.client.get<BackupWithEvidenceDto>(`/backups/${id}`);
+    const held = (await readdir(join(this.lab.folder, 'mirror'))).filter((file) => file.endsWith(`@${moment}.raw`));
+    this.#points.push({ backup, moment, targets: held.map((file) => /\.(vd.)@/.exec(file)?.[1] ?? '') });
+    return backup;
   }
 
   async #guest(): Promise<string[]> {
@@ -273,9 +296,11 @@ export class Stricken {
     const { activeCheckpoint } = await this.client.get<{ activeCheckpoint: string | null }>(`/vms/${this.vm}`);
     let left: string[] = [];
     // What a hung NAS had held on to goes a moment after it answers again.
-    await until(async () => (left = await this.lab.leaks(activeCheckpoint ? [activeCheckpoint] : [])).length === 0, '').catch(
-      () => undefined,
-    );
+    await until(
+      async () =>
+        (left = await this.lab.leaks([...this.strangers, ...(activeCheckpoint ? [activeCheckpoint] : [])])).length === 0,
+      '',
+    ).catch(() => undefined);
     return left.map((leak) => `left behind: ${leak}`);
   }
 
@@ -301,7 +326,18 @@ export class Stricken {
   }
 }
 
+const kindOf = ({ type, reason }: BackupWithEvidenceDto): string => `${type} ${reason ?? ''}`;
+
 const hex = (value: number): string => (value & 0xff).toString(16).padStart(2, '0');
 
 /** Waits a little longer than a lease. */
 export const pastLease = (): Promise<void> => sleep((LEASE_SECONDS + 1) * 1000);
+
+/** The mounts that a job on the host has made. */
+export function mountsOf(stricken: Stricken, job: string): string[] {
+  const tmp = readFileSync(stricken.jobFile(job, 'tmp'), 'utf8').trim();
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((row) => row.split(' ')[4] ?? '')
+    .filter((point) => point.startsWith(`${tmp}/`));
+}

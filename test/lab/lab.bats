@@ -121,6 +121,35 @@ checkpoint_xml() { printf "<domaincheckpoint><name>%s</name><disks><disk name='v
   [ "$status" -eq 1 ]
 }
 
+@test "a disk is taken out of a running VM and put in again, bytes and bitmap with it; a removed one is gone for good" {
+  new_vm vda:16M vdb:8M
+  lab write "$VM" vdb 0x11 1M 64K
+  $V checkpoint-create-as "$VM" backup-1
+  local path
+  path=$(image vdb)
+  lab disk-detach "$VM" vdb
+  [[ $($V domblklist "$VM") != *vdb* ]]
+  run lab disk-add "$VM" vdb 8M
+  [ "$status" -eq 1 ]
+  lab disk-attach "$VM" vdb
+  lab write "$VM" vdb 0x22 2M 64K
+  [[ $(lab bitmaps "$VM") == *$'vdb\tbackup-1\trecording,persistent\t65536'* ]]
+  lab moment "$VM" back
+  lab disk-remove "$VM" vdb
+  [ ! -e "$path" ] && [ ! -e "$LAB_DIR/mirror/$VM.vdb.raw" ]
+
+  lab disk-add "$VM" vdb 8M
+  lab moment "$VM" new
+  lab vm-stop "$VM"
+  [ "$(lab same "$VM" new vdb "$(image vdb)")" = identical ]
+  run lab same "$VM" back vdb "$(image vdb)"
+  [[ $output == *'Content mismatch at offset 1048576'* ]]
+  lab disk-detach "$VM" vdb
+  lab moment "$VM" new
+  run lab same "$VM" new vdb "$path"
+  [[ $output == *'no moment new'* ]]
+}
+
 @test "a write that QEMU could not do fails, and the mirror stays as it was" {
   small=$(lab nas-small 2 small)
   lab vm-create "$VM" vda:16M
@@ -205,6 +234,7 @@ $bad"
   for _ in {1..50}; do flock -n "$LAB_DIR/host/state/locks/$VM" true || break; sleep 0.05; done
   run lab leaks backup-1
   $V domjobabort "$VM"
+  for _ in {1..100}; do [[ $($V domjobinfo "$VM") != *None* ]] || break; sleep 0.05; done
   umount "$mount"; rmdir "$mount"
   kill "$(ps -o pid= --ppid "$holder")"; wait "$holder" || :
   rm -r "$LAB_DIR/nas/$VM"

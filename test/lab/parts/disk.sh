@@ -132,23 +132,27 @@ verb_bitmap_remove() {
   qemu-img bitmap --remove -f "$format" "$image" "$3"
 }
 
-#: disk-replace NAME TARGET [MOMENT]          a new image in the place of a stopped VM's, with what it holds now (as a storage migration
-#:                                           does) or held at that moment (as a revert); the bitmaps do not come along
+#: disk-replace NAME TARGET [MOMENT|there]    a new image in the place of a stopped VM's, with what it holds now (as a storage migration
+#:                                           does) or held at that moment (as a revert); the bitmaps do not come along. `there`: at the old path
 verb_disk_replace() {
   need_vm "$1"
   local image size format new
   disk_of "$1" "$2"
   gone "$1" || die "$1 runs"
   new=$IMAGES/$(</proc/sys/kernel/random/uuid)
-  if [[ ${3:-} ]]; then
+  if [[ ${3:-there} != there ]]; then
     check_name "$3"
     cp --sparse=always "$(moment_file "$1" "$2" "$3")" "$(mirror "$1" "$2")"
     qemu-img convert -f raw -O "$format" "$(mirror "$1" "$2")" "$new"
   else
     qemu-img convert -f "$format" -O "$format" "$image" "$new"
   fi
-  rm -f "$image"
-  sed -i "s|\t$image\t|\t$new\t|" "$RUN/$1.disks"
+  if [[ ${3:-} == there ]]; then
+    mv -f "$new" "$image"
+  else
+    rm -f "$image"
+    sed -i "s|\t$image\t|\t$new\t|" "$RUN/$1.disks"
+  fi
 }
 
 #: bitmaps NAME                              TARGET<TAB>BITMAP<TAB>STATE<TAB>DIRTY BYTES; stopped: flags as STATE, no count

@@ -55,6 +55,18 @@ install_script() {
   fi
 }
 
+#: host-beside                     a second host, as far as the service can tell: the script once more, with a state of its own; prints its
+#:                                 path, and `sshd-up` of another user is the way to it. Both have the machine's one libvirt
+verb_host_beside() {
+  need_up
+  mkdir -p "$HOST/beside/state" "$HOST/beside/scratch"
+  chmod 700 "$HOST/beside/state"
+  chmod 711 "$HOST/beside/scratch"
+  install -o root -g root -m 755 "$HOST/nasbackup.sh" "$HOST/beside/nasbackup.sh"
+  sed "s|=$HOST/|=$HOST/beside/|" "$HOST/host.conf" >"$HOST/beside/host.conf"
+  printf '%s\n' "$HOST/beside/nasbackup.sh"
+}
+
 #: down                            remove the lab and all it left on the machine; the last lab puts the machine back as it was
 verb_down() { with_registry lab_down; }
 
@@ -85,12 +97,13 @@ lab_down() {
 }
 
 # Runs of this lab's host script that are still alive, by the path in their command line; no other process has it.
-script_pids() { processes_with "$HOST/nasbackup.sh"; }
+script_pids() { processes_with "$HOST/nasbackup.sh"; processes_with "$HOST/beside/nasbackup.sh"; }
+no_script() { [[ -z $(script_pids) ]]; }
 
 end_scripts() {
   local pid
   for pid in $(script_pids); do kill -TERM "$pid" 2>/dev/null || :; done
-  wait_until 12 no_process_with "$HOST/nasbackup.sh" || for pid in $(script_pids); do kill -KILL "$pid" 2>/dev/null || :; done
+  wait_until 12 no_script || for pid in $(script_pids); do kill -KILL "$pid" 2>/dev/null || :; done
 }
 
 # Mounts under LAB_DIR, and those elsewhere that show a part of it: temporary mounts of the host script, deepest first.

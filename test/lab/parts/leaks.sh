@@ -45,7 +45,7 @@ leaked_locks() {
   held=$(</proc/locks)
   while read -r inode lock; do
     [[ $held != *:"$inode "* ]] || printf 'lock\t%s\n' "$lock"
-  done < <(stat -c "%i %n" "$HOST"/state/locks/* "$HOST"/state/jobs/*/lock 2>/dev/null || :)
+  done < <(stat -c "%i %n" "$HOST"/{,beside/}state/locks/* "$HOST"/{,beside/}state/jobs/*/lock 2>/dev/null || :)
 }
 
 # One virsh answers both questions about a VM.
@@ -72,5 +72,5 @@ leaked_files() {
     for file in backup.xml checkpoint.xml recreate-checkpoint.xml; do [[ ! -e $dir/$file ]] || printf 'partial\t%s\n' "$dir/$file"; done
     for file in "$dir"/*.partial "$dir"/*.tmp "$dir"/*.sock "$dir/.chainkeeper-run"; do [[ ! -e $file ]] || printf 'partial\t%s\n' "$file"; done
   done < <(find "$NAS" -type d -regextype posix-extended -regex '.*/[0-9]{4}(\.[0-9]{2}){5}')
-  find "$HOST/scratch" "$HOST"/state/jobs \( -name 'secrets*' -o -path "$HOST/scratch/*" \) -printf 'file\t%p\n' 2>/dev/null || :
+  find "$HOST"/{,beside/}scratch "$HOST"/{,beside/}state/jobs \( -name 'secrets*' -o -path "$HOST/scratch/*" -o -path "$HOST/beside/scratch/*" \) -printf 'file\t%p\n' 2>/dev/null || :
 }

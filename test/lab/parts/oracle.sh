@@ -4,6 +4,7 @@
 verb_moment() {
   need_args 2 "$@"; need_vm "$1"; check_name "$2"
   local target
+  rm -f "$MIRROR/$1".vd?@"$2.raw"
   while IFS=$'\t' read -r target _; do
     cp --sparse=always --reflink=auto "$(mirror "$1" "$target")" "$(moment_file "$1" "$target" "$2")"
   done <"$RUN/$1.disks"

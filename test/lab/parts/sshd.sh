@@ -37,7 +37,7 @@ make_user() {
 # One line, for every user of this lab: our script, and stand-ins of stock scripts where there are any.
 allow_script() {
   local file="/etc/sudoers.d/chainkeeper-lab-$LAB_ID" user
-  for user in $(lab_users); do printf '%s ALL=(root) NOPASSWD: %s, %s/stock/\n' "$user" "$HOST/nasbackup.sh" "$HOST"; done >"$RUN/sudoers"
+  for user in $(lab_users); do printf '%s ALL=(root) NOPASSWD: %s, %s/stock/, %s/beside/\n' "$user" "$HOST/nasbackup.sh" "$HOST" "$HOST"; done >"$RUN/sudoers"
   visudo -q -c -f "$RUN/sudoers" || die 'visudo does not accept the sudoers line'
   install -o root -g root -m 440 "$RUN/sudoers" "$file.new~" && mv "$file.new~" "$file"
 }

@@ -117,9 +117,12 @@ remove_it() {
     kill_qemu "$1" || timeout 20 virsh -q -c "$URI" destroy "$1" >/dev/null || :
     wait_until 20 gone "$1" || die "$1 does not go away"
   fi
-  while IFS=$'\t' read -r _ image _; do rm -f "$image"; done <"$RUN/$1.disks"
+  local list
+  for list in "$RUN/$1.disks" "$RUN/$1".vd?.aside; do
+    [[ ! -e $list ]] || while IFS=$'\t' read -r _ image _; do rm -f "$image"; done <"$list"
+  done
   rm -f "$MIRROR/$1".vd?.raw "$MIRROR/$1".vd?@*.raw "/var/log/libvirt/qemu/$1.log"*
-  rm -f "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.boots" "$RUN/$1.xml" "$RUN/$1.disks" "$RUN/$1.removing"
+  rm -f "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.boots" "$RUN/$1.xml" "$RUN/$1.disks" "$RUN/$1".vd?.aside "$RUN/$1.removing"
 }
 
 #: vm-disks NAME                   TARGET<TAB>PATH<TAB>SIZE of each disk
@@ -128,14 +131,61 @@ verb_vm_disks() { need_vm "$1"; cut -f1-3 "$RUN/$1.disks"; }
 #: disk-add NAME TARGET SIZE       a new disk, attached live when the VM runs
 verb_disk_add() {
   need_vm "$1"; check_target "$2"
-  ! grep -q "^$2"$'\t' "$RUN/$1.disks" || die "VM $1 has a disk $2 already"
-  local image size format
+  ! grep -q "^$2"$'\t' "$RUN/$1.disks" && [[ ! -e $RUN/$1.$2.aside ]] || die "VM $1 has a disk $2 already"
   make_disk "$1" "$2" "$3"
+  attach_live "$1" "$2"
+}
+
+attach_live() {
+  local image size format
   running "$1" || return 0
   disk_of "$1" "$2"
   disk_xml "$2" "$image" "$format" >"$RUN/$1.attach.xml"
   virsh_q attach-device "$1" "$RUN/$1.attach.xml" --live >/dev/null
   rm -f "$RUN/$1.attach.xml"
+}
+
+#: disk-detach NAME TARGET         taken out, live when the VM runs, and put aside: image and mirror stay
+verb_disk_detach() {
+  need_vm "$1"
+  local image size format
+  disk_of "$1" "$2"
+  ! running "$1" || detach_live "$1" "$2"
+  grep "^$2"$'\t' "$RUN/$1.disks" >"$RUN/$1.$2.aside"
+  sed -i "/^$2\t/d" "$RUN/$1.disks"
+}
+
+# A guest has to let go of a disk, and none of the lab's has a kernel that would: what it would write to its ACPI ports is written for it.
+detach_live() {
+  local slot
+  disk_alias "$2"
+  slot=$(virsh_q qemu-monitor-command "$1" '{"execute":"query-pci"}' |
+    jq --arg id "$REPLY" '.return[] | select(.bus == 0) | .devices[] | select(.qdev_id == $id) | .slot')
+  [[ $slot ]] || die "QEMU has no disk $2 of $1 on its first bus"
+  virsh_q detach-disk "$1" "$2" --live >/dev/null
+  virsh_q qemu-monitor-command "$1" --hmp 'o/w 0xae10 0' >/dev/null
+  virsh_q qemu-monitor-command "$1" --hmp "o/w 0xae08 $((1 << slot))" >/dev/null
+  wait_until 20 has_no_disk "$1" "$2" || die "$1 does not let go of $2"
+}
+has_no_disk() { ! virsh_q domblklist "$1" | grep -q "^ *$2 "; }
+
+#: disk-attach NAME TARGET         a disk that was put aside is put in again
+verb_disk_attach() {
+  need_vm "$1"; check_target "$2"
+  [[ -e $RUN/$1.$2.aside ]] || die "no disk $2 of $1 was put aside"
+  cat "$RUN/$1.$2.aside" >>"$RUN/$1.disks"
+  sort -o "$RUN/$1.disks" "$RUN/$1.disks"
+  rm -f "$RUN/$1.$2.aside"
+  attach_live "$1" "$2"
+}
+
+#: disk-remove NAME TARGET         taken out as by disk-detach, and deleted with its mirror; its moments stay
+verb_disk_remove() {
+  local image size format
+  need_vm "$1"
+  disk_of "$1" "$2"
+  verb_disk_detach "$1" "$2"
+  rm -f "$RUN/$1.$2.aside" "$image" "$(mirror "$1" "$2")"
 }
 
 #: disk-resize NAME TARGET SIZE    live or stopped, smaller or larger; the mirror goes along
