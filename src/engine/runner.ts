@@ -287,7 +287,7 @@ export class Runner {
       await this.#retire(drive, plan, access, settled.retire);
       return again;
     } else {
-      const backupId = await this.recorder.backedUp(ended, settled);
+      const { uuid: backupId, next } = await this.recorder.backedUp(ended, settled);
       log.info(
         { backupId, type: settled.type, reason: settled.reason, size: settled.size, assurance: settled.assurance },
         'backed up',
@@ -297,6 +297,7 @@ export class Runner {
           { backupId, bitmap: settled.recreation.bitmap, method: settled.recreation.method },
           'the parent bitmap was recreated before this incremental; lay it beside VM restarts when its size surprises',
         );
+      if (next !== null) log.info({ backupId, nextRunId: next.id, detail: next.cause }, 'the next backup is taken at once');
     }
     await this.#retire(drive, plan, access, settled.retire);
     return null;

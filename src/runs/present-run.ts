@@ -22,6 +22,7 @@ export class RunPresenter {
       vm: vm?.instanceName ?? '',
       state: run.state,
       trigger: run.triggeredBy,
+      cause: run.cause,
       plannedKind: (run.plan as BackupPlan | null)?.kind ?? null,
       reason: run.reason,
       backupId: backup?.uuid ?? null,

@@ -15,13 +15,17 @@ export async function lockVm(manager: EntityManager, vmId: number): Promise<void
   await vm.getMany();
 }
 
+/** The run of the VM that goes on or waits; null: none does. */
+export const activeRun = (manager: EntityManager, vmId: number): Promise<RunRow | null> =>
+  manager.findOneBy(RunRow, { vmId, state: In(RUN_STATES.filter((state) => !hasEnded(state))) });
+
 /**
  * Refuses while a run of the VM goes on or waits.
  * @throws UserError `run.active`
  */
 export async function refuseActiveRun(manager: EntityManager, vmId: number): Promise<void> {
   await lockVm(manager, vmId);
-  const active = await manager.findOneBy(RunRow, { vmId, state: In(RUN_STATES.filter((state) => !hasEnded(state))) });
+  const active = await activeRun(manager, vmId);
   if (active === null) return;
   throw new UserError('run.active', 'busy', `Run ${active.id} of this VM is ${active.state}; one thing at a time per VM.`, {
     next: `Follow it at /api/v1/runs/${active.id} and come back when it has ended, or abort it.`,
