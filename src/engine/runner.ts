@@ -321,7 +321,7 @@ export class Runner {
       await this.#keepLook(run, vm, plan.bitmapNew, after);
       return { before, after };
     } catch (error) {
-      if (!(error instanceof ChainkeeperError)) throw error;
+      if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
       log.warn({ err: error }, 'nobody could look at the VM after the run, so nothing is confirmed');
       return { before, after: null };
     }
@@ -344,7 +344,7 @@ export class Runner {
       const words = [`first dispatched as ${plan.kind}, exit ${output.exitCode}: ${code}: ${sentence}`, ...said];
       return { plan: decision, jobId: `${run.id}-full`, warnings: [...warnings, ...words] };
     } catch (error) {
-      if (!(error instanceof ChainkeeperError)) throw error;
+      if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
       log.warn({ err: error }, 'the full could not be planned');
       return null;
     }
@@ -380,7 +380,7 @@ export class Runner {
 
   /** Ends a run that did not start on its host. An error that is not ours is thrown on. */
   async #giveUp({ lease, log }: Drive, error: unknown): Promise<null> {
-    if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost') throw error;
+    if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost' || isOfBooks(error)) throw error;
     log.warn({ err: error }, 'the run could not start');
     const facts = error.facts as { stdout?: string; stderr?: string };
     await this.runs.end(claimOf(lease), {
@@ -400,6 +400,9 @@ const needsDiskPaths = ({ vmState }: BackupPlan, access: HostAccess): boolean =>
 const claimOf = ({ runId, epoch }: Lease): { id: string; epoch: number } => ({ id: runId, epoch });
 
 const isFenced = (error: unknown): boolean => error instanceof ChainkeeperError && error.facts['script'] === 'fence-stale';
+
+/** Books that are away say nothing of a run: it waits for them. */
+const isOfBooks = (error: ChainkeeperError): boolean => error instanceof OperationalError && error.code.startsWith('database.');
 
 const leaseLost = (runId: string): OperationalError =>
   new OperationalError('lease.lost', 'busy', `Run ${runId} is another orchestrator's now; nothing more is done here.`);
