@@ -1,5 +1,6 @@
 import { CONNECTION_FAULTS } from './connection-faults';
-import type { Fault } from './fault';
+import { DATABASE_FAULTS } from './database-faults';
+import type { BooksKind, Fault } from './fault';
 import { GUEST_FAULTS } from './guest-faults';
 import { HOST_FAULTS } from './host-faults';
 import { NAS_FAULTS } from './nas-faults';
@@ -8,6 +9,7 @@ import { SCRIPT_FAULTS } from './script-faults';
 
 const FAMILIES = {
   orchestrator: ORCHESTRATOR_FAULTS,
+  database: DATABASE_FAULTS,
   connection: CONNECTION_FAULTS,
   host: HOST_FAULTS,
   guest: GUEST_FAULTS,
@@ -23,6 +25,8 @@ const FAULTS: readonly (Fault & { readonly family: string })[] = Object.entries(
 /** Families that ask something of the books; of the others either database sees the same. */
 const OF_THE_BOOKS = ['orchestrator'];
 
+const booksOf = ({ family, books }: (typeof FAULTS)[number]): readonly BooksKind[] =>
+  books ?? (OF_THE_BOOKS.includes(family) ? ['sqlite', 'mariadb'] : ['mariadb']);
+
 /** The faults that are tried on books of a kind. */
-export const faultsOn = (kind: 'sqlite' | 'mariadb'): typeof FAULTS =>
-  FAULTS.filter(({ family }) => kind === 'mariadb' || OF_THE_BOOKS.includes(family));
+export const faultsOn = (kind: BooksKind): typeof FAULTS => FAULTS.filter((fault) => booksOf(fault).includes(kind));
