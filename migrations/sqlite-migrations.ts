@@ -1,6 +1,7 @@
 import { ChainkeeperTables1795500000001 } from './sqlite/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './sqlite/cloudstack-tables';
 import { Protections1795800000000 } from './sqlite/protections';
+import { RunCause1795700000000 } from './sqlite/run-cause';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
 
 /** What brings a SQLite file up to date, in order. Named one by one: a forgotten file is a compile error, not a surprise. */
@@ -8,5 +9,6 @@ export const SQLITE_MIGRATIONS = [
   CloudstackTables1795500000000,
   ChainkeeperTables1795500000001,
   StockHosts1795600000000,
+  RunCause1795700000000,
   Protections1795800000000,
 ];

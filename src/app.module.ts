@@ -1,11 +1,12 @@
 import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { LoggerModule } from 'nestjs-pino';
-import type { DataSource } from 'typeorm';
 import { AuditModule } from './audit/audit.module';
 import { BitmapsModule } from './bitmaps/bitmaps.module';
 import { BackupsModule } from './backups/backups.module';
 import { ChainsModule } from './chains/chains.module';
-import { DATA_SOURCE, DatabaseModule } from './database/database.module';
+import { DatabaseModule } from './database/database.module';
+import { probeBooks } from './database/probe-books';
+import { UnitOfWork } from './database/unit-of-work';
 import { EngineModule } from './engine/engine.module';
 import type { HostClient } from './hosts/host-client';
 import { HOST_CLIENT } from './hosts/host-client.token';
@@ -82,8 +83,8 @@ export class AppModule {
         ProblemFilter,
         {
           provide: READINESS,
-          useFactory: (books: DataSource) => [{ name: 'books', check: async () => void (await books.query('SELECT 1')) }],
-          inject: [DATA_SOURCE],
+          useFactory: (work: UnitOfWork) => [{ name: 'books', check: () => probeBooks(work) }],
+          inject: [UnitOfWork],
         },
       ],
     };

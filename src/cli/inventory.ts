@@ -9,7 +9,7 @@ import { type Column, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
 import { checkCommand, sweepCommand } from './upkeep';
-import { onLostBitmapOption, transferOption } from './way-options';
+import { afterRecreationOption, onLostBitmapOption, transferOption } from './way-options';
 
 interface NewDisk {
   readonly target: string;
@@ -225,6 +225,7 @@ export function offeringCommand(): Command {
       .option('--no-incremental', 'take fulls only')
       .addOption(transferOption())
       .addOption(onLostBitmapOption())
+      .addOption(afterRecreationOption())
       .action(
         action(
           async (
@@ -235,6 +236,7 @@ export function offeringCommand(): Command {
               incremental: boolean;
               transfer?: string;
               onLostBitmap?: string;
+              afterRecreation?: string;
             },
           ) =>
             create<OfferingDto>(
@@ -246,6 +248,7 @@ export function offeringCommand(): Command {
                 ...(options.fullEvery === undefined ? {} : { fullEvery: options.fullEvery }),
                 ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
                 ...(options.onLostBitmap === undefined ? {} : { onLostBitmap: options.onLostBitmap }),
+                ...(options.afterRecreation === undefined ? {} : { afterRecreation: options.afterRecreation }),
               },
               options,
             ),

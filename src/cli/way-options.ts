@@ -1,4 +1,5 @@
 import { Option } from 'commander';
+import { AFTER_RECREATION_WISHES } from '../domain/chain/after-recreation';
 import { LOST_BITMAP_WISHES, TRANSFER_WISHES } from '../domain/agent/facts';
 
 /** `--transfer`, of an offering and of a call. */
@@ -14,3 +15,10 @@ export const onLostBitmapOption = (): Option =>
     '--on-lost-bitmap <way>',
     'where a disk’s bitmap is lost: a full of all disks (full), or compare that disk with its chain and store what differs (rescue)',
   ).choices(LOST_BITMAP_WISHES);
+
+/** `--after-recreation`, of an offering. */
+export const afterRecreationOption = (): Option =>
+  new Option(
+    '--after-recreation <when>',
+    'where a stock script put a blank bitmap in the place of a lost one: the next backup when it is due (next), or by itself (at-once)',
+  ).choices(AFTER_RECREATION_WISHES);

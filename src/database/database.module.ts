@@ -1,5 +1,4 @@
 import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
 import type { DatabaseConfig } from './data-source';
 import { openBooks, type OpenBooks } from './open-books';
 import { BackupRepositories } from './repositories/backup-repositories';
@@ -17,8 +16,6 @@ import { UnitOfWork } from './unit-of-work';
 
 /** Injection token of the `DatabaseConfig`. */
 export const DATABASE_CONFIG = Symbol('database config');
-/** Injection token of TypeORM's data source: for health, and for nothing that writes. */
-export const DATA_SOURCE = Symbol('data source');
 const OPEN_BOOKS = Symbol('open books');
 
 const BOOKS = [
@@ -48,11 +45,10 @@ export class DatabaseModule implements OnApplicationShutdown {
       providers: [
         { provide: DATABASE_CONFIG, useValue: config },
         { provide: OPEN_BOOKS, useFactory: openBooks, inject: [DATABASE_CONFIG] },
-        { provide: DATA_SOURCE, useFactory: ({ dataSource }: OpenBooks) => dataSource, inject: [OPEN_BOOKS] },
-        { provide: UnitOfWork, useFactory: (source: DataSource) => new UnitOfWork(source), inject: [DATA_SOURCE] },
+        { provide: UnitOfWork, useFactory: ({ dataSource }: OpenBooks) => new UnitOfWork(dataSource), inject: [OPEN_BOOKS] },
         ...BOOKS.filter((books) => books !== UnitOfWork),
       ],
-      exports: [DATA_SOURCE, ...BOOKS],
+      exports: BOOKS,
     };
   }
 

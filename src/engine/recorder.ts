@@ -6,14 +6,17 @@ import { Backups } from '../database/repositories/backups';
 import { Evidence } from '../database/repositories/evidence';
 import { type Lease, Leases } from '../database/repositories/leases';
 import { Links } from '../database/repositories/links';
+import { Offerings } from '../database/repositories/offerings';
 import { OWN_SCOPE } from '../database/repositories/own-scope';
 import { type RunEnd, Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
 import type { Facts } from '../domain/agent/facts';
+import { causeOfNext } from '../domain/chain/after-recreation';
 import type { BackupPlan } from '../domain/chain/backup-plan';
 import type { ActiveCheckpointChange, BackedUp, FailedBackup } from '../domain/chain/settlement';
 import { OperationalError } from '../domain/errors';
+import { readPolicy } from '../inventory/offering-policy';
 
 /** A run that has ended on its host, with all that is to be written down about it. */
 export interface EndedRun {
@@ -25,6 +28,13 @@ export interface EndedRun {
   readonly facts: Facts | null;
   readonly output: { readonly stdout: string; readonly stderr: string; readonly exitCode: number | null };
   readonly warnings: readonly string[];
+}
+
+/** A booked backup. */
+export interface Booked {
+  readonly uuid: string;
+  /** The run that the service asks for by itself, to follow it at once. */
+  readonly next: RunRow | null;
 }
 
 /** What is dispatched instead, in the same run. */
@@ -49,10 +59,14 @@ export class Recorder {
     private readonly runs: Runs,
     private readonly leases: Leases,
     private readonly vms: Vms,
+    private readonly offerings: Offerings,
   ) {}
 
-  /** Books a backup. @returns its uuid. @throws OperationalError `lease.lost`: nothing was written. */
-  backedUp(ended: EndedRun, settled: BackedUp): Promise<string> {
+  /**
+   * Books a backup, and the run that has to follow it at once.
+   * @throws OperationalError `lease.lost`: nothing was written.
+   */
+  backedUp(ended: EndedRun, settled: BackedUp): Promise<Booked> {
     const { run, vm, lease, offeringId, plan, output } = ended;
     return this.work.run(async () => {
       await this.leases.hold(lease);
@@ -98,7 +112,23 @@ export class Recorder {
         ...output,
         warnings: [...ended.warnings, ...settled.findings],
       });
-      return uuid;
+      return { uuid, next: await this.#askForNext(ended, settled, uuid) };
+    });
+  }
+
+  /** A run that waits already does as well. */
+  async #askForNext({ run, vm, offeringId, plan }: EndedRun, settled: BackedUp, uuid: string): Promise<RunRow | null> {
+    const { afterRecreation } = readPolicy((await this.offerings.findById(offeringId))?.details ?? []);
+    const cause = causeOfNext(settled, uuid, afterRecreation, run.triggeredBy === 'service');
+    if (cause === null) return null;
+    return this.runs.requestUnlessActive({
+      id: randomUUID(),
+      vmId: vm.id,
+      kind: 'backup',
+      triggeredBy: 'service',
+      cause,
+      idempotencyKey: null,
+      requested: { mode: 'auto', quiesce: plan.quiesce },
     });
   }
 

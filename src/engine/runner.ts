@@ -288,7 +288,7 @@ export class Runner {
       await this.#retire(drive, plan, access, settled.retire);
       return again;
     } else {
-      const backupId = await this.recorder.backedUp(ended, settled);
+      const { uuid: backupId, next } = await this.recorder.backedUp(ended, settled);
       log.info(
         { backupId, type: settled.type, reason: settled.reason, size: settled.size, assurance: settled.assurance },
         'backed up',
@@ -298,6 +298,7 @@ export class Runner {
           { backupId, bitmap: settled.recreation.bitmap, method: settled.recreation.method },
           'the parent bitmap was recreated before this incremental; lay it beside VM restarts when its size surprises',
         );
+      if (next !== null) log.info({ backupId, nextRunId: next.id, detail: next.cause }, 'the next backup is taken at once');
     }
     await this.#retire(drive, plan, access, settled.retire);
     return null;
@@ -321,7 +322,7 @@ export class Runner {
       await this.#keepLook(run, vm, plan.bitmapNew, after);
       return { before, after };
     } catch (error) {
-      if (!(error instanceof ChainkeeperError)) throw error;
+      if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
       log.warn({ err: error }, 'nobody could look at the VM after the run, so nothing is confirmed');
       return { before, after: null };
     }
@@ -344,7 +345,7 @@ export class Runner {
       const words = [`first dispatched as ${plan.kind}, exit ${output.exitCode}: ${code}: ${sentence}`, ...said];
       return { plan: decision, jobId: `${run.id}-full`, warnings: [...warnings, ...words] };
     } catch (error) {
-      if (!(error instanceof ChainkeeperError)) throw error;
+      if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
       log.warn({ err: error }, 'the full could not be planned');
       return null;
     }
@@ -380,7 +381,7 @@ export class Runner {
 
   /** Ends a run that did not start on its host. An error that is not ours is thrown on. */
   async #giveUp({ lease, log }: Drive, error: unknown): Promise<null> {
-    if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost') throw error;
+    if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost' || isOfBooks(error)) throw error;
     log.warn({ err: error }, 'the run could not start');
     const facts = error.facts as { stdout?: string; stderr?: string };
     await this.runs.end(claimOf(lease), {
@@ -398,3 +399,6 @@ const needsDiskPaths = ({ vmState }: BackupPlan, access: HostAccess): boolean =>
   access.stock === null ? vmState === 'shut off' : !canLook(access) || vmState !== 'running';
 
 const isFenced = (error: unknown): boolean => error instanceof ChainkeeperError && error.facts['script'] === 'fence-stale';
+
+/** Books that are away say nothing of a run: it waits for them. */
+const isOfBooks = (error: ChainkeeperError): boolean => error instanceof OperationalError && error.code.startsWith('database.');

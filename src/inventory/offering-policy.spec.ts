@@ -2,9 +2,9 @@ import { DEFAULT_POLICY, readPolicy, toSettings } from './offering-policy';
 
 describe('offering policy', () => {
   it.each([
-    { fullEvery: 1, incrementalEnabled: true, transfer: 'push', onLostBitmap: 'rescue' },
-    { fullEvery: 2, incrementalEnabled: false, transfer: 'pull', onLostBitmap: 'full' },
-    { fullEvery: 1000, incrementalEnabled: true, transfer: 'auto', onLostBitmap: 'rescue' },
+    { fullEvery: 1, incrementalEnabled: true, transfer: 'push', onLostBitmap: 'rescue', afterRecreation: 'next' },
+    { fullEvery: 2, incrementalEnabled: false, transfer: 'pull', onLostBitmap: 'full', afterRecreation: 'at-once' },
+    { fullEvery: 1000, incrementalEnabled: true, transfer: 'auto', onLostBitmap: 'rescue', afterRecreation: 'at-once' },
   ] as const)('comes back as it was written: %j', (policy) => {
     expect(readPolicy(toSettings(policy))).toEqual(policy);
   });
@@ -16,6 +16,7 @@ describe('offering policy', () => {
       { name: 'nas.backup.incremental.enabled', value: 'yes' },
       { name: 'ck.backup.transfer', value: 'pigeon' },
       { name: 'ck.backup.on_lost_bitmap', value: 'pray' },
+      { name: 'ck.backup.after_recreation', value: 'never' },
     ];
     expect(readPolicy(rows)).toEqual(DEFAULT_POLICY);
     expect(readPolicy([...toSettings({ fullEvery: 3 }), ...toSettings({ fullEvery: 4 })]).fullEvery).toBe(4);

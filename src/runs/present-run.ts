@@ -24,6 +24,7 @@ export class RunPresenter {
       kind: run.kind,
       state: run.state,
       trigger: run.triggeredBy,
+      cause: run.cause,
       plannedKind: (run.plan as BackupPlan | DeletionPlan | null)?.kind ?? null,
       reason: run.reason,
       backupId: backup?.uuid ?? null,

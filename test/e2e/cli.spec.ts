@@ -29,8 +29,9 @@ describeDatabases(
       expect([host.code, host.err]).toEqual([0, '']);
       expect(host.out).toMatch(/^name +kvm1$/m);
       expect((await ck('repo', 'add', 'nas1', '--type', 'dir', '--address', await service.lab.nas('nas1'))).code).toBe(0);
-      const ways = ['--transfer', 'auto', '--on-lost-bitmap', 'full'];
+      const ways = ['--transfer', 'auto', '--on-lost-bitmap', 'full', '--after-recreation', 'at-once'];
       expect((await ck('offering', 'add', 'daily', '--repository', 'nas1', '--full-every', '10', ...ways)).code).toBe(0);
+      expect(await json('offering', 'show', 'daily')).toMatchObject({ onLostBitmap: 'full', afterRecreation: 'at-once' });
       expect((await ck('vm', 'add', vm, '--host', 'kvm1', '--offering', 'daily')).code).toBe(0);
       expect(await json('vm', 'show', vm)).toMatchObject({ name: vm, host: 'kvm1', offering: 'daily' });
     });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DatabaseConfig } from '../../src/database/data-source';
 import type { Dialect } from '../../src/domain/agent/facts';
+import type { RunDto } from '../../src/runs/dto/run.dto';
 import { START_PROGRAM } from '../../src/hosts/stock-jobs';
 import { Brake, until } from '../support/brake';
 import { FakeService, type HttpAnswer } from '../support/fake-service';
@@ -100,6 +101,25 @@ describe('a host with a stock script', () => {
     const next = await service.backup();
     expect(next).toMatchObject({ type: 'FULL', reason: 'parent-unproven' });
     expect(await holds(next, 'next')).toBe(true);
+  });
+
+  it('seed: takes the backup after a hole at once, and once, where the offering asks for it', async () => {
+    await open('seed', false);
+    await service.call('PATCH', '/offerings/daily', { body: { afterRecreation: 'at-once' } });
+    const full = await service.backup();
+    await lose(full.chain.bitmap);
+    await write(0x22);
+    await service.lab.moment(service.vm, 'hole');
+    const hole = await service.backup();
+    const runs = async (): Promise<RunDto[]> => ((await service.get(`/runs?vm=${service.vm}`)).body as { items: RunDto[] }).items;
+    const [next] = await runs();
+    expect(next).toMatchObject({ trigger: 'service', cause: expect.stringContaining(`Backup ${hole.id} is unproven`) });
+    const closing = await service.ended(next?.id ?? '');
+    const { body: closed } = await service.get(`/backups/${closing.backupId}`);
+    expect(closed).toMatchObject({ type: 'FULL', reason: 'parent-unproven' });
+    expect([await holds(hole, 'hole'), await holds(closed, 'hole')]).toEqual([false, true]);
+    expect((await runs()).map(({ trigger }) => trigger)).toEqual(['service', 'rest', 'rest']);
+    expect((await runs()).slice(1).map(({ cause }) => cause)).toEqual([null, null]);
   });
 
   it('seed: dispatches the same run as a full where the bitmap outlived a restart', async () => {

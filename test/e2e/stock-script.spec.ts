@@ -51,12 +51,19 @@ describe('a stock script on a real host', () => {
     await lab.vmStop(VM);
     await lab.vmStart(VM);
   };
+  const lose = async (bitmap: string): Promise<void> => {
+    await lab.vmStop(VM);
+    await lab.bitmapRemove(VM, 'vda', bitmap);
+    await lab.vmStart(VM);
+  };
 
   interface Point {
     readonly backup: BackupWithEvidenceDto;
     readonly words: string;
     readonly identical: boolean;
   }
+  const isIdentical = async ({ externalId, disks }: BackupWithEvidenceDto): Promise<boolean> =>
+    lab.same(VM, `point-${serial}`, 'vda', lab.nasFile('nas', `${externalId}/${disks[0]?.file}`));
   /** The guest writes, a backup is taken, and the point is compared with what the disk held. */
   const take = async (between: () => Promise<void> = async () => undefined): Promise<Point> => {
     serial += 1;
@@ -64,9 +71,7 @@ describe('a stock script on a real host', () => {
     await between();
     await lab.moment(VM, `point-${serial}`);
     const backup = await takeBackup(client, VM);
-    const file = lab.nasFile('nas', `${backup.externalId}/${backup.disks[0]?.file}`);
-    const identical = await lab.same(VM, `point-${serial}`, 'vda', file);
-    return { backup, words: `${backup.type} ${backup.reason} ${backup.assurance}`, identical };
+    return { backup, words: `${backup.type} ${backup.reason} ${backup.assurance}`, identical: await isIdentical(backup) };
   };
   const explained = async (id: string): Promise<string> => {
     const { why, evidence } = await client.get<{ why: string[]; evidence: string[] }>(`/backups/${id}/explain`);
@@ -81,11 +86,7 @@ describe('a stock script on a real host', () => {
       ['INCREMENTAL regular unproven', true],
     ]);
     const lost = next.backup.chain.bitmap ?? '';
-    const hole = await take(async () => {
-      await lab.vmStop(VM);
-      await lab.bitmapRemove(VM, 'vda', lost);
-      await lab.vmStart(VM);
-    });
+    const hole = await take(() => lose(lost));
     expect([hole.words, hole.identical]).toEqual(['INCREMENTAL regular unproven', false]);
     expect(hole.backup.chain).toMatchObject({ bitmapRecreated: lost, recreateMethod: 'unknown' });
     expect(await explained(hole.backup.id)).toMatch(/leaves a hole/);
@@ -93,6 +94,20 @@ describe('a stock script on a real host', () => {
 
     const after = await take();
     expect([after.words, after.identical]).toEqual(['FULL parent-unproven unproven', true]);
+  }, 180_000);
+
+  it('seed: where the offering asks for it, the next backup comes by itself and holds what the hole lacks', async () => {
+    await client.send('PATCH', '/offerings/daily', { afterRecreation: 'at-once' });
+    const full = await take();
+    const hole = await take(() => lose(full.backup.chain.bitmap ?? ''));
+    expect([full.identical, hole.identical]).toEqual([true, false]);
+    const { items } = await client.get<{ items: RunDto[] }>(`/runs?vm=${VM}`);
+    const [next] = items;
+    expect(next).toMatchObject({ trigger: 'service', cause: expect.stringContaining(`Backup ${hole.backup.id} is unproven`) });
+    const { backupId } = await waitForRun(client, next?.id ?? '');
+    const backup = await client.get<BackupWithEvidenceDto>(`/backups/${backupId}`);
+    expect([backup.type, backup.reason, await isIdentical(backup)]).toEqual(['FULL', 'parent-unproven', true]);
+    await client.send('PATCH', '/offerings/daily', { afterRecreation: 'next' });
   }, 180_000);
 
   it('seed: where the bitmap outlived a restart the same run is dispatched again as a full', async () => {

@@ -1,5 +1,8 @@
 import type { Step, Stricken } from './stricken';
 
+/** What books are kept in. */
+export type BooksKind = 'sqlite' | 'mariadb';
+
 /** Something that goes wrong at a step of a run. */
 export interface Fault {
   readonly what: string;
@@ -12,6 +15,10 @@ export interface Fault {
   readonly next?: RegExp;
   /** One of those that are tried in every run of the tests: the worst step of its kind. */
   readonly quick?: boolean;
+  /** The books that it can strike; as of its family unless told. */
+  readonly books?: readonly BooksKind[];
+  /** What has to be so before the run begins. */
+  before?(host: Stricken): Promise<void>;
   strike(host: Stricken, job: string, moment: string): Promise<void>;
   /** Once the service goes on: what somebody does about it. */
   mend?(host: Stricken, job: string): Promise<void>;

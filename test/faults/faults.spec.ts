@@ -29,7 +29,7 @@ describeDatabases(
     beforeAll(async () => {
       folder = mkdtempSync(join(tmpdir(), 'chainkeeper-faults-'));
       await chmod(folder, 0o711);
-      stricken = await Stricken.open(folder, `f${process.pid}${databases.kind}`, await databases.fresh());
+      stricken = await Stricken.open(folder, `f${process.pid}${databases.kind}`, databases);
     }, 300_000);
     afterAll(async () => {
       await stricken?.close();
@@ -44,6 +44,7 @@ describeDatabases(
       '%s',
       async (_, fault) => {
         const began = Date.now();
+        await fault.before?.(stricken);
         const begun = await stricken.begin(fault.step);
         try {
           await fault.strike(stricken, begun.run, begun.moment);

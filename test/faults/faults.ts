@@ -1,6 +1,7 @@
 import { CONNECTION_FAULTS } from './connection-faults';
-import type { Fault } from './fault';
+import { DATABASE_FAULTS } from './database-faults';
 import { DISK_FAULTS } from './disk-faults';
+import type { BooksKind, Fault } from './fault';
 import { GUEST_FAULTS } from './guest-faults';
 import { HOST_FAULTS } from './host-faults';
 import { MOVE_FAULTS } from './move-faults';
@@ -11,6 +12,7 @@ import { TOOL_FAULTS } from './tool-faults';
 
 const FAMILIES = {
   orchestrator: ORCHESTRATOR_FAULTS,
+  database: DATABASE_FAULTS,
   connection: CONNECTION_FAULTS,
   host: HOST_FAULTS,
   guest: [...GUEST_FAULTS, ...MOVE_FAULTS],
@@ -28,6 +30,8 @@ const FAULTS: readonly (Fault & { readonly family: string })[] = Object.entries(
 /** Families that ask something of the books; of the others either database sees the same. */
 const OF_THE_BOOKS = ['orchestrator'];
 
+const booksOf = ({ family, books }: (typeof FAULTS)[number]): readonly BooksKind[] =>
+  books ?? (OF_THE_BOOKS.includes(family) ? ['sqlite', 'mariadb'] : ['mariadb']);
+
 /** The faults that are tried on books of a kind. */
-export const faultsOn = (kind: 'sqlite' | 'mariadb'): typeof FAULTS =>
-  FAULTS.filter(({ family }) => kind === 'mariadb' || OF_THE_BOOKS.includes(family));
+export const faultsOn = (kind: BooksKind): typeof FAULTS => FAULTS.filter((fault) => booksOf(fault).includes(kind));

@@ -12,6 +12,7 @@ import { RealLab } from '../lab/lab';
 import { addHost } from '../story/stage';
 import { isIdentical, takeBackup, waitForRun } from '../story/story';
 import { until } from '../support/brake';
+import type { Databases } from '../support/databases';
 import { type NodeScript, startScript } from '../support/node-script';
 import { environmentOf } from '../support/service-config';
 
@@ -60,20 +61,22 @@ export class Stricken {
   readonly strangers = new Set<string>();
   readonly #points: Point[] = [];
   #turn = 0;
+  #url = '';
   #service: NodeScript | undefined;
   #client: Client | undefined;
   #host = '';
+  #books: DatabaseConfig | undefined;
 
   private constructor(
     readonly lab: RealLab,
-    private readonly books: DatabaseConfig,
+    readonly databases: Databases,
     name: string,
   ) {
     this.vm = `i-2-20-${name}-VM`;
   }
 
-  static async open(folder: string, name: string, books: DatabaseConfig): Promise<Stricken> {
-    const stricken = new Stricken(new RealLab(join(folder, 'lab'), `ck-${name}`), books, name);
+  static async open(folder: string, name: string, databases: Databases): Promise<Stricken> {
+    const stricken = new Stricken(new RealLab(join(folder, 'lab'), `ck-${name}`), databases, name);
     try {
       await stricken.#setUp();
     } catch (error) {
@@ -90,6 +93,11 @@ export class Stricken {
     // The store is small, so that it can fill, and at the end of a line.
     await lab.verb('nas-slow', 'faults', await lab.nasSmall('small', 1000));
     await mkdir(this.nas);
+    // A file has a small disk of its own, so that it can fill.
+    this.#books =
+      this.databases.kind === 'sqlite'
+        ? { kind: 'sqlite', path: join(await lab.nasSmall('books', 32), 'books.sqlite') }
+        : await this.databases.fresh();
     await lab.vmCreate(vm, [
       { target: 'vda', size: 64 * MIB },
       { target: 'vdb', size: 32 * MIB },
@@ -117,7 +125,19 @@ export class Stricken {
 
   /** Whether several services may work on these books. */
   get severalServe(): boolean {
-    return this.books.kind !== 'sqlite';
+    return this.databases.kind !== 'sqlite';
+  }
+
+  get books(): DatabaseConfig {
+    if (!this.#books) throw new Error('there are no books yet');
+    return this.#books;
+  }
+
+  /** Whether the service says that it takes calls. */
+  async isReady(): Promise<boolean> {
+    const { status } = await fetch(`${this.#url}/health/ready`);
+    if (status !== 200 && status !== 503) throw new Error(`/health/ready answered ${status}`);
+    return status === 200;
   }
 
   get client(): Client {
@@ -143,7 +163,8 @@ export class Stricken {
         CHAINKEEPER_TEST_GATE: this.#gate,
       }),
     );
-    this.#client = new Client({ url: await this.#service.line('http') });
+    this.#url = await this.#service.line('http');
+    this.#client = new Client({ url: this.#url });
   }
 
   /** After a fault that could not be brought about: what it has left of the service must not spoil the next one. */

@@ -49,6 +49,18 @@ describeDatabases('a run', (databases) => {
     expect((await runs.create(aRun(vmId, { idempotencyKey: idempotencyKey.toUpperCase() }))).created).toBe(true);
   });
 
+  it('is asked for by the service with the cause, unless one of the VM goes on or waits', async () => {
+    const asked = aRun(vmId, { triggeredBy: 'service', cause: 'A hole 🐘.' });
+    const run = await runs.requestUnlessActive(asked);
+    expect(run).toMatchObject({ ...asked, state: 'queued' });
+    expect(await runs.find(asked.id)).toEqual(run);
+    expect(await runs.requestUnlessActive(aRun(vmId))).toBeNull();
+    expect(await runs.claim({ id: asked.id, epoch: 1 }, 'a')).toBe(true);
+    expect(await runs.requestUnlessActive(aRun(vmId))).toBeNull();
+    expect(await runs.end({ id: asked.id, epoch: 1 }, { state: 'succeeded' })).toBe(true);
+    expect(await runs.requestUnlessActive(aRun(vmId))).toMatchObject({ state: 'queued', cause: null });
+  });
+
   it('is claimed by one of two', async () => {
     const { run } = await runs.create(aRun(vmId));
     const other = new Runs((await databases.reopen(books.config)).work);

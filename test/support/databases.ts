@@ -23,6 +23,8 @@ export interface Databases {
   open(): Promise<Books>;
   /** A second process's view of one: its own connection to the same database. */
   reopen(config: DatabaseConfig): Promise<Books>;
+  /** The server that the databases are on, for tests that take it away. @throws where there is none. */
+  server(): Mariadb;
 }
 
 /** One body, every database: what holds on one must hold on the other. Name the kinds only for what the others do not have. */
@@ -60,5 +62,9 @@ function databases(kind: 'sqlite' | 'mariadb'): Databases {
     await migrate(dataSource);
     return { config, dataSource, work: new UnitOfWork(dataSource) };
   };
-  return { kind, fresh, reopen, open: async () => reopen(await fresh()) };
+  const theServer = (): Mariadb => {
+    if (!server) throw new Error(`no server runs for ${kind}`);
+    return server;
+  };
+  return { kind, fresh, reopen, open: async () => reopen(await fresh()), server: theServer };
 }

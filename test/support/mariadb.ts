@@ -13,11 +13,14 @@ const START_MS = 20_000;
 
 /** A private MariaDB server: its own data directory, socket and port, gone after `stop`. */
 export interface Mariadb {
-  readonly pid: number;
   /** Makes an empty database and says how to get in, over TCP and with a password, as in the field. */
   newDatabase(): Promise<ServerConfig>;
   /** Runs SQL as the server's root. */
   asRoot(sql: string): Promise<unknown>;
+  /** Ends it: `SIGKILL` as a crash does, `SIGTERM` as an operator. Its data stays. */
+  end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
+  /** Starts it again on the same data and port. */
+  startAgain(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -33,45 +36,58 @@ export async function startMariadb(): Promise<Mariadb> {
   cpSync(template(server), data, { recursive: true });
   const port = await freePort();
   const socketPath = join(home, 's');
+  const log = join(home, 'log');
   // setpriv: the server dies with the test process, even when that one is killed.
-  const child = spawn(
+  const spawnServer = (): ChildProcess => spawn(
     'setpriv',
     ['--pdeathsig', 'TERM', '--', server, '--no-defaults', `--user=${userInfo().username}`, `--datadir=${data}`,
       `--socket=${socketPath}`, `--port=${port}`, '--bind-address=127.0.0.1', `--pid-file=${join(home, 'pid')}`,
-      `--log-error=${join(home, 'log')}`, '--innodb-buffer-pool-size=32M', '--innodb-flush-log-at-trx-commit=0',
+      // What is committed outlives the process, as in the field; it need not outlive the machine.
+      `--log-error=${log}`, '--innodb-buffer-pool-size=32M', '--innodb-flush-log-at-trx-commit=2',
       '--innodb-doublewrite=0', '--performance-schema=0', '--skip-name-resolve', '--default-time-zone=+05:30'],
     { stdio: 'ignore' },
   ); // prettier-ignore
-  const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) {
+  let child: ChildProcess | undefined;
+  let root: Connection | undefined;
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    root?.destroy();
+    root = undefined;
+    if (child && child.exitCode === null && child.signalCode === null) {
       const gone = once(child, 'exit');
-      child.kill('SIGTERM');
+      child.kill(signal);
       await gone;
     }
+  };
+  const startAgain = async (): Promise<void> => {
+    child = spawnServer();
+    root = await firstAnswer(child, socketPath, log);
+    // Whoever asks next hears of it; unheard, it would end the tests.
+    root.on('error', () => undefined);
+  };
+  const stop = async (): Promise<void> => {
+    await end('SIGTERM');
     rmSync(home, { recursive: true, force: true });
   };
   try {
-    const root = await firstAnswer(child, socketPath, join(home, 'log'));
-    return { pid: child.pid ?? 0, stop: async () => (await root.end(), stop()), ...access(root, port) };
+    await startAgain();
+    const asRoot = async (sql: string, values: unknown[] = []): Promise<unknown> => (await root?.query(sql, values))?.[0];
+    return { end, startAgain, stop, asRoot, newDatabase: databaseMaker(asRoot, port) };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function access(root: Connection, port: number): Pick<Mariadb, 'newDatabase' | 'asRoot'> {
+function databaseMaker(asRoot: (sql: string, values?: unknown[]) => Promise<unknown>, port: number): Mariadb['newDatabase'] {
   let count = 0;
-  return {
-    asRoot: async (sql) => (await root.query(sql))[0],
-    newDatabase: async () => {
-      count += 1;
-      const config = { host: '127.0.0.1', port, user: `ck${count}`, password: `pa'ss "${count}`, database: `ck_books_${count}` };
-      // latin1, as servers in the field may have it: tables must not inherit it.
-      await root.query(`CREATE DATABASE ${config.database} CHARACTER SET latin1`);
-      await root.query(`CREATE USER ${config.user}@'127.0.0.1' IDENTIFIED BY ?`, [config.password]);
-      await root.query(`GRANT ALL ON ${config.database}.* TO ${config.user}@'127.0.0.1'`);
-      return { kind: 'mariadb', ...config };
-    },
+  return async () => {
+    count += 1;
+    const config = { host: '127.0.0.1', port, user: `ck${count}`, password: `pa'ss "${count}`, database: `ck_books_${count}` };
+    // latin1, as servers in the field may have it: tables must not inherit it.
+    await asRoot(`CREATE DATABASE ${config.database} CHARACTER SET latin1`);
+    await asRoot(`CREATE USER ${config.user}@'127.0.0.1' IDENTIFIED BY ?`, [config.password]);
+    await asRoot(`GRANT ALL ON ${config.database}.* TO ${config.user}@'127.0.0.1'`);
+    return { kind: 'mariadb', ...config };
   };
 }
 

@@ -17,7 +17,9 @@ export class RunRow {
   @Column(WORD) kind!: RunKind;
   @Column(WORD) state!: RunState;
   /** `trigger` is a reserved word in MySQL. */
-  @Column(WORD) triggeredBy!: 'rest' | 'cli' | 'schedule';
+  @Column(WORD) triggeredBy!: 'rest' | 'cli' | 'schedule' | 'service';
+  /** Why the service asked for it by itself. */
+  @Column(TEXT) cause!: string | null;
   @Column(WORD) idempotencyKey!: string | null;
   @Column(JSON_TEXT) requested!: object;
   @Column(JSON_TEXT) plan!: object | null;

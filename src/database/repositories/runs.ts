@@ -8,11 +8,12 @@ import { type RunKind, RunRow } from '../entities/run-row';
 import { VmLeaseRow } from '../entities/vm-lease-row';
 import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
-import { lockVm, refuseActiveRun } from './active-run';
+import { activeRun, lockVm, refuseActiveRun } from './active-run';
 import { clip } from './clip';
 
 /** A run to be written down before anything happens. */
-export type NewRun = Pick<RunRow, 'id' | 'vmId' | 'kind' | 'triggeredBy' | 'idempotencyKey' | 'requested'>;
+export type NewRun = Pick<RunRow, 'id' | 'vmId' | 'kind' | 'triggeredBy' | 'idempotencyKey' | 'requested'> &
+  Partial<Pick<RunRow, 'cause'>>;
 /** What is learnt while a run goes on. */
 export type RunProgress = Partial<Pick<RunRow, 'hostId' | 'plan' | 'jobId' | 'reason' | 'progress' | 'backupId' | 'warnings'>>;
 /** How a run ended. */
@@ -60,6 +61,14 @@ export class Runs {
         return sameAs(manager, run, idempotencyKey);
       await refuseActiveRun(manager, run.vmId);
       return (await this.create(run)).run;
+    });
+  }
+
+  /** Writes down a run that nobody asked for but the service. Null: one of the VM goes on or waits already, and will do. */
+  requestUnlessActive(run: NewRun): Promise<RunRow | null> {
+    return this.work.run(async (manager) => {
+      await lockVm(manager, run.vmId);
+      return (await activeRun(manager, run.vmId)) === null ? (await this.create(run)).run : null;
     });
   }
 

@@ -1,6 +1,7 @@
 import { IsBoolean, IsIn, IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
+import { AFTER_RECREATION_WISHES, type AfterRecreationWish } from '../../domain/chain/after-recreation';
 import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 
 /** The ways that a backup may take, as an offering says. */
@@ -22,6 +23,14 @@ class WayDto {
   @Optional()
   @IsIn(LOST_BITMAP_WISHES)
   onLostBitmap?: LostBitmapWish;
+
+  /**
+   * Once a stock script has put a blank bitmap in the place of a lost one, which leaves a hole and closes the chain, when to take the next
+   * backup: `next`: when it is due or asked for; `at-once`: the service asks for it by itself as soon as the doubtful one is in the books.
+   */
+  @Optional()
+  @IsIn(AFTER_RECREATION_WISHES)
+  afterRecreation?: AfterRecreationWish;
 }
 
 /** A backup offering to add: where backups go, and how. */
@@ -109,4 +118,6 @@ export class OfferingDto {
   transfer!: string;
   /** What is done where a bitmap is lost: `full` or `rescue`. */
   onLostBitmap!: string;
+  /** When the backup after a blank recreation is taken: `next` or `at-once`. */
+  afterRecreation!: string;
 }

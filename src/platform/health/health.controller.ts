@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Get, Inject, Optional } from '@nestjs/common';
 import { ApiOkResponse, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 import { OperationalError } from '../../domain/errors';
@@ -8,6 +9,9 @@ export interface ReadinessCheck {
   check(): Promise<void>;
 }
 
+/** How long a check may take; what answers later answers no call in time either. */
+const ANSWER_MS = 2_000;
+
 /** Injection token of the readiness checks, wired in the composition root. */
 export const READINESS = Symbol('readiness');
 
@@ -15,6 +19,8 @@ export const READINESS = Symbol('readiness');
 @ApiTags('health')
 @Controller('health')
 export class HealthController {
+  readonly #going = new Map<string, Promise<void>>();
+
   constructor(@Optional() @Inject(READINESS) private readonly checks: readonly ReadinessCheck[] = []) {}
 
   @Get('live')
@@ -28,11 +34,21 @@ export class HealthController {
   @ApiServiceUnavailableResponse({ description: 'Something that every call needs does not work; the problem names it.' })
   async ready(): Promise<{ status: string; checks: string[] }> {
     for (const part of this.checks)
-      await part.check().catch((error: unknown) => {
+      await this.#ask(part).catch((error: unknown) => {
         throw new OperationalError('service.not-ready', 'unreachable', `${part.name}: ${(error as Error).message}`, {
           cause: error,
         });
       });
     return { status: 'ok', checks: this.checks.map(({ name }) => name) };
+  }
+
+  /** However many want to know, a check goes on once: what hangs must not pile up. */
+  #ask(part: ReadinessCheck): Promise<void> {
+    const going = this.#going.get(part.name) ?? part.check().finally(() => this.#going.delete(part.name));
+    this.#going.set(part.name, going);
+    const late = sleep(ANSWER_MS, undefined, { ref: false }).then(() => {
+      throw new Error(`No answer within ${ANSWER_MS / 1000} s.`);
+    });
+    return Promise.race([going, late]);
   }
 }

@@ -31,8 +31,10 @@ export class RunDto {
   kind!: string;
   /** `queued`, `running`, `unknown`, `succeeded`, `failed`, `cancelled` or `skipped`. */
   state!: string;
-  /** Who asked: `rest`, `cli` or `schedule`. */
+  /** Who asked: `rest`, `cli`, `schedule` or `service`. */
   trigger!: string;
+  /** Why the service asked for it by itself; null: somebody else did. */
+  cause!: string | null;
   /** `full`, `incremental`, `legacy-full` or `deletion` as planned; null: not decided yet. */
   plannedKind!: string | null;
   /** Why, as a code of the closed list, once known. */
