@@ -3,7 +3,17 @@ import { runText } from './runs';
 
 describe('a run for people', () => {
   const RUN: RunDto = {
-    ...{ id: 'r', vmId: 'v', vm: 'i-2-7-VM', state: 'queued', trigger: 'rest', cause: null, plannedKind: null, reason: null },
+    ...{
+      id: 'r',
+      vmId: 'v',
+      vm: 'i-2-7-VM',
+      kind: 'backup',
+      state: 'queued',
+      trigger: 'rest',
+      cause: null,
+      plannedKind: null,
+      reason: null,
+    },
     ...{ backupId: null, progress: null, errorCode: null, errorMessage: null, warnings: [], exitCode: null },
     ...{ created: '2026-04-27T13:45:00.000Z', started: null, ended: null },
   };
