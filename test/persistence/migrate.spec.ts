@@ -9,6 +9,7 @@ const MIGRATIONS = [
   'ChainkeeperTables1795500000001',
   'StockHosts1795600000000',
   'RunCause1795700000000',
+  'Protections1795800000000',
 ];
 
 describeDatabases('migrations', (databases) => {
