@@ -10,6 +10,8 @@ import { DeletionsService } from './deletions.service';
 import { BackupDto, BackupsQuery, BackupWithEvidenceDto, CreateBackupDto, ExplanationDto, PlanDto } from './dto/backup.dto';
 import { DeletionPlanDto, DeletionQuery } from './dto/deletion.dto';
 import { ProtectDto } from './dto/protection.dto';
+import { RunbookDto, RunbookQuery } from './dto/runbook.dto';
+import { RunbookService } from './runbook.service';
 
 /** Backups: restore points. */
 @ApiTags('backups')
@@ -19,6 +21,7 @@ export class BackupsController {
   constructor(
     private readonly backups: BackupsService,
     private readonly deletions: DeletionsService,
+    private readonly runbooks: RunbookService,
   ) {}
 
   /** Takes a backup now: answers 202 with the run to follow, or with `dryRun=true` the plan and its reason. */
@@ -57,6 +60,12 @@ export class BackupsController {
   @Get(':id/explain')
   explain(@Param('id') id: string): Promise<ExplanationDto> {
     return this.backups.explain(id);
+  }
+
+  /** Writes down how to restore it by hand, with mount and qemu-img alone: for the day when this service is gone. */
+  @Get(':id/runbook')
+  runbook(@Param('id') id: string, @Query() { to }: RunbookQuery): Promise<RunbookDto> {
+    return this.runbooks.write(id, to);
   }
 
   /**

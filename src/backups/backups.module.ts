@@ -4,7 +4,12 @@ import { RunsModule } from '../runs/runs.module';
 import { BackupsController } from './backups.controller';
 import { BackupsService } from './backups.service';
 import { DeletionsService } from './deletions.service';
+import { RunbookService } from './runbook.service';
 
 /** Backups: restore points. */
-@Module({ imports: [EngineModule, RunsModule], controllers: [BackupsController], providers: [BackupsService, DeletionsService] })
+@Module({
+  imports: [EngineModule, RunsModule],
+  controllers: [BackupsController],
+  providers: [BackupsService, DeletionsService, RunbookService],
+})
 export class BackupsModule {}
