@@ -1,6 +1,12 @@
 import { ChainkeeperTables1795500000001 } from './mysql/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './mysql/cloudstack-tables';
+import { RepositoryWays1795700000000 } from './mysql/repository-ways';
 import { StockHosts1795600000000 } from './mysql/stock-hosts';
 
 /** What brings a MySQL or MariaDB database up to date, in order. Same names as for SQLite. */
-export const MYSQL_MIGRATIONS = [CloudstackTables1795500000000, ChainkeeperTables1795500000001, StockHosts1795600000000];
+export const MYSQL_MIGRATIONS = [
+  CloudstackTables1795500000000,
+  ChainkeeperTables1795500000001,
+  StockHosts1795600000000,
+  RepositoryWays1795700000000,
+];

@@ -1,6 +1,12 @@
 import { ChainkeeperTables1795500000001 } from './sqlite/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './sqlite/cloudstack-tables';
+import { RepositoryWays1795700000000 } from './sqlite/repository-ways';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
 
 /** What brings a SQLite file up to date, in order. Named one by one: a forgotten file is a compile error, not a surprise. */
-export const SQLITE_MIGRATIONS = [CloudstackTables1795500000000, ChainkeeperTables1795500000001, StockHosts1795600000000];
+export const SQLITE_MIGRATIONS = [
+  CloudstackTables1795500000000,
+  ChainkeeperTables1795500000001,
+  StockHosts1795600000000,
+  RepositoryWays1795700000000,
+];

@@ -9,6 +9,7 @@ import { EvidenceRow } from './entities/evidence-row';
 import { HostAccessRow } from './entities/host-access-row';
 import { HostRow } from './entities/host-row';
 import { LinkRow } from './entities/link-row';
+import { RepositoryWayRow } from './entities/repository-way-row';
 import { RunRow } from './entities/run-row';
 import { StoragePoolRow } from './entities/storage-pool-row';
 import { VmDetailRow } from './entities/vm-detail-row';
@@ -37,4 +38,5 @@ export const ENTITIES = [
   HostAccessRow,
   VolumePlaceRow,
   LinkRow,
+  RepositoryWayRow,
 ];

@@ -2,6 +2,7 @@ import { DEFAULT_POLICY, readPolicy, toSettings } from './offering-policy';
 
 describe('offering policy', () => {
   it.each([
+    { fullEvery: 1, incrementalEnabled: true, transfer: null, onLostBitmap: 'full' },
     { fullEvery: 1, incrementalEnabled: true, transfer: 'push', onLostBitmap: 'rescue' },
     { fullEvery: 2, incrementalEnabled: false, transfer: 'pull', onLostBitmap: 'full' },
     { fullEvery: 1000, incrementalEnabled: true, transfer: 'auto', onLostBitmap: 'rescue' },
@@ -18,6 +19,7 @@ describe('offering policy', () => {
       { name: 'ck.backup.on_lost_bitmap', value: 'pray' },
     ];
     expect(readPolicy(rows)).toEqual(DEFAULT_POLICY);
+    expect(readPolicy([...toSettings({ transfer: 'pull' }), ...toSettings({ transfer: null })]).transfer).toBeNull();
     expect(readPolicy([...toSettings({ fullEvery: 3 }), ...toSettings({ fullEvery: 4 })]).fullEvery).toBe(4);
   });
 });

@@ -37,7 +37,7 @@ describeDatabases(
 
     it.each([
       ['host', 'kvm1', /^NAME +ADDRESS +USER +DIALECT +SCRIPT +STATE +ID\nkvm1 +fake-host:22 +chainkeeper +seed/],
-      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +ID\nnas1 +dir/],
+      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +ID\nnas1 +dir/],
       [
         'offering',
         'daily',
@@ -87,6 +87,17 @@ describeDatabases(
         port: 22,
       });
       expect((await ck('host', 'remove', 'kvm7')).code).toBe(0);
+    });
+
+    it('says how the data travels to a repository, and takes it back', async () => {
+      expect((await ck('repo', 'add', 'slow', '--type', 'dir', '--address', '/slow', '--transfer', 'pull')).code).toBe(0);
+      expect((await ck('repo', 'list')).out).toMatch(/^slow .* pull /m);
+      const change = (...args: string[]) => json('repo', 'change', 'slow', ...args);
+      expect(await change('--transfer', 'auto')).toMatchObject({ name: 'slow', transfer: 'auto' });
+      expect(await change('--name', 'slower')).toMatchObject({ name: 'slower', transfer: 'auto' });
+      expect(await json('repo', 'change', 'slower', '--no-transfer')).toMatchObject({ transfer: null });
+      expect(await ck('repo', 'change', 'slower', '--transfer', 'pigeon')).toMatchObject({ code: 2 });
+      expect((await ck('repo', 'remove', 'slower')).code).toBe(0);
     });
 
     it('says which script takes the backups of a host', async () => {

@@ -27,8 +27,8 @@ describeDatabases('REST', (databases) => {
     ],
     [
       'repositories',
-      { name: 'nas9', type: 'nfs', address: '10.1.1.1:/export', mountOptions: 'vers=4.2,soft' },
-      { name: 'nas nine' },
+      { name: 'nas9', type: 'nfs', address: '10.1.1.1:/export', mountOptions: 'vers=4.2,soft', transfer: 'pull' },
+      { name: 'nas nine', transfer: null },
     ],
     [
       'offerings',
@@ -202,6 +202,29 @@ describeDatabases('REST', (databases) => {
       expect([why.size.length > 0, why.evidence.length > 0]).toEqual([true, true]);
     });
 
+    it('lets the data go as the call says, else the offering, else the repository; planned, done and explained', async () => {
+      const say = (path: string, transfer: string | null): Promise<unknown> =>
+        service.call('PATCH', path, { body: { transfer } });
+      await say('/repositories/nas1', 'pull');
+      const planned = async (call: object = {}) => {
+        const { body } = await service.post('/backups?dryRun=true', { vm: service.vm, ...call });
+        return [body.transfer, body.transferFrom] as unknown[];
+      };
+      expect(await planned()).toEqual(['pull', 'repository']);
+      const backup = await service.backup();
+      expect(backup.facts).toMatchObject({ done: { transfer: 'pull' } });
+      const { body: why } = await service.get(`/backups/${backup.id}/explain`);
+      expect(why.guest).toContain('The data was to go by pull: the repository says so.');
+      await say('/offerings/daily', 'auto');
+      expect([await planned(), await planned({ transfer: 'push' })]).toEqual([
+        ['auto', 'offering'],
+        ['push', 'call'],
+      ]);
+      await say('/offerings/daily', null);
+      await say('/repositories/nas1', null);
+      expect(await planned()).toEqual(['push', 'default']);
+    });
+
     it('is refused while another run of the VM goes on, and so is whatever would change what that run goes by', async () => {
       const brake = new Brake(service.lab.host);
       const { body: run } = await service.post('/backups', { vm: service.vm, mode: 'full' });
@@ -273,8 +296,8 @@ describeDatabases('REST', (databases) => {
     const oldest = (all.items as { id: string }[]).at(-1) ?? { id: '' };
     expect(oldest).toMatchObject({
       vm: service.vm,
-      links: 2,
-      restorable: 2,
+      links: 3,
+      restorable: 3,
       assurance: 'accounted',
       from: time,
       to: time,
@@ -285,6 +308,7 @@ describeDatabases('REST', (databases) => {
     expect(chain.backups).toMatchObject([
       { type: 'FULL', chain: { position: 0 } },
       { type: 'INCREMENTAL', chain: { position: 1 } },
+      { type: 'INCREMENTAL', chain: { position: 2 } },
     ]);
   });
 

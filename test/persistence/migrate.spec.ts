@@ -4,7 +4,12 @@ import { ENTITIES } from '../../src/database/entities';
 import { describeDatabases } from '../support/databases';
 import { startScript } from '../support/node-script';
 
-const MIGRATIONS = ['CloudstackTables1795500000000', 'ChainkeeperTables1795500000001', 'StockHosts1795600000000'];
+const MIGRATIONS = [
+  'CloudstackTables1795500000000',
+  'ChainkeeperTables1795500000001',
+  'StockHosts1795600000000',
+  'RepositoryWays1795700000000',
+];
 
 describeDatabases('migrations', (databases) => {
   it('bring an empty database up to date, and do nothing the second time', async () => {

@@ -1,5 +1,6 @@
 import type { LostBitmapWish, TransferWish } from '../agent/facts';
 import type { ErrorKind } from '../errors';
+import type { TransferSource } from './choose-transfer';
 import type { FullReason, IncrementalReason, Reason } from './reasons';
 
 /** One fact that led to a decision. */
@@ -43,6 +44,8 @@ interface CommonPlan {
   readonly quiesce: boolean;
   /** How the data of a live VM is to travel. */
   readonly transfer: TransferWish;
+  /** Who said so. */
+  readonly transferFrom: TransferSource;
   /** What the script is to do where it finds a bitmap lost. */
   readonly onLostBitmap: LostBitmapWish;
   readonly disks: readonly PlannedDisk[];
@@ -107,7 +110,7 @@ export interface BackupRequest {
   /** The reason to book for `full` where it was not a person's wish, as in a retry. */
   readonly because?: FullReason;
   readonly quiesce: boolean;
-  /** Instead of what the offering says. */
+  /** Instead of what the offering or the repository says. */
   readonly transfer?: TransferWish;
   /** Instead of what the offering says. */
   readonly onLostBitmap?: LostBitmapWish;
@@ -124,6 +127,8 @@ export interface BackupPolicy {
   readonly onLostBitmap: LostBitmapWish;
   /** Build on a parent that nothing contradicts and too little supports, as every backup of a stock script is. */
   readonly acceptUnprovenParent: boolean;
-  /** How the data of a live VM travels. */
-  readonly transfer: TransferWish;
+  /** How the data of a live VM travels; null: the offering does not say. */
+  readonly transfer: TransferWish | null;
+  /** The same as the repository says, where the offering does not. */
+  readonly repositoryTransfer: TransferWish | null;
 }

@@ -455,6 +455,7 @@ describe('decideBackup', () => {
       repositoryId: 'nas-1',
       quiesce: false,
       transfer: 'push',
+      transferFrom: 'offering',
       onLostBitmap: 'full',
       bitmapNew: `backup-${T0 + 7200}`,
       backupPath: `${VM}/2026.04.27.16.26.40`,

@@ -9,6 +9,7 @@ import { checkDiskSet, checkIdentity, checkSizes } from './check-disks';
 import { checkParent } from './check-parent';
 import { checkCapability, checkWishes } from './check-policy';
 import { checkBitmaps, checkParentPaths } from './check-script';
+import { chooseTransfer } from './choose-transfer';
 import type { DecideInput } from './decide-input';
 import { findParent, type Parent } from './find-parent';
 import type { Obstacle } from './obstacle';
@@ -165,7 +166,7 @@ function commonPlan(input: DecideInput, reason: Reason, evidence: readonly Evide
     repositoryId,
     // A guest that is paused or stopped cannot answer a freeze.
     quiesce: request.quiesce && state === 'running',
-    transfer: request.transfer ?? policy.transfer,
+    ...chooseTransfer(request, policy),
     onLostBitmap: wishOf(input),
     superseded: [...seenNames(input)].filter((known) => isOurs(books, known)),
     evidence,
