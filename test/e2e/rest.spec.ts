@@ -284,6 +284,26 @@ describeDatabases('REST', (databases) => {
       expect([again.status, again.body.code]).toEqual([409, 'run.ended']);
       expect((await service.get(`/runs?vm=${service.vm}&limit=1`)).body.items[0].id).toBe(run.id);
     });
+
+    it('goes on in maintenance and can be stopped then, when nothing new is begun', async () => {
+      const { lab, vm } = service;
+      const maintenance = (resourceState: string) => service.call('PATCH', '/hosts/kvm1', { body: { resourceState } });
+      const brake = new Brake(lab.host);
+      const { body: run } = await service.post('/backups', { vm });
+      await until(() => lab.host.vm(vm).job !== null || (brake.step(), false), 'the job runs');
+      await maintenance('Maintenance');
+      try {
+        expect((await service.call('POST', `/runs/${run.id}/abort`)).status).toBe(202);
+        brake.release();
+        expect(await service.ended(run.id as string)).toMatchObject({ state: 'cancelled', backupId: null });
+        expect(lab.host.vm(vm).job).toBeNull();
+        expect((await service.post('/backups', { vm })).body.code).toBe('host.maintenance');
+        expect((await service.get(`/runs?vm=${vm}&limit=1`)).body.items[0].id).toBe(run.id);
+      } finally {
+        brake.release();
+        await maintenance('Enabled');
+      }
+    });
   });
 
   it('lists chains by VM, page by page, and shows one with its links, assurance and gaps', async () => {
