@@ -48,6 +48,7 @@ export class BackupsService {
       parentId: decision.parent?.uuid ?? null,
       transfer: decision.transfer,
       transferFrom: decision.transferFrom,
+      warnings: [...decision.warnings],
       disks: decision.disks.map(({ target, mode: diskMode, parentFile }) => ({ target, mode: diskMode, parentFile })),
     };
   }

@@ -137,6 +137,20 @@ describeDatabases(
       expect(asked).toMatchObject({ reason: 'requested', plannedKind: 'full' });
     });
 
+    it('warns of a disk whose guest feels what a backup suffers: before it, after it and of the host', async () => {
+      const [vda] = service.lab.host.vm(vm).disks;
+      if (vda === undefined) throw new Error('it has disks');
+      vda.errorPolicy = 'report';
+      try {
+        const words = /error-policy: disk vda has error_policy='report'/;
+        expect(await ck('backup', vm, '--dry-run')).toMatchObject({ code: 0, out: expect.stringMatching(words) as string });
+        expect(await ck('backup', vm, '--wait')).toMatchObject({ code: 3, out: expect.stringMatching(words) as string });
+        expect((await ck('host', 'check', 'kvm1')).out).toMatch(/error_policy='report'/);
+      } finally {
+        vda.errorPolicy = null;
+      }
+    });
+
     it('rescues a disk whose bitmap is lost, when it is told to: says so before, and explains it afterwards', async () => {
       const { activeCheckpoint } = await json<{ activeCheckpoint: string }>('vm', 'show', vm);
       await service.lab.vmStop(vm);

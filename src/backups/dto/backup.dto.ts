@@ -63,6 +63,8 @@ export class PlanDto {
   transfer!: string;
   /** Who said so: `call`, `offering`, `repository`, or `default`: nobody. */
   transferFrom!: string;
+  /** What may go wrong for the guest, for people. */
+  warnings!: string[];
   /** What would be done per disk. */
   disks!: PlanDiskDto[];
 }

@@ -51,6 +51,8 @@ interface CommonPlan {
   readonly disks: readonly PlannedDisk[];
   /** Bitmaps of ours that nobody needs any more once this backup is in the books. */
   readonly superseded: readonly string[];
+  /** What may go wrong for the guest, seen beforehand. */
+  readonly warnings: readonly string[];
   readonly evidence: readonly Evidence[];
 }
 

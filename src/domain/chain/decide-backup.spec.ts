@@ -456,6 +456,7 @@ describe('decideBackup', () => {
       quiesce: false,
       transfer: 'push',
       transferFrom: 'offering',
+      warnings: [],
       onLostBitmap: 'full',
       bitmapNew: `backup-${T0 + 7200}`,
       backupPath: `${VM}/2026.04.27.16.26.40`,

@@ -1,3 +1,4 @@
+import { errorPolicyWarnings } from '../agent/error-policy';
 import type { InspectedDisk, LostBitmapWish } from '../agent/facts';
 import { InvariantError } from '../errors';
 import { backupPath, bitmapName, nextEpoch } from './backup-names';
@@ -169,6 +170,7 @@ function commonPlan(input: DecideInput, reason: Reason, evidence: readonly Evide
     ...chooseTransfer(request, policy),
     onLostBitmap: wishOf(input),
     superseded: [...seenNames(input)].filter((known) => isOurs(books, known)),
+    warnings: errorPolicyWarnings(facts.disks),
     evidence,
   };
 }
