@@ -52,6 +52,7 @@ describe('explainBackup', () => {
     [{ frozenMs: 40, thawed: true }, ['Its file systems were frozen for 40 ms.', 'No I/O error paused it.']],
     [{ frozenMs: 9000, thawed: false }, ['They could not be thawed: look into the guest.']],
     [{ pausedMs: 250, resumed: true }, ['An I/O error paused it for 250 ms, then it went on.']],
+    [{ slowestWriteMs: 5000 }, ["Its slowest write took 5000 ms or more, by QEMU's count."]],
     [{ resumed: false }, ['An I/O error paused it, and it did not go on: mend its storage, then virsh resume.']],
   ])('says what it did to the guest: %j', (guest, sentences) => {
     const facts = ran(plan, { guest: { ...quiet, ...guest } });

@@ -119,12 +119,13 @@ function explainGuest({ plan, facts }: ExplainInput): string[] {
   const { transfer } = facts.done;
   const way = transfer === null ? [] : [WAYS[transfer], ...explainChoice(plan, facts)];
   if (facts.guest === null) return way;
-  const { frozenMs, thawed, pausedMs, resumed } = facts.guest;
+  const { frozenMs, thawed, pausedMs, slowestWriteMs, resumed } = facts.guest;
   return [
     ...way,
     frozenMs === null ? 'Its file systems were not frozen.' : `Its file systems were frozen for ${frozenMs} ms.`,
     ...(thawed === false ? ['They could not be thawed: look into the guest.'] : []),
     pausedSentence(pausedMs, resumed),
+    ...(slowestWriteMs == null ? [] : [`Its slowest write took ${slowestWriteMs} ms or more, by QEMU's count.`]),
   ];
 }
 
