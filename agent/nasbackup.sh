@@ -1404,7 +1404,7 @@ json_facts() {
   fi
   for ((i = 0; i < DISKS; i++)); do json_disk "$i" && disks+=("$REPLY"); done
   if [[ $TRANSFER == @(push|pull) ]]; then
-    json_object n frozenMs "$FROZEN_MS" n pausedMs "$PAUSED_MS" b resumed "$RESUMED" b thawed "$THAWED" && guest=$REPLY
+    json_object n frozenMs "$FROZEN_MS" n pausedMs "$PAUSED_MS" n slowestWriteMs "$SLOWEST_MS" b resumed "$RESUMED" b thawed "$THAWED" && guest=$REPLY
   fi
   json_space && space=$REPLY
   json_strings "${LEFT[@]}" && left=$REPLY
@@ -1988,6 +1988,7 @@ push_xml() {
 # run_job: freeze, begin, thaw, watch, result. What is on the stack meanwhile takes back each step.
 run_job() {
   BEGIN_STATE=$VM_STATE
+  count_writes
   [[ $PLAN_MODE == legacy-full ]] || undo_push drop_new_bitmap
   undo_push end_job
   freeze
@@ -2015,6 +2016,7 @@ run_job() {
     watch_job
     judge_job
   fi
+  read_writes
 }
 
 # begin_job: a call that is cut off half way would start the job later, unseen: it always runs to its end.
@@ -2516,6 +2518,77 @@ pids_below() {
   printf '%s\n' "$1"
   { read -r -a children <"/proc/$1/task/$1/children" || :; } 2>/dev/null
   for child in "${children[@]}"; do pids_below "$child"; done
+}
+
+# ---- what the writes of the guest took ---------------------------------------------------------------
+#
+# QEMU counts them in a histogram when it is asked to, in memory only: the guest does not notice. One that somebody else
+# has asked for is left alone, and then nothing is known.
+
+SLOWEST_MS=''    # a write took at least this; empty: none was seen to end
+COUNTED=()       # QEMU's paths of the disks that are counted for us
+readonly WRITE_MS_BOUNDS='1 2 5 10 20 50 100 200 500 1000 2000 5000 10000 20000 60000'
+readonly WRITE_NS_BOUNDS=${WRITE_MS_BOUNDS// /000000,}000000
+
+# count_writes: from here on, for the disks of this run.
+count_writes() {
+  local path
+  write_counts || return 0
+  for path in "${!HISTOGRAMS[@]}"; do
+    # Ours may be there from a run that was killed; asked for again it begins anew.
+    [[ ${HISTOGRAMS[$path]} == @(|"$WRITE_NS_BOUNDS:"*) ]] || continue
+    qmp "{\"execute\":\"block-latency-histogram-set\",\"arguments\":{\"id\":\"$path\",\"boundaries-write\":[$WRITE_NS_BOUNDS]}}" || continue
+    COUNTED+=("$path")
+  done
+  always_push read_writes
+}
+
+# read_writes: SLOWEST_MS is where the highest class begins that holds a write; then QEMU counts no longer.
+read_writes() {
+  local path n
+  local VIRSH_SECONDS=2
+  local -a bins bounds
+  # A QEMU that stands in a NAS would only be waited for.
+  ((${#COUNTED[@]})) && [[ ! $JOB_STUCK && $ERROR_CODE != guest-gone ]] && write_counts || return 0
+  read -ra bounds <<<"0 $WRITE_MS_BOUNDS"
+  for path in "${COUNTED[@]}"; do
+    IFS=, read -ra bins <<<"${HISTOGRAMS[$path]#*:}"
+    for ((n = 0; n < ${#bins[@]}; n++)); do
+      ((bins[n] == 0 || bounds[n] < ${SLOWEST_MS:-0})) || SLOWEST_MS=${bounds[n]}
+    done
+    qmp "{\"execute\":\"block-latency-histogram-set\",\"arguments\":{\"id\":\"$path\"}}" || :
+  done
+  COUNTED=()
+}
+
+# write_counts: HISTOGRAMS[path of the disk in QEMU] is BOUNDS:BINS, each a comma list in ns, or empty where nothing is counted.
+declare -A HISTOGRAMS=()
+write_counts() {
+  local i n count path of
+  HISTOGRAMS=()
+  qmp '{"execute":"query-blockstats"}' && json_get QMP 'return#' && count=$REPLY || return 1
+  for ((n = 0; n < count; n++)); do
+    json_get QMP "return.$n.node-name" || continue
+    for ((i = 0; i < DISKS; i++)); do [[ $REPLY != "${D[$i.node]}" ]] || break; done
+    ((i < DISKS)) && json_get QMP "return.$n.qdev" || continue
+    path=$REPLY
+    [[ $path =~ ^[][A-Za-z0-9_./-]+$ ]] || continue
+    HISTOGRAMS[$path]=''
+    for of in rd wr; do
+      ! json_get QMP "return.$n.stats.${of}_latency_histogram.bins#" || HISTOGRAMS[$path]=other
+    done
+    json_get QMP "return.$n.stats.wr_latency_histogram.boundaries#" || continue
+    number_list "return.$n.stats.wr_latency_histogram.boundaries" "$REPLY" && HISTOGRAMS[$path]=$REPLY
+    json_get QMP "return.$n.stats.wr_latency_histogram.bins#"
+    number_list "return.$n.stats.wr_latency_histogram.bins" "$REPLY" && HISTOGRAMS[$path]+=:$REPLY
+  done
+}
+
+# number_list AT COUNT: REPLY is that array of QMP as a comma list.
+number_list() {
+  local i list=''
+  for ((i = 0; i < $2; i++)); do json_get QMP "$1.$i" && list+=,$REPLY; done
+  REPLY=${list#,}
 }
 
 # ---- backup of a stopped machine -------------------------------------------------------------------

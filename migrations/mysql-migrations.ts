@@ -2,6 +2,7 @@ import { ChainkeeperTables1795500000001 } from './mysql/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './mysql/cloudstack-tables';
 import { Protections1795800000000 } from './mysql/protections';
 import { RunCause1795700000000 } from './mysql/run-cause';
+import { RepositoryWays1795900000000 } from './mysql/repository-ways';
 import { StockHosts1795600000000 } from './mysql/stock-hosts';
 
 /** What brings a MySQL or MariaDB database up to date, in order. Same names as for SQLite. */
@@ -11,4 +12,5 @@ export const MYSQL_MIGRATIONS = [
   StockHosts1795600000000,
   RunCause1795700000000,
   Protections1795800000000,
+  RepositoryWays1795900000000,
 ];

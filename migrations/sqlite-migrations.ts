@@ -2,6 +2,7 @@ import { ChainkeeperTables1795500000001 } from './sqlite/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './sqlite/cloudstack-tables';
 import { Protections1795800000000 } from './sqlite/protections';
 import { RunCause1795700000000 } from './sqlite/run-cause';
+import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
 
 /** What brings a SQLite file up to date, in order. Named one by one: a forgotten file is a compile error, not a surprise. */
@@ -11,4 +12,5 @@ export const SQLITE_MIGRATIONS = [
   StockHosts1795600000000,
   RunCause1795700000000,
   Protections1795800000000,
+  RepositoryWays1795900000000,
 ];

@@ -72,7 +72,7 @@ json_facts() {
   fi
   for ((i = 0; i < DISKS; i++)); do json_disk "$i" && disks+=("$REPLY"); done
   if [[ $TRANSFER == @(push|pull) ]]; then
-    json_object n frozenMs "$FROZEN_MS" n pausedMs "$PAUSED_MS" b resumed "$RESUMED" b thawed "$THAWED" && guest=$REPLY
+    json_object n frozenMs "$FROZEN_MS" n pausedMs "$PAUSED_MS" n slowestWriteMs "$SLOWEST_MS" b resumed "$RESUMED" b thawed "$THAWED" && guest=$REPLY
   fi
   json_space && space=$REPLY
   json_strings "${LEFT[@]}" && left=$REPLY

@@ -78,6 +78,7 @@ push_xml() {
 # run_job: freeze, begin, thaw, watch, result. What is on the stack meanwhile takes back each step.
 run_job() {
   BEGIN_STATE=$VM_STATE
+  count_writes
   [[ $PLAN_MODE == legacy-full ]] || undo_push drop_new_bitmap
   undo_push end_job
   freeze
@@ -105,6 +106,7 @@ run_job() {
     watch_job
     judge_job
   fi
+  read_writes
 }
 
 # begin_job: a call that is cut off half way would start the job later, unseen: it always runs to its end.

@@ -52,6 +52,18 @@ seen() { local is; is=$(jq -r "$2" <<<"$output"); [[ $is == "$1" ]] || { printf 
   ALLOWED=("$BITMAP")
 }
 
+@test "what each disk does with an error: its guest stops, or hears of it" {
+  lab vm-create "$VM" vda:64M vdb:32M
+  lab vm-start "$VM"
+  inspect
+  seen 'null null' '"\(.disks[0].errorPolicy) \(.disks[1].errorPolicy)"'
+  lab vm-stop "$VM"
+  sed -i "/dev='vdb'/s/<driver /<driver error_policy='report' /" "$LAB_DIR/run/$VM.xml"
+  virsh_q create "$LAB_DIR/run/$VM.xml"
+  inspect
+  seen 'null report' '"\(.disks[0].errorPolicy) \(.disks[1].errorPolicy)"'
+}
+
 @test "paused, stopped, unknown" {
   new_vm vda:64M
   full

@@ -65,6 +65,33 @@ full_again() {
   identical
 }
 
+# is_held, is_free: whether a backup job stands in the way of what an evacuation does to the disks.
+is_held() { [[ $(virsh_q blockpull "$VM" vda 2>&1) == *'already in active block job'* ]]; }
+is_free() { job_is_gone && virsh_q blockpull "$VM" vda --wait; }
+
+# bats test_tags=full
+@test "evacuation: of a push and of a pull, within ten seconds libvirt has no job and the disks can be worked on" {
+  local way
+  scattered_vm
+  for way in push pull; do
+    line "$SLOW"
+    next && common
+    start "$JOB-$way" backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" --transfer "$way" >/dev/null
+    for _ in {1..400}; do [[ $(field "$JOB-$way" .progress.processed) != [1-9]* ]] || break; sleep 0.05; done
+    is_held
+    [[ $(virsh_q backup-dumpxml "$VM") == *"<domainbackup mode='$way'"* ]]
+    # Whether the operation ends by itself before it is killed is the slow NAS's matter: the machine is free either way.
+    abort "$JOB-$way"
+    is_free
+    [ "$status" -eq 0 ]
+    answer '"\(.state) \(.abort.left)"' 'done []'
+    guest_is running
+    no_mounts "$JOB-$way"
+    line unlimited
+    full_again "$JOB-$way-again"
+  done
+}
+
 # bats test_tags=full
 @test "in the middle of a stopped machine's convert: no bitmap, no file, no mount stays" {
   scattered_vm

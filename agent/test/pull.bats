@@ -17,6 +17,8 @@ no_scratch() { [[ -z $(find "$LAB_DIR/host/scratch" -mindepth 1) ]] || { find "$
   no_scratch
   expect 'completed pull full,full' '"\(.job.result) \(.done.transfer) \([.disks[].method] | join(","))"'
   expect true '.job.processed == .job.total and .job.total == 100663296'
+  # Nobody wrote.
+  expect null .guest.slowestWriteMs
   [[ $output == *'Job type:'*Completed* && ${lines[-1]} == BITMAP_CREATED=backup-1001 ]]
 
   lab write-many "$VM" <<<$'write vda 0x22 4M 6M\nzero vda 1M 512K\ndiscard vdb 1M 64K\nwrite vdb 0x23 30M 64K'
@@ -49,11 +51,11 @@ no_scratch() { [[ -z $(find "$LAB_DIR/host/scratch" -mindepth 1) ]] || { find "$
   identical backup-1001 "$VM/2026.01.01.00.00.01"
 }
 
-# writing_vm: a guest that writes all the time, from 8M to 16M of vda, where there is data already.
+# writing_vm [BASE]: a guest that writes all the time, from BASE + 8M to BASE + 16M of vda, where there is data already.
 writing_vm() {
   lab vm-create "$VM" vda:128M
   lab write "$VM" vda 0x5a 4M 100M
-  lab boot-writer "$VM"
+  lab boot-writer "$VM" "${1:-0}"
   lab vm-start "$VM"
   for _ in {1..200}; do (($(writes) > 0)) && return 0; sleep 0.1; done
   return 1
@@ -162,6 +164,41 @@ as_paused() {
   accounted
   expect push .done.transfer
   [[ $(fact .done.transferReason) == 'scratch has '*' may be needed' ]]
+}
+
+# bats test_tags=full
+@test "what a write of the guest took is in the facts: the stall of a NAS that stands still by push, and not by pull" {
+  local way slowest
+  REPOSITORY=$(lab nas-slow "felt$BATS_TEST_NUMBER")
+  # The job comes to where it writes long after.
+  writing_vm 64M
+  for way in push pull; do
+    next
+    common
+    lab nas-speed "felt$BATS_TEST_NUMBER" 4M
+    begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" --transfer "$way"
+    for _ in {1..400}; do [[ $(virsh_q domjobinfo "$VM" 2>/dev/null) == *Backup* ]] && break; sleep 0.05; done
+    lab nas-speed "felt$BATS_TEST_NUMBER" 0
+    sleep 3
+    lab nas-speed "felt$BATS_TEST_NUMBER" unlimited
+    end
+    [[ $status -eq 0 ]] || { printf '%s\n%s\n' "$output" "$stderr" >&2; false; }
+    ALLOWED+=("$BITMAP")
+    slowest=$(fact .guest.slowestWriteMs)
+    echo "$way: $slowest ms" >&2
+    if [[ $way == push ]]; then ((slowest >= 2000)); else [[ $slowest != null ]]; fi
+    # QEMU counts no longer.
+    [[ $(virsh_q qemu-monitor-command "$VM" '{"execute":"query-blockstats"}') != *latency_histogram* ]]
+  done
+  # What somebody else counts is left alone, and is not known here.
+  virsh_q qemu-monitor-command "$VM" '{"execute":"block-latency-histogram-set","arguments":{"id":"/machine/peripheral/virtio-disk0/virtio-backend","boundaries":[1000]}}'
+  next
+  common
+  script -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP"
+  done_is full null
+  ALLOWED+=("$BITMAP")
+  expect null .guest.slowestWriteMs
+  [[ $(virsh_q qemu-monitor-command "$VM" '{"execute":"query-blockstats"}') == *latency_histogram* ]]
 }
 
 # bats test_tags=full

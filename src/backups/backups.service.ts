@@ -11,7 +11,7 @@ import { explainBackup } from '../domain/chain/explain-backup';
 import type { Reason } from '../domain/chain/reasons';
 import { type ChainLink, readChains } from '../domain/chain/read-chain';
 import { type BackupInBooks, BookReader } from '../engine/book-reader';
-import { Planner, refusalError } from '../engine/planner';
+import { Planner, refusalError, refuseMaintenance } from '../engine/planner';
 import { found } from '../platform/found';
 import { type Page, toPage, toPart } from '../platform/page';
 import type { RunDto } from '../runs/dto/run.dto';
@@ -46,20 +46,23 @@ export class BackupsService {
       chainId: decision.chainId,
       position: decision.position,
       parentId: decision.parent?.uuid ?? null,
+      transfer: decision.transfer,
+      transferFrom: decision.transferFrom,
+      warnings: [...decision.warnings],
       disks: decision.disks.map(({ target, mode: diskMode, parentFile }) => ({ target, mode: diskMode, parentFile })),
     };
   }
 
   /**
    * Writes a run down; the engine takes it from there.
-   * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`
+   * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`, `host.maintenance`
    */
   async create(
     { vm: id, ...wishes }: CreateBackupDto,
     { idempotencyKey, trigger }: { idempotencyKey: string | undefined; trigger: 'rest' | 'cli' },
   ): Promise<RunDto> {
     const vm = found(await this.vms.find(id), 'vm', id);
-    await this.planner.surroundings(vm);
+    refuseMaintenance((await this.planner.surroundings(vm)).host);
     const run = await this.runs.request({
       id: randomUUID(),
       vmId: vm.id,

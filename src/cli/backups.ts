@@ -44,7 +44,11 @@ export const backupCommand = (): Command =>
           };
           if (options.dryRun) {
             const { body: plan } = await service.send<PlanDto>('POST', '/backups?dryRun=true', body);
-            show(options.json, plan, () => `${plan.kind} because ${plan.reason}: ${plan.sentence}`);
+            show(options.json, plan, () =>
+              [`${plan.kind} because ${plan.reason}: ${plan.sentence}`, ...plan.warnings.map((text) => `warning: ${text}`)].join(
+                '\n',
+              ),
+            );
             return EXIT.done;
           }
           const { body: queued } = await service.send<RunDto>('POST', '/backups', body, {

@@ -168,16 +168,32 @@ export function hostCommand(): Command {
   return host;
 }
 
+type RepositoryOptions = CommonOptions & { mountOptionsFile?: string; transfer?: string | boolean };
+
+const mountOptionsFile = (): Option =>
+  new Option('--mount-options-file <file>', 'file with the mount options, because they may hold credentials');
+
+function repositoryWishes({ mountOptionsFile: file, transfer }: RepositoryOptions): object {
+  const mountOptions = file && readText(file, '--mount-options-file').trim();
+  return {
+    ...(mountOptions ? { mountOptions } : {}),
+    ...(typeof transfer === 'string' ? { transfer } : {}),
+    ...(transfer === false ? { transfer: null } : {}),
+  };
+}
+
 /** `chainkeeper repo`. */
 export function repositoryCommand(): Command {
   const repository = resourceCommand<RepositoryDto>({
     name: 'repo',
     path: '/repositories',
     what: 'repositories',
+    verbs: 'add, change, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'TYPE', of: (row) => row.type },
       { title: 'ADDRESS', of: (row) => row.address },
+      { title: 'TRANSFER', of: (row) => row.transfer },
       { title: 'ID', of: (row) => row.id },
     ],
   });
@@ -186,15 +202,31 @@ export function repositoryCommand(): Command {
       .argument('<name>')
       .requiredOption('--type <type>', 'nfs, cifs, ceph or dir')
       .requiredOption('--address <address>', 'as mount understands it; for dir an absolute path on the host')
-      .option('--mount-options-file <file>', 'file with the mount options, because they may hold credentials')
+      .addOption(mountOptionsFile())
+      .addOption(transferOption())
       .action(
-        action(async (name: string, options: CommonOptions & { type: string; address: string; mountOptionsFile?: string }) => {
-          const mountOptions = options.mountOptionsFile && readText(options.mountOptionsFile, '--mount-options-file').trim();
-          await create<RepositoryDto>(
+        action(async (name: string, options: RepositoryOptions & { type: string; address: string }) =>
+          create<RepositoryDto>(
             '/repositories',
-            { name, type: options.type, address: options.address, ...(mountOptions ? { mountOptions } : {}) },
+            { name, type: options.type, address: options.address, ...repositoryWishes(options) },
             options,
-          );
+          ),
+        ),
+      ),
+  );
+  repository.addCommand(
+    command('change', 'change how a NAS export is mounted, and the way that backups take to it')
+      .argument('<repository>', 'id or name')
+      .option('--name <name>', 'new name')
+      .addOption(mountOptionsFile())
+      .addOption(transferOption())
+      .option('--no-transfer', 'take back what was said of the way')
+      .action(
+        action(async (id: string, options: RepositoryOptions & { name?: string }) => {
+          const name = options.name === undefined ? {} : { name: options.name };
+          const change = { ...name, ...repositoryWishes(options) };
+          const { body } = await client().send<RepositoryDto>('PATCH', at('/repositories', id), change);
+          show(options.json, body, () => details(body));
         }),
       ),
   );

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import { AFTER_RECREATION_WISHES } from '../domain/chain/after-recreation';
 import { LOST_BITMAP_WISHES, TRANSFER_WISHES } from '../domain/agent/facts';
 
-/** `--transfer`, of an offering and of a call. */
+/** `--transfer`, of a repository, an offering and a call. */
 export const transferOption = (): Option =>
   new Option(
     '--transfer <way>',

@@ -10,6 +10,7 @@ import { HostAccessRow } from './entities/host-access-row';
 import { HostRow } from './entities/host-row';
 import { LinkRow } from './entities/link-row';
 import { ProtectionRow } from './entities/protection-row';
+import { RepositoryWayRow } from './entities/repository-way-row';
 import { RunRow } from './entities/run-row';
 import { StoragePoolRow } from './entities/storage-pool-row';
 import { VmDetailRow } from './entities/vm-detail-row';
@@ -39,4 +40,5 @@ export const ENTITIES = [
   VolumePlaceRow,
   LinkRow,
   ProtectionRow,
+  RepositoryWayRow,
 ];

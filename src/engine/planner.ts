@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { BackupRepositoryRow } from '../database/entities/backup-repository-row';
 import type { VmRow } from '../database/entities/vm-row';
-import { BackupRepositories } from '../database/repositories/backup-repositories';
+import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Offerings } from '../database/repositories/offerings';
 import { type VmDisk, Volumes } from '../database/repositories/volumes';
@@ -22,7 +21,7 @@ import { BookReader } from './book-reader';
 /** What a run works with, found out before it decides anything. */
 export interface Surroundings {
   readonly host: ReachableHost;
-  readonly repository: BackupRepositoryRow;
+  readonly repository: RepositoryWithWay;
   readonly offeringId: number;
   readonly mount: Mount;
   /** The VM's disks by the books, in its order. */
@@ -53,7 +52,7 @@ export class Planner {
 
   /**
    * Who and where, by the books.
-   * @throws UserError `vm.no-offering`, `vm.no-host`, `host.maintenance`, `offering.no-repository`
+   * @throws UserError `vm.no-offering`, `vm.no-host`, `offering.no-repository`
    */
   async surroundings(vm: VmRow): Promise<Surroundings> {
     const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
@@ -78,16 +77,13 @@ export class Planner {
     };
   }
 
-  /** Asks the host, reads the books and decides. Changes nothing. */
+  /** Asks the host, reads the books and decides. Changes nothing. @throws UserError `host.maintenance` */
   async decide(
     vm: VmRow,
     { host, repository, offeringId, mount, disks }: Surroundings,
     request: BackupRequest,
   ): Promise<Decided> {
-    if (host.resourceState === 'Maintenance')
-      throw new UserError('host.maintenance', 'refused', `Host ${host.name} is in maintenance: no new run starts there.`, {
-        next: 'Move the VM, or end the maintenance.',
-      });
+    refuseMaintenance(host);
     const access = hostAccess(host, this.config.ssh);
     const looked = canLook(access);
     const facts = looked ? await this.look(vm, access, mount, disks) : byTheBooks(vm, host, disks);
@@ -97,6 +93,7 @@ export class Planner {
       request,
       policy: {
         ...offered,
+        repositoryTransfer: repository.transfer,
         fullDueAt: null,
         // Nothing supports a backup of a stock script, so where they are taken the next one builds on such a one, as CloudStack's.
         acceptUnprovenParent: access.stock !== null,
@@ -120,11 +117,19 @@ export class Planner {
 }
 
 /** A repository as the host script mounts it. */
-export const mountOf = ({ type, address, mountOpts }: BackupRepositoryRow): Mount => ({
+export const mountOf = ({ type, address, mountOpts }: RepositoryWithWay): Mount => ({
   type,
   address,
   options: mountOpts === '' ? null : mountOpts,
 });
+
+/** A run that goes on is finished in maintenance, and none is begun. @throws UserError `host.maintenance` */
+export function refuseMaintenance({ name, resourceState }: ReachableHost): void {
+  if (resourceState !== 'Maintenance') return;
+  throw new UserError('host.maintenance', 'refused', `Host ${name} is in maintenance: no new run starts there.`, {
+    next: 'Move the VM, or end the maintenance.',
+  });
+}
 
 /** A refusal as an error for people. */
 export function refusalError({ code, errorKind, message, next }: Refusal): UserError | OperationalError {

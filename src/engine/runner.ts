@@ -242,7 +242,7 @@ export class Runner {
       output: { stdout: hide(job.stdout), stderr: hide(job.stderr), exitCode: job.exit },
       // Good data and a good cleanup are two things: what stayed behind has to be looked at, and fails nothing.
       warnings: [
-        ...(run.warnings ?? []),
+        ...new Set([...(run.warnings ?? []), ...(plan.warnings ?? [])]),
         ...parsed.warnings,
         ...(parsed.facts?.cleanup.left ?? []).map((left) => `left behind on the host: ${left}`),
       ].map(hide),

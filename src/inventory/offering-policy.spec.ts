@@ -2,6 +2,7 @@ import { DEFAULT_POLICY, readPolicy, toSettings } from './offering-policy';
 
 describe('offering policy', () => {
   it.each([
+    { fullEvery: 1, incrementalEnabled: true, transfer: null, onLostBitmap: 'full', afterRecreation: 'next' },
     { fullEvery: 1, incrementalEnabled: true, transfer: 'push', onLostBitmap: 'rescue', afterRecreation: 'next' },
     { fullEvery: 2, incrementalEnabled: false, transfer: 'pull', onLostBitmap: 'full', afterRecreation: 'at-once' },
     { fullEvery: 1000, incrementalEnabled: true, transfer: 'auto', onLostBitmap: 'rescue', afterRecreation: 'at-once' },
@@ -19,6 +20,7 @@ describe('offering policy', () => {
       { name: 'ck.backup.after_recreation', value: 'never' },
     ];
     expect(readPolicy(rows)).toEqual(DEFAULT_POLICY);
+    expect(readPolicy([...toSettings({ transfer: 'pull' }), ...toSettings({ transfer: null })]).transfer).toBeNull();
     expect(readPolicy([...toSettings({ fullEvery: 3 }), ...toSettings({ fullEvery: 4 })]).fullEvery).toBe(4);
   });
 });

@@ -17,8 +17,8 @@ export interface OfferingPolicy {
   readonly fullEvery: number;
   /** CloudStack's default is false; ours is true, because an incremental is only taken where it is true. */
   readonly incrementalEnabled: boolean;
-  /** CloudStack's way is `push`, and so is the default. */
-  readonly transfer: TransferWish;
+  /** Null: the repository says, or nobody does. */
+  readonly transfer: TransferWish | null;
   /** A full by default: it needs no scratch space and reads nothing of the chain. */
   readonly onLostBitmap: LostBitmapWish;
   /** What is due is taken when it is due, by default: a full at once is a load that nobody planned. */
@@ -28,7 +28,7 @@ export interface OfferingPolicy {
 export const DEFAULT_POLICY: OfferingPolicy = {
   fullEvery: 10,
   incrementalEnabled: true,
-  transfer: 'push',
+  transfer: null,
   onLostBitmap: 'full',
   afterRecreation: 'next',
 };
@@ -63,7 +63,7 @@ export function toSettings({
     ...(incrementalEnabled === undefined
       ? []
       : [{ name: OFFERING_SETTINGS.incrementalEnabled, value: String(incrementalEnabled) }]),
-    ...(transfer === undefined ? [] : [{ name: OFFERING_SETTINGS.transfer, value: transfer }]),
+    ...(transfer === undefined ? [] : [{ name: OFFERING_SETTINGS.transfer, value: transfer ?? '' }]),
     ...(onLostBitmap === undefined ? [] : [{ name: OFFERING_SETTINGS.onLostBitmap, value: onLostBitmap }]),
     ...(afterRecreation === undefined ? [] : [{ name: OFFERING_SETTINGS.afterRecreation, value: afterRecreation }]),
   ];

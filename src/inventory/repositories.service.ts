@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { BackupRepositoryRow } from '../database/entities/backup-repository-row';
-import { BackupRepositories } from '../database/repositories/backup-repositories';
+import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { checkName, isName } from '../domain/agent/names';
 import { UserError } from '../domain/errors';
 import { found } from '../platform/found';
@@ -12,7 +11,7 @@ import type { CreateRepositoryDto, RepositoryDto, UpdateRepositoryDto } from './
 export class RepositoriesService {
   constructor(private readonly repositories: BackupRepositories) {}
 
-  async create({ name, type, address, mountOptions = '' }: CreateRepositoryDto): Promise<RepositoryDto> {
+  async create({ name, type, address, mountOptions = '', transfer }: CreateRepositoryDto): Promise<RepositoryDto> {
     checkName('mount', type);
     checkName('address', address);
     checkName('options', mountOptions);
@@ -22,7 +21,8 @@ export class RepositoriesService {
         'invalid',
         `A repository of type dir needs an absolute path, not ${JSON.stringify(address)}.`,
       );
-    return present(await this.repositories.create({ uuid: randomUUID(), name, type, address, mountOpts: mountOptions }));
+    const repository = { uuid: randomUUID(), name, type, address, mountOpts: mountOptions };
+    return present(await this.repositories.create(repository, transfer ?? null));
   }
 
   async list(query: PageQuery): Promise<Page<RepositoryDto>> {
@@ -33,14 +33,14 @@ export class RepositoriesService {
     return present(found(await this.repositories.find(id), 'repository', id));
   }
 
-  async update(id: string, { name, mountOptions }: UpdateRepositoryDto): Promise<RepositoryDto> {
+  async update(id: string, { name, mountOptions, transfer }: UpdateRepositoryDto): Promise<RepositoryDto> {
     const row = found(await this.repositories.find(id), 'repository', id);
     if (mountOptions !== undefined) checkName('options', mountOptions);
     const change = {
       ...(name === undefined ? {} : { name }),
       ...(mountOptions === undefined ? {} : { mountOpts: mountOptions }),
     };
-    if (Object.keys(change).length > 0) await this.repositories.change(row.id, change);
+    await this.repositories.change(row.id, change, transfer);
     return this.show(row.uuid);
   }
 
@@ -51,7 +51,16 @@ export class RepositoriesService {
 }
 
 /** Mount options may hold credentials in any of their values, so only their names are ever shown. */
-const present = ({ uuid, name, type, address, mountOpts, usedBytes, capacityBytes }: BackupRepositoryRow): RepositoryDto => ({
+const present = ({
+  uuid,
+  name,
+  type,
+  address,
+  mountOpts,
+  transfer,
+  usedBytes,
+  capacityBytes,
+}: RepositoryWithWay): RepositoryDto => ({
   id: uuid,
   name,
   type,
@@ -60,6 +69,7 @@ const present = ({ uuid, name, type, address, mountOpts, usedBytes, capacityByte
     .split(',')
     .filter(Boolean)
     .map((option) => option.split('=', 1)[0] ?? ''),
+  transfer,
   usedBytes,
   capacityBytes,
 });

@@ -55,7 +55,8 @@ export class RunsService {
         errorMessage: 'Cancelled before it began.',
       }));
     const host = cancelled || run.hostId === null ? null : await this.hosts.findById(run.hostId);
-    if (host !== null) await this.client.abort(hostAccess(host, this.config.ssh), id);
+    // A run that was dispatched again has another job.
+    if (host !== null) await this.client.abort(hostAccess(host, this.config.ssh), run.jobId ?? id);
     return this.show(id);
   }
 }

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { appendFile, chmod, readdir } from 'node:fs/promises';
+import { appendFile, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { RealLab } from '../lab/lab';
 import type { BenchResult } from './bench-result';
+import { HostScript } from './host-script';
 import { onBenchLab } from './on-bench-lab';
 import { median, round } from './rounds';
 
@@ -90,69 +91,41 @@ const virsh = (...args: string[]): Promise<string> =>
 class OurScript {
   /** Of the newest incremental by each way, in ms, as the facts say. */
   readonly phases: Record<string, unknown> = {};
-  #turn = Math.floor(Date.now() / 1000);
-  #bitmap = '';
-  #parent = '';
+  readonly #script: HostScript;
 
-  constructor(private readonly lab: RealLab) {}
+  constructor(private readonly lab: RealLab) {
+    this.#script = new HostScript(lab, VM);
+  }
 
   way(transfer: 'push' | 'pull'): Way {
     return {
       name: transfer,
-      full: (folder) => this.#backup(folder, ['-M', 'full', '--transfer', transfer]).then(() => undefined),
+      full: (folder) => this.#script.full(folder, '--transfer', transfer).then(() => undefined),
       incremental: async (folder) => {
-        this.phases[transfer] = (await this.#incremental(folder, ['--transfer', transfer])).timings;
+        this.phases[transfer] = (await this.#script.incremental(folder, '--transfer', transfer)).timings;
       },
-      end: () => this.#release(),
+      end: () => this.#script.release(),
     };
   }
 
   /** A lost bitmap: compared with the chain, against a full; time and what is written. */
   async rescue(change: () => Promise<void>): Promise<unknown> {
+    const script = this.#script;
     const folder = this.lab.nasFile('bench', 'rescue');
     mkdirSync(folder, { recursive: true });
-    const full = await seconds(() => this.#backup(folder, ['-M', 'full']));
-    const fullBytes = statSync(join(folder, this.#parent)).blocks * 512;
+    const full = await seconds(() => script.full(folder));
+    const fullBytes = statSync(join(folder, script.file)).blocks * 512;
     await change();
-    await virsh('checkpoint-delete', VM, this.#bitmap);
+    await virsh('checkpoint-delete', VM, script.bitmap);
     const began = performance.now();
-    const { done } = await this.#incremental(folder, ['--on-lost-bitmap', 'rescue']);
+    const { done } = await script.incremental(folder, '--on-lost-bitmap', 'rescue');
     const took = (performance.now() - began) / 1000;
     if (done.recreateMethod !== 'rescued') throw new Error(`the bench's rescue was none: ${JSON.stringify(done)}`);
-    const bytes = statSync(join(folder, this.#parent)).blocks * 512;
-    await this.#release();
+    const bytes = statSync(join(folder, script.file)).blocks * 512;
+    await script.release();
     return { seconds: round(took), full_seconds: round(full), bytes, full_bytes: fullBytes };
   }
-
-  #incremental(folder: string, more: readonly string[]): Promise<Facts> {
-    return this.#backup(folder, ['-M', 'incremental', '--bitmap-parent', this.#bitmap, '--parent-paths', this.#parent, ...more]);
-  }
-
-  async #backup(folder: string, more: readonly string[]): Promise<Facts> {
-    this.#turn += 1;
-    const bitmap = `backup-${this.#turn}`;
-    const path = `${VM}/${stamp(this.#turn)}`;
-    const args = ['-o', 'backup', '-v', VM, '-t', 'dir', '-s', folder, '-m', '', '-p', path, '--bitmap-new', bitmap, '--facts'];
-    const { stdout } = await run(join(this.lab.folder, 'host/nasbackup.sh'), [...args, ...more], { maxBuffer: 64 * MIB });
-    const facts = JSON.parse(/^FACTS=(.*)$/m.exec(stdout)?.[1] ?? '{}') as Facts;
-    this.#bitmap = bitmap;
-    const file = (await readdir(join(folder, path))).find((name) => name.endsWith('.qcow2'));
-    this.#parent = `${path}/${file ?? ''}`;
-    return facts;
-  }
-
-  async #release(): Promise<void> {
-    await run(join(this.lab.folder, 'host/nasbackup.sh'), ['-o', 'release', '-v', VM, '--fence', '1']);
-  }
 }
-
-interface Facts {
-  readonly timings: Record<string, number>;
-  readonly done: { readonly recreateMethod: string | null };
-}
-
-/** A moment in the form of the directories on the NAS. */
-const stamp = (unix: number): string => new Date(unix * 1000).toISOString().slice(0, 19).replaceAll(/[-T:]/g, '.');
 
 /** What libvirt does when it is asked for nothing else. */
 function bareJob(lab: RealLab): Way {

@@ -1,18 +1,22 @@
 import type { BenchResult } from './bench-result';
 import { benchBackup } from './backup';
+import { benchGuest } from './guest';
 import { benchSsh } from './ssh';
 
-const BENCHES: Readonly<Record<string, (quick: boolean) => Promise<BenchResult>>> = { ssh: benchSsh, backup: benchBackup };
+/** `plot`: a file for a picture of it, where there is one to draw. */
+type Bench = (quick: boolean, plot?: string) => Promise<BenchResult>;
+const BENCHES: Readonly<Record<string, Bench>> = { ssh: benchSsh, backup: benchBackup, guest: benchGuest };
 
 async function main(): Promise<void> {
   const [name = ''] = process.argv.slice(2).filter((word) => !word.startsWith('--'));
   const bench = BENCHES[name];
   if (!bench) {
-    process.stderr.write(`npm run bench -- NAME [--quick]; there are: ${Object.keys(BENCHES).join(', ')}\n`);
+    process.stderr.write(`npm run bench -- NAME [--quick] [--plot=FILE]; there are: ${Object.keys(BENCHES).join(', ')}\n`);
     process.exitCode = 2;
     return;
   }
-  const result = await bench(process.argv.includes('--quick'));
+  const plot = process.argv.find((word) => word.startsWith('--plot='))?.slice('--plot='.length);
+  const result = await bench(process.argv.includes('--quick'), plot);
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 

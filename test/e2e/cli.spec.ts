@@ -38,7 +38,7 @@ describeDatabases(
 
     it.each([
       ['host', 'kvm1', /^NAME +ADDRESS +USER +DIALECT +SCRIPT +STATE +ID\nkvm1 +fake-host:22 +chainkeeper +seed/],
-      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +ID\nnas1 +dir/],
+      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +ID\nnas1 +dir/],
       [
         'offering',
         'daily',
@@ -90,6 +90,17 @@ describeDatabases(
       expect((await ck('host', 'remove', 'kvm7')).code).toBe(0);
     });
 
+    it('says how the data travels to a repository, and takes it back', async () => {
+      expect((await ck('repo', 'add', 'slow', '--type', 'dir', '--address', '/slow', '--transfer', 'pull')).code).toBe(0);
+      expect((await ck('repo', 'list')).out).toMatch(/^slow .* pull /m);
+      const change = (...args: string[]) => json('repo', 'change', 'slow', ...args);
+      expect(await change('--transfer', 'auto')).toMatchObject({ name: 'slow', transfer: 'auto' });
+      expect(await change('--name', 'slower')).toMatchObject({ name: 'slower', transfer: 'auto' });
+      expect(await json('repo', 'change', 'slower', '--no-transfer')).toMatchObject({ transfer: null });
+      expect(await ck('repo', 'change', 'slower', '--transfer', 'pigeon')).toMatchObject({ code: 2 });
+      expect((await ck('repo', 'remove', 'slower')).code).toBe(0);
+    });
+
     it('says which script takes the backups of a host', async () => {
       expect((await ck('host', 'add', 'kvm8', '--script', 'stock', '--dialect', 'mid', '--beside')).code).toBe(0);
       expect(await json('host', 'show', 'kvm8')).toMatchObject({
@@ -125,6 +136,20 @@ describeDatabases(
       expect(run).toMatchObject({ state: 'succeeded', trigger: 'cli', reason: 'regular' });
       const asked = await json<{ reason: string }>('backup', vm, '--full', '--wait');
       expect(asked).toMatchObject({ reason: 'requested', plannedKind: 'full' });
+    });
+
+    it('warns of a disk whose guest feels what a backup suffers: before it, after it and of the host', async () => {
+      const [vda] = service.lab.host.vm(vm).disks;
+      if (vda === undefined) throw new Error('it has disks');
+      vda.errorPolicy = 'report';
+      try {
+        const words = /error-policy: disk vda has error_policy='report'/;
+        expect(await ck('backup', vm, '--dry-run')).toMatchObject({ code: 0, out: expect.stringMatching(words) as string });
+        expect(await ck('backup', vm, '--wait')).toMatchObject({ code: 3, out: expect.stringMatching(words) as string });
+        expect((await ck('host', 'check', 'kvm1')).out).toMatch(/error_policy='report'/);
+      } finally {
+        vda.errorPolicy = null;
+      }
     });
 
     it('rescues a disk whose bitmap is lost, when it is told to: says so before, and explains it afterwards', async () => {

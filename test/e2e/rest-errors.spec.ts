@@ -117,7 +117,8 @@ describeDatabases('REST errors', (databases) => {
     ['an address that is none', 'GET', '/nope', {}, 404, 'request.no-route'],
     ['an address outside the API', 'GET', '/api/nope', {}, 404, 'request.no-route'],
     ['a broken percent sign', 'GET', '/vms/%zz', {}, 400, 'request.malformed'],
-    ['a backup of a host in maintenance', 'POST', '/backups?dryRun=true', { raw: '{"vm":"i-2-10-VM"}' }, 409, 'host.maintenance'],
+    ['a plan on a host in maintenance', 'POST', '/backups?dryRun=true', { raw: '{"vm":"i-2-10-VM"}' }, 409, 'host.maintenance'],
+    ['a backup on a host in maintenance', 'POST', '/backups', { raw: '{"vm":"i-2-10-VM"}' }, 409, 'host.maintenance'],
   ])('%s: %s %s', async (what, method, path, call, status, code) => {
     const maintenance = async (resourceState: string): Promise<unknown> =>
       service.call('PATCH', '/hosts/kvm1', { body: { resourceState } });

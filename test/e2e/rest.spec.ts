@@ -27,8 +27,8 @@ describeDatabases('REST', (databases) => {
     ],
     [
       'repositories',
-      { name: 'nas9', type: 'nfs', address: '10.1.1.1:/export', mountOptions: 'vers=4.2,soft' },
-      { name: 'nas nine' },
+      { name: 'nas9', type: 'nfs', address: '10.1.1.1:/export', mountOptions: 'vers=4.2,soft', transfer: 'pull' },
+      { name: 'nas nine', transfer: null },
     ],
     [
       'offerings',
@@ -202,6 +202,29 @@ describeDatabases('REST', (databases) => {
       expect([why.size.length > 0, why.evidence.length > 0]).toEqual([true, true]);
     });
 
+    it('lets the data go as the call says, else the offering, else the repository; planned, done and explained', async () => {
+      const say = (path: string, transfer: string | null): Promise<unknown> =>
+        service.call('PATCH', path, { body: { transfer } });
+      await say('/repositories/nas1', 'pull');
+      const planned = async (call: object = {}) => {
+        const { body } = await service.post('/backups?dryRun=true', { vm: service.vm, ...call });
+        return [body.transfer, body.transferFrom] as unknown[];
+      };
+      expect(await planned()).toEqual(['pull', 'repository']);
+      const backup = await service.backup();
+      expect(backup.facts).toMatchObject({ done: { transfer: 'pull' } });
+      const { body: why } = await service.get(`/backups/${backup.id}/explain`);
+      expect(why.guest).toContain('The data was to go by pull: the repository says so.');
+      await say('/offerings/daily', 'auto');
+      expect([await planned(), await planned({ transfer: 'push' })]).toEqual([
+        ['auto', 'offering'],
+        ['push', 'call'],
+      ]);
+      await say('/offerings/daily', null);
+      await say('/repositories/nas1', null);
+      expect(await planned()).toEqual(['push', 'default']);
+    });
+
     it('is refused while another run of the VM goes on, and so is whatever would change what that run goes by', async () => {
       const brake = new Brake(service.lab.host);
       const { body: run } = await service.post('/backups', { vm: service.vm, mode: 'full' });
@@ -261,6 +284,26 @@ describeDatabases('REST', (databases) => {
       expect([again.status, again.body.code]).toEqual([409, 'run.ended']);
       expect((await service.get(`/runs?vm=${service.vm}&limit=1`)).body.items[0].id).toBe(run.id);
     });
+
+    it('goes on in maintenance and can be stopped then, when nothing new is begun', async () => {
+      const { lab, vm } = service;
+      const maintenance = (resourceState: string) => service.call('PATCH', '/hosts/kvm1', { body: { resourceState } });
+      const brake = new Brake(lab.host);
+      const { body: run } = await service.post('/backups', { vm });
+      await until(() => lab.host.vm(vm).job !== null || (brake.step(), false), 'the job runs');
+      await maintenance('Maintenance');
+      try {
+        expect((await service.call('POST', `/runs/${run.id}/abort`)).status).toBe(202);
+        brake.release();
+        expect(await service.ended(run.id as string)).toMatchObject({ state: 'cancelled', backupId: null });
+        expect(lab.host.vm(vm).job).toBeNull();
+        expect((await service.post('/backups', { vm })).body.code).toBe('host.maintenance');
+        expect((await service.get(`/runs?vm=${vm}&limit=1`)).body.items[0].id).toBe(run.id);
+      } finally {
+        brake.release();
+        await maintenance('Enabled');
+      }
+    });
   });
 
   it('lists chains by VM, page by page, and shows one with its links, assurance and gaps', async () => {
@@ -273,8 +316,8 @@ describeDatabases('REST', (databases) => {
     const oldest = (all.items as { id: string }[]).at(-1) ?? { id: '' };
     expect(oldest).toMatchObject({
       vm: service.vm,
-      links: 2,
-      restorable: 2,
+      links: 3,
+      restorable: 3,
       assurance: 'accounted',
       from: time,
       to: time,
@@ -285,6 +328,7 @@ describeDatabases('REST', (databases) => {
     expect(chain.backups).toMatchObject([
       { type: 'FULL', chain: { position: 0 } },
       { type: 'INCREMENTAL', chain: { position: 1 } },
+      { type: 'INCREMENTAL', chain: { position: 2 } },
     ]);
   });
 

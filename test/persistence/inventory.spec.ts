@@ -150,6 +150,24 @@ describeDatabases('the inventory', (databases) => {
     expect((await hosts.findById(id))?.access).toMatchObject({ stockPath: null, beside: false });
   });
 
+  it('keeps the way to a repository beside its row, which is CloudStack’s', async () => {
+    const silent = await aRepository();
+    const made = await repositories.create({ uuid: randomUUID(), name: name(), ...REPOSITORY }, 'pull');
+    expect([silent.transfer, made.transfer]).toEqual([null, 'pull']);
+    const way = async (): Promise<unknown> => (await repositories.find(made.uuid))?.transfer;
+    expect([await repositories.change(made.id, {}, 'auto'), await way()]).toEqual([true, 'auto']);
+    // Whoever changes something else says nothing of the way.
+    expect([await repositories.change(made.id, { mountOpts: 'soft' }), await way()]).toEqual([true, 'auto']);
+    const { items } = await repositories.page({ limit: 2 });
+    expect(items.map(({ id, transfer }) => [id, transfer])).toEqual([
+      [made.id, 'auto'],
+      [silent.id, null],
+    ]);
+    expect([await repositories.change(made.id, {}, null), await way()]).toEqual([true, null]);
+    expect(await repositories.change(999_999, {}, 'pull')).toBe(false);
+    expect(await books.dataSource.query('SELECT repository_id FROM ck_repositories WHERE repository_id = 999999')).toEqual([]);
+  });
+
   it('keeps the settings of an offering, each once', async () => {
     const { id, details } = await anOffering();
     expect(details).toMatchObject([{ name: 'nas.backup.full.every', value: '10', display: true }]);

@@ -10,6 +10,7 @@ const MIGRATIONS = [
   'StockHosts1795600000000',
   'RunCause1795700000000',
   'Protections1795800000000',
+  'RepositoryWays1795900000000',
 ];
 
 describeDatabases('migrations', (databases) => {

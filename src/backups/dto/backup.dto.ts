@@ -22,7 +22,7 @@ export class CreateBackupDto {
   @IsBoolean()
   quiesce?: boolean;
 
-  /** How the data of a running VM travels, instead of what the offering says: `push`, `pull` or `auto`. */
+  /** How the data of a running VM travels, instead of what the offering or the repository says: `push`, `pull` or `auto`. */
   @Optional()
   @IsIn(TRANSFER_WISHES)
   transfer?: TransferWish;
@@ -60,6 +60,12 @@ export class PlanDto {
   position!: number | null;
   /** Parent (uuid); null for a full. */
   parentId!: string | null;
+  /** How the data of a running VM would travel: `push`, `pull` or `auto`. */
+  transfer!: string;
+  /** Who said so: `call`, `offering`, `repository`, or `default`: nobody. */
+  transferFrom!: string;
+  /** What may go wrong for the guest, for people. */
+  warnings!: string[];
   /** What would be done per disk. */
   disks!: PlanDiskDto[];
 }

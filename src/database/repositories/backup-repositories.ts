@@ -1,10 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { IsNull } from 'typeorm';
+import { In, IsNull, type EntityManager } from 'typeorm';
+import type { TransferWish } from '../../domain/agent/facts';
 import { nowToTheSecond } from '../database-time';
 import { BackupOfferingRow } from '../entities/backup-offering-row';
 import { BackupRepositoryRow } from '../entities/backup-repository-row';
+import { RepositoryWayRow } from '../entities/repository-way-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
+import { byOwner } from './by-owner';
 import { findLive, pageLive, refuseNeeded, refuseTaken } from './live-rows';
 import { OWN_SCOPE } from './own-scope';
 
@@ -13,13 +16,16 @@ export type NewBackupRepository = Pick<BackupRepositoryRow, 'uuid' | 'name' | 't
 /** What may change about one: type and address stay, because backups lie there. */
 export type BackupRepositoryChange = Partial<Pick<BackupRepositoryRow, 'name' | 'mountOpts' | 'usedBytes' | 'capacityBytes'>>;
 
+/** A NAS export and how the data of a live VM travels to it; null: nobody said. */
+export type RepositoryWithWay = BackupRepositoryRow & { readonly transfer: TransferWish | null };
+
 /** The NAS exports. */
 @Injectable()
 export class BackupRepositories {
   constructor(private readonly work: UnitOfWork) {}
 
   /** @throws UserError `repository.name-taken` */
-  create(repository: NewBackupRepository): Promise<BackupRepositoryRow> {
+  create(repository: NewBackupRepository, transfer: TransferWish | null = null): Promise<RepositoryWithWay> {
     return this.work.run(async (manager) => {
       await refuseTaken(manager, BackupRepositoryRow, 'name', repository.name, 'repository.name-taken');
       await manager.insert(BackupRepositoryRow, {
@@ -28,24 +34,35 @@ export class BackupRepositories {
         provider: 'nas',
         created: () => nowToTheSecond(manager),
       });
-      return manager.findOneByOrFail(BackupRepositoryRow, { uuid: repository.uuid });
+      const row = await manager.findOneByOrFail(BackupRepositoryRow, { uuid: repository.uuid });
+      await setWay(manager, row.id, transfer);
+      return (await attach(manager, [row]))[0] as RepositoryWithWay;
     });
   }
 
-  find(uuidOrName: string): Promise<BackupRepositoryRow | null> {
-    return this.work.read((manager) => findLive(manager, BackupRepositoryRow, uuidOrName, 'name'));
+  find(uuidOrName: string): Promise<RepositoryWithWay | null> {
+    return this.work.read(async (manager) => {
+      const row = await findLive(manager, BackupRepositoryRow, uuidOrName, 'name');
+      return row && ((await attach(manager, [row]))[0] as RepositoryWithWay);
+    });
   }
 
-  page(part: Part): Promise<Listed<BackupRepositoryRow>> {
-    return this.work.read((manager) => pageLive(manager, BackupRepositoryRow, part));
+  page(part: Part): Promise<Listed<RepositoryWithWay>> {
+    return this.work.read(async (manager) => {
+      const { items, next } = await pageLive(manager, BackupRepositoryRow, part);
+      return { items: await attach(manager, items), next };
+    });
   }
 
-  /** False: there is none. @throws UserError `repository.name-taken` */
-  change(id: number, change: BackupRepositoryChange): Promise<boolean> {
+  /** A way of null is forgotten. False: there is none. @throws UserError `repository.name-taken` */
+  change(id: number, change: BackupRepositoryChange, transfer?: TransferWish | null): Promise<boolean> {
     return this.work.run(async (manager) => {
+      if (!(await manager.existsBy(BackupRepositoryRow, { id, removed: IsNull() }))) return false;
       if (change.name !== undefined)
         await refuseTaken(manager, BackupRepositoryRow, 'name', change.name, 'repository.name-taken', id);
-      return (await manager.update(BackupRepositoryRow, { id, removed: IsNull() }, change)).affected === 1;
+      if (Object.keys(change).length > 0) await manager.update(BackupRepositoryRow, { id }, change);
+      if (transfer !== undefined) await setWay(manager, id, transfer);
+      return true;
     });
   }
 
@@ -60,4 +77,15 @@ export class BackupRepositories {
       return true;
     });
   }
+}
+
+async function setWay(manager: EntityManager, repositoryId: number, transfer: TransferWish | null): Promise<void> {
+  await manager.delete(RepositoryWayRow, { repositoryId });
+  if (transfer !== null) await manager.insert(RepositoryWayRow, { repositoryId, transfer });
+}
+
+async function attach(manager: EntityManager, repositories: BackupRepositoryRow[]): Promise<RepositoryWithWay[]> {
+  const ways = await manager.findBy(RepositoryWayRow, { repositoryId: In(repositories.map(({ id }) => id)) });
+  const waysOf = byOwner(ways, ({ repositoryId }) => repositoryId);
+  return repositories.map((repository) => Object.assign(repository, { transfer: waysOf(repository.id)[0]?.transfer ?? null }));
 }

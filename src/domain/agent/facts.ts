@@ -166,6 +166,8 @@ export interface Facts {
   readonly guest: {
     readonly frozenMs: number | null;
     readonly pausedMs: number | null;
+    /** Its slowest write took this or more; null: none was seen to end, or nobody could count. An older script does not say. */
+    readonly slowestWriteMs?: number | null;
     readonly resumed: boolean | null;
     readonly thawed: boolean | null;
   } | null;

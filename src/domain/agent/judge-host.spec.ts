@@ -60,6 +60,8 @@ describe('judging a host', () => {
     ],
     ['qcow2-v2', 'warning', vm({ compat: '0.10' })],
     ['raw-disk', 'warning', vm({ format: 'raw', compat: null })],
+    ['error-policy', 'warning', vm({ errorPolicy: 'report' })],
+    ['error-policy', 'warning', vm({ errorPolicy: 'ignore' })],
     ['leftovers', 'warning', { leftovers: [{ code: 'mount', subject: '/tmp/x', action: 'would-be-removed', text: '' }] }],
   ])('finds %s (%s)', (code, severity, over) => {
     const found = judgeHost(look(over));

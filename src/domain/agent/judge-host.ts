@@ -1,3 +1,4 @@
+import { errorPolicyRisk } from './error-policy';
 import type { InspectFacts } from './facts';
 import type { CheckFacts } from './read-check';
 import type { SweptItem } from './read-sweep';
@@ -142,9 +143,14 @@ function judgeVm(name: string, { disks, problems }: InspectFacts): HostFinding[]
       return [{ code: 'raw-disk', severity: 'warning', subject: name, what: `disk ${target} is raw`, why, command: null }];
     return [];
   });
+  const policies = disks.flatMap((disk): HostFinding[] => {
+    const risk = errorPolicyRisk(disk);
+    if (risk === null) return [];
+    return [{ code: 'error-policy', severity: 'warning', subject: name, what: `disk ${disk.target} has ${risk}`, why: 'A backup that finds no room for what the guest overwrites then hurts the guest.', command: "error_policy='stop' in the disk's <driver>, and start the VM anew" }]; // prettier-ignore
+  });
   // The host's own problems come with every VM, and were said once.
   const own = problems.filter(({ code }) => !['version-too-old', 'mount-private', 'apparmor'].includes(code));
-  return [...images, ...own.map((problem) => fromProblem(name, problem))];
+  return [...images, ...policies, ...own.map((problem) => fromProblem(name, problem))];
 }
 
 function judgeLeftovers({ host, leftovers }: HostLook): HostFinding[] {

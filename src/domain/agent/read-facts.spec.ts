@@ -40,7 +40,7 @@ const FACTS: Facts = {
   },
   job: { result: 'completed', error: null, processed: 65536, total: 65536, ms: 12 },
   disks: [DISK],
-  guest: { frozenMs: 3, pausedMs: null, resumed: null, thawed: true },
+  guest: { frozenMs: 3, pausedMs: null, slowestWriteMs: 7, resumed: null, thawed: true },
   space: { total: 100, free: 50 },
   cleanup: { ok: true, left: [] },
   timings: { mount: 5, total: 300, rebase: null },
@@ -124,7 +124,17 @@ describe('readFacts', () => {
     ...['host.name', 'host.bootId', 'host.libvirt', 'host.qemu', 'vm.name', 'vm.state', 'vm.qemuStarted'],
     ...['asked.mode', 'asked.bitmapNew', 'asked.bitmapParent'],
     ...['done.transfer', 'done.reason', 'done.recreateMethod', 'done.rescueRefused', 'done.bitmapNew'],
-    ...['job.error', 'job.processed', 'job.total', 'job.ms', 'guest.frozenMs', 'guest.pausedMs', 'guest.resumed', 'guest.thawed'],
+    ...[
+      'job.error',
+      'job.processed',
+      'job.total',
+      'job.ms',
+      'guest.frozenMs',
+      'guest.pausedMs',
+      'guest.slowestWriteMs',
+      'guest.resumed',
+      'guest.thawed',
+    ],
     ...Object.keys(DISK)
       .filter((name) => name !== 'target')
       .map((name) => `disks.0.${name}`),

@@ -120,6 +120,7 @@ const facts = object<Facts>({
     object<NonNullable<Facts['guest']>>({
       frozenMs: maybe(count),
       pausedMs: maybe(count),
+      slowestWriteMs: maybe(count),
       resumed: maybe(flag),
       thawed: maybe(flag),
     }),

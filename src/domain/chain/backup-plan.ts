@@ -1,4 +1,5 @@
 import type { LostBitmapWish, TransferWish } from '../agent/facts';
+import type { TransferSource } from './choose-transfer';
 import type { FullReason, IncrementalReason, Reason } from './reasons';
 
 /** One fact that led to a decision. */
@@ -42,11 +43,15 @@ interface CommonPlan {
   readonly quiesce: boolean;
   /** How the data of a live VM is to travel. */
   readonly transfer: TransferWish;
+  /** Who said so. */
+  readonly transferFrom: TransferSource;
   /** What the script is to do where it finds a bitmap lost. */
   readonly onLostBitmap: LostBitmapWish;
   readonly disks: readonly PlannedDisk[];
   /** Bitmaps of ours that nobody needs any more once this backup is in the books. */
   readonly superseded: readonly string[];
+  /** What may go wrong for the guest, seen beforehand. */
+  readonly warnings: readonly string[];
   readonly evidence: readonly Evidence[];
 }
 
@@ -95,7 +100,7 @@ export interface BackupRequest {
   /** The reason to book for `full` where it was not a person's wish, as in a retry. */
   readonly because?: FullReason;
   readonly quiesce: boolean;
-  /** Instead of what the offering says. */
+  /** Instead of what the offering or the repository says. */
   readonly transfer?: TransferWish;
   /** Instead of what the offering says. */
   readonly onLostBitmap?: LostBitmapWish;
@@ -112,6 +117,8 @@ export interface BackupPolicy {
   readonly onLostBitmap: LostBitmapWish;
   /** Build on a parent that nothing contradicts and too little supports, as every backup of a stock script is. */
   readonly acceptUnprovenParent: boolean;
-  /** How the data of a live VM travels. */
-  readonly transfer: TransferWish;
+  /** How the data of a live VM travels; null: the offering does not say. */
+  readonly transfer: TransferWish | null;
+  /** The same as the repository says, where the offering does not. */
+  readonly repositoryTransfer: TransferWish | null;
 }

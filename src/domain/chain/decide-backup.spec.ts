@@ -455,6 +455,8 @@ describe('decideBackup', () => {
       repositoryId: 'nas-1',
       quiesce: false,
       transfer: 'push',
+      transferFrom: 'offering',
+      warnings: [],
       onLostBitmap: 'full',
       bitmapNew: `backup-${T0 + 7200}`,
       backupPath: `${VM}/2026.04.27.16.26.40`,

@@ -1,3 +1,4 @@
+import { errorPolicyWarnings } from '../agent/error-policy';
 import type { InspectedDisk, LostBitmapWish } from '../agent/facts';
 import { InvariantError } from '../errors';
 import { backupPath, bitmapName, nextEpoch } from './backup-names';
@@ -10,6 +11,7 @@ import { checkDiskSet, checkIdentity, checkSizes } from './check-disks';
 import { checkParent } from './check-parent';
 import { checkCapability, checkWishes } from './check-policy';
 import { checkBitmaps, checkParentPaths } from './check-script';
+import { chooseTransfer } from './choose-transfer';
 import type { DecideInput } from './decide-input';
 import { findParent, type Parent } from './find-parent';
 import type { Obstacle } from './obstacle';
@@ -166,9 +168,10 @@ function commonPlan(input: DecideInput, reason: Reason, evidence: readonly Evide
     repositoryId,
     // A guest that is paused or stopped cannot answer a freeze.
     quiesce: request.quiesce && state === 'running',
-    transfer: request.transfer ?? policy.transfer,
+    ...chooseTransfer(request, policy),
     onLostBitmap: wishOf(input),
     superseded: [...seenNames(input)].filter((known) => isOurs(books, known)),
+    warnings: errorPolicyWarnings(facts.disks),
     evidence,
   };
 }

@@ -34,6 +34,7 @@ describe('explainBackup', () => {
       ],
       guest: [
         'QEMU wrote the NAS itself: before a write of the guest to a place not yet copied, the old data went there, at the speed of the NAS.',
+        'The data was to go by push: the offering says so.',
       ],
       evidence: [
         'Assurance accounted: The lineage holds in the books, and the bytes agree.',
@@ -51,6 +52,7 @@ describe('explainBackup', () => {
     [{ frozenMs: 40, thawed: true }, ['Its file systems were frozen for 40 ms.', 'No I/O error paused it.']],
     [{ frozenMs: 9000, thawed: false }, ['They could not be thawed: look into the guest.']],
     [{ pausedMs: 250, resumed: true }, ['An I/O error paused it for 250 ms, then it went on.']],
+    [{ slowestWriteMs: 5000 }, ["Its slowest write took 5000 ms or more, by QEMU's count."]],
     [{ resumed: false }, ['An I/O error paused it, and it did not go on: mend its storage, then virsh resume.']],
   ])('says what it did to the guest: %j', (guest, sentences) => {
     const facts = ran(plan, { guest: { ...quiet, ...guest } });
@@ -61,6 +63,7 @@ describe('explainBackup', () => {
     const done = (transfer: 'pull' | 'offline') => ({ ...ran(plan).done, transfer });
     expect(explainBackup(input({ facts: ran(plan, { done: done('pull'), guest: quiet }) })).guest).toEqual([
       expect.stringContaining('scratch files'),
+      'The data was to go by push: the offering says so.',
       'Its file systems were not frozen.',
       'No I/O error paused it.',
     ]);
@@ -68,6 +71,18 @@ describe('explainBackup', () => {
       'The VM was stopped: there was no guest to disturb.',
     ]);
     expect(explainBackup(input({ facts: null })).guest).toHaveLength(1);
+  });
+
+  it('says who chose the way, and why the host took another', () => {
+    const wished = incrementalPlan({ policy: { transfer: null, repositoryTransfer: 'auto' } });
+    const facts = ran(wished, { done: { transfer: 'push', transferReason: 'the scratch has too little room' } });
+    expect(explainBackup(input({ plan: wished, facts })).guest.slice(1)).toEqual([
+      'The data was to go by auto: the repository says so.',
+      'The host took push: the scratch has too little room.',
+    ]);
+    // A plan that was written down before there was more than one who could say.
+    const { transferFrom: _transferFrom, ...old } = wished;
+    expect(explainBackup(input({ plan: old as typeof wished, facts })).guest).toHaveLength(1);
   });
 
   it('says what made a full necessary, disk by disk', () => {

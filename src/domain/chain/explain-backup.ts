@@ -1,6 +1,7 @@
 import type { DiskFacts, Facts, Transfer } from '../agent/facts';
 import { ASSURANCE_SENTENCES, type Assurance } from './assurance';
 import type { BackupPlan } from './backup-plan';
+import { TRANSFER_SOURCES } from './choose-transfer';
 import { sentenceOf, type Reason } from './reasons';
 import type { Recreation } from './settlement';
 
@@ -113,17 +114,27 @@ function diskSize({ fileSize, ownData, ownZero, dirtyBefore, compared, writtenBy
   return parts.filter((part) => part !== null).join('; ');
 }
 
-function explainGuest({ facts }: ExplainInput): string[] {
+function explainGuest({ plan, facts }: ExplainInput): string[] {
   if (facts === null) return ['The host script reported no facts, so nobody measured what the backup did to the guest.'];
   const { transfer } = facts.done;
-  const way = transfer === null ? [] : [WAYS[transfer]];
+  const way = transfer === null ? [] : [WAYS[transfer], ...explainChoice(plan, facts)];
   if (facts.guest === null) return way;
-  const { frozenMs, thawed, pausedMs, resumed } = facts.guest;
+  const { frozenMs, thawed, pausedMs, slowestWriteMs, resumed } = facts.guest;
   return [
     ...way,
     frozenMs === null ? 'Its file systems were not frozen.' : `Its file systems were frozen for ${frozenMs} ms.`,
     ...(thawed === false ? ['They could not be thawed: look into the guest.'] : []),
     pausedSentence(pausedMs, resumed),
+    ...(slowestWriteMs == null ? [] : [`Its slowest write took ${slowestWriteMs} ms or more, by QEMU's count.`]),
+  ];
+}
+
+/** A stopped VM leaves no choice, and a plan of an older version does not say who made it. */
+function explainChoice(plan: BackupPlan | null, { done: { transfer, transferReason } }: Facts): string[] {
+  if (plan?.transferFrom === undefined || transfer === 'offline') return [];
+  return [
+    `The data was to go by ${plan.transfer}: ${TRANSFER_SOURCES[plan.transferFrom]}.`,
+    ...(transferReason === null ? [] : [`The host took ${transfer}: ${transferReason}.`]),
   ];
 }
 

@@ -493,12 +493,20 @@ describe('settleBackup', () => {
       expect(failed(planOf(FULL_WISH), {}, { result: false, code }).retry).toBeNull();
     });
 
+    it('leaves the way of the data to whoever says so at the next try, unless the call did', () => {
+      const plan = incrementalPlan({ policy: { transfer: null, repositoryTransfer: 'pull' } });
+      const retryOf = (one: typeof plan) => failed(one, {}, { result: false, code: 'parent-missing' }).retry;
+      expect(retryOf(plan)).not.toHaveProperty('transfer');
+      // A plan that was written down before there was more than one who could say.
+      const { transferFrom: _transferFrom, ...old } = plan;
+      expect(retryOf(old as typeof plan)).toHaveProperty('transfer', 'pull');
+    });
+
     it('with the marker of a fallback is tried again as a full', () => {
       expect(failed(incrementalPlan(), {}, { result: false, code: 'x', incrementalFallback: true }).retry).toEqual({
         mode: 'full',
         because: 'bitmap-unconfirmed',
         quiesce: false,
-        transfer: 'push',
       });
     });
 
@@ -666,7 +674,7 @@ describe('settleBackup', () => {
       expect(settlement).toMatchObject({
         status: 'Error',
         code: 'delta-contradicted',
-        retry: { mode: 'full', because: 'lineage-mismatch', quiesce: false, transfer: 'push' },
+        retry: { mode: 'full', because: 'lineage-mismatch', quiesce: false },
         activeCheckpoint: { change: 'cleared' },
         retire: [NEW_BITMAP],
       });

@@ -52,7 +52,7 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
   // What a stock script made is booked for what it is, as CloudStack has it; ours takes another.
   if (verdict.assurance === 'broken' && facts !== null) {
     // The books' bitmap still reaches back to the parent or is not the one they know: only a full is certain.
-    const retry: BackupRequest = { mode: 'full', because: 'lineage-mismatch', quiesce: plan.quiesce, transfer: plan.transfer };
+    const retry: BackupRequest = { mode: 'full', because: 'lineage-mismatch', quiesce: plan.quiesce, ...calledFor(plan) };
     const sentence = `The delta cannot be true: ${verdict.findings.join('; ')}.`;
     return {
       ...failed(plan, { code: 'delta-contradicted', sentence, left: true, recreation, retry }),
@@ -155,5 +155,10 @@ function afterFailure({ repair }: BackupPlan, recreation: Recreation | null): Ac
 function retryOf(plan: BackupPlan, { incrementalFallback }: Answer, code: string): BackupRequest | null {
   if (plan.kind !== 'incremental') return null;
   const because = RETRY_AS_FULL[code] ?? (incrementalFallback ? 'bitmap-unconfirmed' : undefined);
-  return because === undefined ? null : { mode: 'full', because, quiesce: plan.quiesce, transfer: plan.transfer };
+  return because === undefined ? null : { mode: 'full', because, quiesce: plan.quiesce, ...calledFor(plan) };
+}
+
+/** What the call said of the way; what the offering or the repository says is asked again. A plan of an older version does not tell them apart. */
+function calledFor({ transfer, transferFrom }: BackupPlan): Pick<BackupRequest, 'transfer'> {
+  return (transferFrom ?? 'call') === 'call' ? { transfer } : {};
 }

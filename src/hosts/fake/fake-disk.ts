@@ -21,6 +21,8 @@ export class FakeDisk {
   readonly content: ClusterMap;
   /** Bytes that the guest wrote since QEMU started. */
   written = 0;
+  /** As the domain says it; null: libvirt's default. */
+  errorPolicy: string | null = null;
 
   constructor(
     readonly target: string,

@@ -1,4 +1,4 @@
-import { IsBoolean, IsIn, IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
 import { AFTER_RECREATION_WISHES, type AfterRecreationWish } from '../../domain/chain/after-recreation';
@@ -9,11 +9,11 @@ class WayDto {
   /**
    * How the data of a running VM travels: `push`: QEMU writes the NAS itself, as CloudStack does; `pull`: readers of the host copy from
    * an export at the checkpoint, so that a slow or full NAS is not in the guest's way (needs scratch space on the host); `auto`: pull
-   * where the scratch can hold all that may come, else push.
+   * where the scratch can hold all that may come, else push. Null (default): as the repository says.
    */
-  @Optional()
+  @IsOptional()
   @IsIn(TRANSFER_WISHES)
-  transfer?: TransferWish;
+  transfer?: TransferWish | null;
 
   /**
    * What to do where a bitmap is lost on a disk of a running VM, as after a crash or a storage migration: `full`: a full of all disks, a
@@ -114,8 +114,8 @@ export class OfferingDto {
   fullEvery!: number;
   /** Whether incrementals are taken. */
   incrementalEnabled!: boolean;
-  /** How the data of a running VM travels: `push`, `pull` or `auto`. */
-  transfer!: string;
+  /** How the data of a running VM travels: `push`, `pull` or `auto`; null: as the repository says. */
+  transfer!: string | null;
   /** What is done where a bitmap is lost: `full` or `rescue`. */
   onLostBitmap!: string;
   /** When the backup after a blank recreation is taken: `next` or `at-once`. */

@@ -1,9 +1,21 @@
-import { IsIn, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { IsIn, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
 
+/** The way that backups take to a repository. */
+class RepositoryWayDto {
+  /**
+   * How the data of a running VM travels, where neither the call nor the offering says: `push`, `pull` or `auto`, as for an offering. For
+   * a slow NAS `pull` keeps it out of the way of every guest. Null (default): `push`, as CloudStack does.
+   */
+  @IsOptional()
+  @IsIn(TRANSFER_WISHES)
+  transfer?: TransferWish | null;
+}
+
 /** A NAS export to add. */
-export class CreateRepositoryDto {
+export class CreateRepositoryDto extends RepositoryWayDto {
   /** Name, unique among repositories. */
   @IsString()
   @MinLength(1)
@@ -30,7 +42,7 @@ export class CreateRepositoryDto {
 }
 
 /** A change to a repository. Type and address stay: backups lie there. */
-export class UpdateRepositoryDto {
+export class UpdateRepositoryDto extends RepositoryWayDto {
   /** New name. */
   @Optional()
   @IsString()
@@ -59,6 +71,8 @@ export class RepositoryDto {
   address!: string;
   /** Names of the mount options; values are never shown. */
   mountOptions!: string[];
+  /** How the data of a running VM travels where neither the call nor the offering says: `push`, `pull` or `auto`; null: nobody said. */
+  transfer!: string | null;
   /** Bytes used when last looked; null: never looked. */
   usedBytes!: number | null;
   /** Bytes in all when last looked. */

@@ -142,6 +142,7 @@ export const situation = (changes: Changes = {}): DecideInput => ({
     onLostBitmap: 'full',
     acceptUnprovenParent: false,
     transfer: 'push',
+    repositoryTransfer: null,
     ...changes.policy,
   },
   books: books(changes.books),

@@ -57,7 +57,7 @@ function inspectedDisk(disk: FakeDisk, target: string, live: boolean): object {
     virtualSize: disk.content.size,
     clusterSize: disk.format === 'qcow2' ? CLUSTER : null,
     actualSize: disk.content.own().data + 3 * CLUSTER,
-    errorPolicy: null,
+    errorPolicy: live ? disk.errorPolicy : null,
     bitmaps: [...disk.bitmaps.values()].map((bitmap) => inspectedBitmap(disk, bitmap, live)),
     writtenBytes: live ? disk.written : null,
   };

@@ -23,6 +23,7 @@ export class RunRecord {
   guest = {
     frozenMs: null as number | null,
     pausedMs: null as number | null,
+    slowestWriteMs: null as number | null,
     resumed: null as boolean | null,
     thawed: null as boolean | null,
   };

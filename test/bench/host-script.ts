@@ -1,0 +1,54 @@
+import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Facts } from '../../src/domain/agent/facts';
+import type { RealLab } from '../lab/lab';
+
+const run = promisify(execFile);
+
+/** Our script on the lab's host, called by hand: a chain of one disk, each backup on the one before. */
+export class HostScript {
+  #turn = Math.floor(Date.now() / 1000);
+  /** Of the newest backup. */
+  bitmap = '';
+  /** Its file, from the repository's root. */
+  file = '';
+
+  constructor(
+    private readonly lab: RealLab,
+    private readonly vm: string,
+  ) {}
+
+  full(folder: string, ...more: readonly string[]): Promise<Facts> {
+    return this.#backup(folder, ['-M', 'full', ...more]);
+  }
+
+  incremental(folder: string, ...more: readonly string[]): Promise<Facts> {
+    return this.#backup(folder, ['-M', 'incremental', '--bitmap-parent', this.bitmap, '--parent-paths', this.file, ...more]);
+  }
+
+  /** Takes all of ours off the VM. */
+  async release(): Promise<void> {
+    await this.#call(['-o', 'release', '-v', this.vm, '--fence', '1']);
+  }
+
+  async #backup(folder: string, more: readonly string[]): Promise<Facts> {
+    this.#turn += 1;
+    const bitmap = `backup-${this.#turn}`;
+    const path = `${this.vm}/${stamp(this.#turn)}`;
+    const args = ['-o', 'backup', '-v', this.vm, '-t', 'dir', '-s', folder, '-m', '', '-p', path, '--bitmap-new', bitmap];
+    const stdout = await this.#call([...args, '--facts', ...more]);
+    this.bitmap = bitmap;
+    const file = (await readdir(join(folder, path))).find((name) => name.endsWith('.qcow2'));
+    this.file = `${path}/${file ?? ''}`;
+    return JSON.parse(/^FACTS=(.*)$/m.exec(stdout)?.[1] ?? '{}') as Facts;
+  }
+
+  async #call(args: readonly string[]): Promise<string> {
+    return (await run(join(this.lab.folder, 'host/nasbackup.sh'), [...args], { maxBuffer: 64 * 1024 * 1024 })).stdout;
+  }
+}
+
+/** A moment in the form of the directories on the NAS. */
+const stamp = (unix: number): string => new Date(unix * 1000).toISOString().slice(0, 19).replaceAll(/[-T:]/g, '.');
