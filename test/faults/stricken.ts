@@ -14,6 +14,7 @@ import { isIdentical, takeBackup, waitForRun } from '../story/story';
 import { until } from '../support/brake';
 import { type NodeScript, startScript } from '../support/node-script';
 import { environmentOf } from '../support/service-config';
+import { TcpProxy } from '../support/tcp-proxy';
 
 const run = promisify(execFile);
 
@@ -57,6 +58,7 @@ export class Stricken {
   #turn = 0;
   #service: NodeScript | undefined;
   #client: Client | undefined;
+  #wire: TcpProxy | undefined;
 
   private constructor(
     readonly lab: RealLab,
@@ -90,7 +92,9 @@ export class Stricken {
     ]);
     await lab.vmStart(vm);
     await this.serve();
-    const host = await addHost(this.client, await lab.access(), 'seed');
+    const access = await lab.access();
+    this.#wire = await TcpProxy.before(access.address, access.port);
+    const host = await addHost(this.client, { ...access, port: this.#wire.port }, 'seed');
     await this.client.send('POST', '/repositories', { name: 'faults', type: 'dir', address: this.nas });
     await this.client.send('POST', '/offerings', { name: 'faults', repository: 'faults', fullEvery: 100 });
     await this.client.send('POST', '/vms', { name: vm, host: host.id });
@@ -111,6 +115,12 @@ export class Stricken {
   get client(): Client {
     if (!this.#client) throw new Error('no service has been started');
     return this.#client;
+  }
+
+  /** What lies between the service and the host's sshd. */
+  get wire(): TcpProxy {
+    if (!this.#wire) throw new Error('the host is not reached yet');
+    return this.#wire;
   }
 
   /** The process that serves. */
@@ -137,6 +147,7 @@ export class Stricken {
   /** After a fault that could not be brought about: what it has left of the service must not spoil the next one. */
   async startAnew(): Promise<void> {
     await this.service.kill();
+    this.wire.pass();
     await this.line('unlimited');
     await this.serve();
   }
@@ -297,6 +308,7 @@ export class Stricken {
 
   async close(): Promise<void> {
     await this.#service?.kill();
+    await this.#wire?.close();
     await this.lab.down();
   }
 }
