@@ -4,6 +4,7 @@ import { GUEST_FAULTS } from './guest-faults';
 import { HOST_FAULTS } from './host-faults';
 import { NAS_FAULTS } from './nas-faults';
 import { ORCHESTRATOR_FAULTS } from './orchestrator-faults';
+import { OUTPUT_FAULTS } from './output-faults';
 import { SCRIPT_FAULTS } from './script-faults';
 
 const FAMILIES = {
@@ -13,6 +14,7 @@ const FAMILIES = {
   guest: GUEST_FAULTS,
   NAS: NAS_FAULTS,
   script: SCRIPT_FAULTS,
+  output: OUTPUT_FAULTS,
 };
 
 /** All faults with their families, in the order in which they strike. */
