@@ -280,7 +280,7 @@ export class Runner {
       await this.recorder.failed(ended, settled, again);
       // Our script has finished it and the books refuse it: whoever finds it there would take it for a restore point. Only after the
       // record, which asks for the lease: an orchestrator that overslept must not remove what another one has booked.
-      if (stock === null && (parsed.facts === null ? job.exit === 0 : parsed.facts.done.mode !== 'none'))
+      if (stock === null && (job.exit === 0 || (parsed.facts !== null && parsed.facts.done.mode !== 'none')))
         await this.#remove(drive, plan, access, buildDelete(hostScript(access), around.mount, plan.backupPath));
       const words =
         again === null ? 'the run failed' : 'the incremental failed in a way that a full does not share: dispatched again';
