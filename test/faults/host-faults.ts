@@ -37,6 +37,7 @@ export const HOST_FAULTS: readonly Fault[] = [
     what: 'its disk is full, so that no job directory can be written',
     step: 'decided',
     outcomes: /^failed host\.script-failed$/,
+    quick: true,
     strike: async (host) => {
       await smallState(host);
       await fill(host);
@@ -49,7 +50,8 @@ export const HOST_FAULTS: readonly Fault[] = [
   {
     what: 'its disk fills up in the middle of a run, so that nothing more can be written into the job directory',
     step: 'decided',
-    outcomes: /^failed /,
+    // Whichever of its words the script cannot keep first: a code of ours, and no accident.
+    outcomes: /^failed (?!internal$)/,
     strike: async (host) => {
       await host.line(SLOW);
       await smallState(host);
