@@ -45,7 +45,7 @@ virsh_ask() {
   : >"$WORK/virsh.out"
   printf 'echo --err %s\n%s\necho --err %s\n' "$begin" "$2" "$end" >&"$VIRSH_IN"
   RUN_OUT='' RUN_ERR='' RUN_CODE=0
-  while now_ms && IFS= read -r -t $((until - REPLY >= 1000 ? (until - REPLY) / 1000 : 1)) -u "$VIRSH_SAYS" line || { answer=$? && false; }; do
+  while now_ms && IFS= read -r -t $((until > REPLY ? (until - REPLY + 999) / 1000 : 1)) -u "$VIRSH_SAYS" line || { answer=$? && false; }; do
     # What comes before belongs to a question that a signal has cut off.
     case $line in
       *"$begin") seen=yes RUN_ERR='' ;;
