@@ -46,7 +46,12 @@ RUN_PID='' RUN_FD='' RUN_SAID='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
 VIRSH_IN='' # of the open virsh (35-libvirt), which must end with this script and not with a child of it
 RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (begin_job)
 
-now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
+# now_ms: REPLY is milliseconds since the host came up. The clock, and bash's SECONDS with it, may be put forth or back while this
+# runs: a NAS that was slow for once would have been silent for an hour, and what may last seconds would last one.
+now_ms() {
+  IFS=' ' read -r REPLY _ </proc/uptime
+  REPLY=$((10#${REPLY/./} * 10))
+}
 
 # lines TEXT: LINES are its lines without the empty ones. A here-string would be a pipe, and bash reads a pipe byte by byte.
 lines() {
@@ -740,13 +745,15 @@ mounted_below() {
 
 # A busy mount point does not spoil good data: it is tried for a while, then reported and left.
 unmount_repository() {
-  local until=$((SECONDS + 3))
+  local REPLY until
+  now_ms && until=$((REPLY + 3000))
   timing_start unmount
   rm -f -- "$WORK/credentials"
   while mounted "$MNT"; do
     # -c: to look at the path of a mount that hangs would hang, too.
     if ! run "$([[ $NAS_HUNG ]] && echo 2 || echo 10)" umount -c -- "$MNT"; then
-      if [[ $RUN_CODE == 124 ]] || ((SECONDS >= until)); then
+      now_ms
+      if [[ $RUN_CODE == 124 ]] || ((REPLY >= until)); then
         left "mount $MNT (${RUN_ERR//$'\n'/; })"
         return 0
       fi
@@ -812,13 +819,14 @@ virsh_close() {
 
 # virsh_ask SECONDS LINE: as run; 255 when the open virsh cannot be asked, and a process of its own may be.
 virsh_ask() {
-  local begin end line='' seen='' said='' answer=0 until=$((SECONDS + $1))
+  local REPLY begin end line='' seen='' said='' answer=0 until
+  now_ms && until=$((REPLY + $1 * 1000))
   [[ $VIRSH_IN ]] || virsh_open
   begin="begin-$((++VIRSH_TURN))" end="end-$VIRSH_TURN"
   : >"$WORK/virsh.out"
   printf 'echo --err %s\n%s\necho --err %s\n' "$begin" "$2" "$end" >&"$VIRSH_IN"
   RUN_OUT='' RUN_ERR='' RUN_CODE=0
-  while IFS= read -r -t $((until > SECONDS ? until - SECONDS : 1)) -u "$VIRSH_SAYS" line || { answer=$? && false; }; do
+  while now_ms && IFS= read -r -t $((until > REPLY ? (until - REPLY + 999) / 1000 : 1)) -u "$VIRSH_SAYS" line || { answer=$? && false; }; do
     # What comes before belongs to a question that a signal has cut off.
     case $line in
       *"$begin") seen=yes RUN_ERR='' ;;
@@ -1346,7 +1354,8 @@ progress() {
   ((REPLY - PROGRESS_AT >= 1000 || ${1:-0} == ${2:-0})) || return 0
   PROGRESS_AT=$REPLY
   json_object n processed "$1" n total "$2"
-  printf '%s\n' "$REPLY" >"$PROGRESS_FILE.new" && mv -f -- "$PROGRESS_FILE.new" "$PROGRESS_FILE"
+  # Good data does not need it, and the host's disk may have room again before there is anything to say that counts.
+  { printf '%s\n' "$REPLY" >"$PROGRESS_FILE.new" && mv -f -- "$PROGRESS_FILE.new" "$PROGRESS_FILE"; } 2>/dev/null || :
 }
 
 # utc_ms SECONDS.FRACTION: REPLY is RFC 3339, UTC, milliseconds.
@@ -2147,7 +2156,8 @@ io_paused() { [[ $BEGIN_STATE == running && $VM_STATE == paused && $VM_REASON ==
 
 # watch_job: returns when the job has ended; dies, which ends the job, before the NAS is full or when it is stuck.
 watch_job() {
-  local pause=0.02 heard=$SECONDS failures=0
+  local pause=0.02 heard failures=0
+  now_ms && heard=$REPLY
   while :; do
     if poll_job; then failures=0; else
       failures=$((failures + 1))
@@ -2158,11 +2168,11 @@ watch_job() {
     progress "$JOB_PROCESSED" "$JOB_TOTAL"
     poll_guest || :
     if look_at_space 5; then
-      heard=$SECONDS
+      now_ms && heard=$REPLY
       ((SPACE_FREE >= RESERVE_BYTES)) || die "The NAS has only $SPACE_FREE bytes left: the backup was stopped before the guest is hurt" target-full
-    elif ((SECONDS - heard > 60)); then
+    elif now_ms && ((REPLY - heard > 60000)); then
       NAS_HUNG=yes
-      die "The NAS has not answered for $((SECONDS - heard)) s: target hung" target-hung
+      die "The NAS has not answered for $(((REPLY - heard) / 1000)) s: target hung" target-hung
     fi
     now_ms
     ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
@@ -2212,14 +2222,15 @@ judge_job() {
 
 # end_job: the job of this run, whether it runs, was just asked for, or has failed; then the guest is woken if the job stopped it.
 end_job() {
-  local until
+  local REPLY until
   # A signal may have come between libvirt's start of the job and its answer.
   [[ $BEGUN ]] || our_job || return 0
   [[ $ERROR_CODE != guest-gone ]] || return 0
-  until=$((SECONDS + 7))
+  now_ms && until=$((REPLY + 7000))
   while poll_job && [[ $JOB_TYPE != @(0|gone) ]]; do
     [[ ${aborted-} ]] || { local aborted=yes && virsh_q domjobabort "$OPT_VM" || :; }
-    if ((SECONDS >= until)); then
+    now_ms
+    if ((REPLY >= until)); then
       JOB_STUCK=yes
       left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
       return 0
@@ -2236,9 +2247,11 @@ our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"${SCRATCH:-$DES
 # wake_guest: resumes a guest that ran before, and that an I/O error stopped during our job, now that the job is gone.
 # The guest may stop a moment after the job has failed, and the first writes after the resume may fail again.
 wake_guest() {
-  local until=$((${EPOCHREALTIME/./} + 1000000))
+  local until
+  now_ms && until=$((REPLY + 1000))
   while poll_guest && ! io_paused; do
-    [[ $JOB_RESULT == failed || $ERROR_CODE == @(target-full|scratch-full) ]] && ((${EPOCHREALTIME/./} < until)) || return 0
+    now_ms
+    [[ $JOB_RESULT == failed || $ERROR_CODE == @(target-full|scratch-full) ]] && ((REPLY < until)) || return 0
     nap 0.1
   done
   virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return 0; }
@@ -2327,7 +2340,8 @@ pull_xml() {
 
 # pull_disks: all disks at once, while guest, scratch and NAS are watched.
 pull_disks() {
-  local i heard=$SECONDS
+  local i heard
+  now_ms && heard=$REPLY
   undo_push stop_readers
   JOB_TOTAL=0 JOB_PROCESSED=0
   for ((i = 0; i < DISKS; i++)); do
@@ -2345,9 +2359,9 @@ pull_disks() {
     fi
     ! look_at_scratch || ((SCRATCH_FREE >= RESERVE_BYTES)) ||
       die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes left: the backup was stopped before the guest is hurt" scratch-full
-    if look_at_space 5; then heard=$SECONDS; elif ((SECONDS - heard > 60)); then
+    if look_at_space 5; then now_ms && heard=$REPLY; elif now_ms && ((REPLY - heard > 60000)); then
       NAS_HUNG=yes
-      die "The NAS has not answered for $((SECONDS - heard)) s: target hung" target-hung
+      die "The NAS has not answered for $(((REPLY - heard) / 1000)) s: target hung" target-hung
     fi
     look_at_readers
     progress "$JOB_PROCESSED" "$JOB_TOTAL"
@@ -2500,12 +2514,14 @@ judge_readers() {
 
 # stop_readers: one that is stuck in the NAS cannot be stopped; it is left behind and ends when the NAS answers.
 stop_readers() {
-  local reader pid all='' until=$((${EPOCHREALTIME/./} + 3000000))
+  local REPLY reader pid all='' until
+  now_ms && until=$((REPLY + 3000))
   for reader in "${READERS[@]}"; do all+=" $(pids_below "$reader")"; done
   for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
   for pid in $all; do
     while process_lives "$pid"; do
-      ((${EPOCHREALTIME/./} < until)) || { NAS_HUNG=yes && left "process $pid, which waits for the NAS" && break; }
+      now_ms
+      ((REPLY < until)) || { NAS_HUNG=yes && left "process $pid, which waits for the NAS" && break; }
       nap 0.02
     done
   done
@@ -2862,13 +2878,14 @@ operation_start() {
 
 # job_claim: true, holding the lock, when this call is the one that may start the job.
 job_claim() {
-  local until=$((SECONDS + 5))
-  mkdir -p -- "$JOB_DIR"
-  exec 8>>"$JOB_DIR/lock"
+  local REPLY until
+  now_ms && until=$((REPLY + 5000))
+  { mkdir -p -- "$JOB_DIR" && exec 8>>"$JOB_DIR/lock"; } || job_unwritable
   # Held without `started`: another start is about to begin, or a status is looking; both take milliseconds.
   until flock -n 8; do
     [[ ! -e $JOB_DIR/started ]] || break
-    ((SECONDS < until)) || die "Job $OPT_JOB is held by a call that does not start it" job-busy
+    now_ms
+    ((REPLY < until)) || die "Job $OPT_JOB is held by a call that does not start it" job-busy
     nap 0.02
   done
   [[ -e $JOB_DIR/started ]] || return 0
@@ -2879,11 +2896,9 @@ job_claim() {
 # job_launch SECRETS: writes the job down and starts its runner, which inherits the lock: no instant without a holder.
 job_launch() {
   json_strings "${OPT_REST[@]}"
-  printf '%s\n' "$REPLY" >"$JOB_DIR/argv.json"
-  printf '%s\n' "$(</proc/sys/kernel/random/boot_id)" >"$JOB_DIR/boot_id"
   rm -f -- "$JOB_DIR/secrets"
-  [[ ! $1 ]] || printf '%s' "$1" >"$JOB_DIR/secrets"
-  job_write started
+  { job_write argv.json "$REPLY" && job_write boot_id "$(</proc/sys/kernel/random/boot_id)" && { [[ ! $1 ]] || job_write secrets "$1"; } &&
+    job_write started; } || job_unwritable
   # A session of its own and no descriptor of the caller's: the connection can end, and sshd need not wait.
   setsid --fork "$BASH" "$SCRIPT_FILE" start --job "$OPT_JOB" --fence "$OPT_FENCE" -- "${OPT_REST[@]}" \
     </dev/null >>"$JOB_DIR/stdout" 2>>"$JOB_DIR/stderr" || { rm -rf -- "$JOB_DIR"; die "Cannot start a process for job $OPT_JOB" job-start; }
@@ -2972,9 +2987,10 @@ job_alive() {
 job_write() {
   local text=${2-}
   [[ ${2+given} ]] || { rfc3339_now && text=$REPLY; }
-  printf '%s\n' "$text" >"$JOB_DIR/.$1.$BASHPID"
-  mv -f -- "$JOB_DIR/.$1.$BASHPID" "$JOB_DIR/$1"
+  printf '%s\n' "$text" >"$JOB_DIR/.$1.$BASHPID" && mv -f -- "$JOB_DIR/.$1.$BASHPID" "$JOB_DIR/$1"
 }
+
+job_unwritable() { die "Cannot write into $JOB_DIR: is the disk that it lies on full? Nothing was started" job-unwritable; }
 
 # job_text FILE: REPLY is its first line; false when there is none.
 job_text() {

@@ -8,7 +8,12 @@ RUN_PID='' RUN_FD='' RUN_SAID='' RUN_OUT='' RUN_ERR='' RUN_CODE=''
 VIRSH_IN='' # of the open virsh (35-libvirt), which must end with this script and not with a child of it
 RUN_MUST_FINISH='' # set while a child runs that must not be cut off half way (begin_job)
 
-now_ms() { REPLY=$((${EPOCHREALTIME/./} / 1000)); }
+# now_ms: REPLY is milliseconds since the host came up. The clock, and bash's SECONDS with it, may be put forth or back while this
+# runs: a NAS that was slow for once would have been silent for an hour, and what may last seconds would last one.
+now_ms() {
+  IFS=' ' read -r REPLY _ </proc/uptime
+  REPLY=$((10#${REPLY/./} * 10))
+}
 
 # lines TEXT: LINES are its lines without the empty ones. A here-string would be a pipe, and bash reads a pipe byte by byte.
 lines() {

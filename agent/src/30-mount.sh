@@ -104,13 +104,15 @@ mounted_below() {
 
 # A busy mount point does not spoil good data: it is tried for a while, then reported and left.
 unmount_repository() {
-  local until=$((SECONDS + 3))
+  local REPLY until
+  now_ms && until=$((REPLY + 3000))
   timing_start unmount
   rm -f -- "$WORK/credentials"
   while mounted "$MNT"; do
     # -c: to look at the path of a mount that hangs would hang, too.
     if ! run "$([[ $NAS_HUNG ]] && echo 2 || echo 10)" umount -c -- "$MNT"; then
-      if [[ $RUN_CODE == 124 ]] || ((SECONDS >= until)); then
+      now_ms
+      if [[ $RUN_CODE == 124 ]] || ((REPLY >= until)); then
         left "mount $MNT (${RUN_ERR//$'\n'/; })"
         return 0
       fi

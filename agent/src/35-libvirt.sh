@@ -38,13 +38,14 @@ virsh_close() {
 
 # virsh_ask SECONDS LINE: as run; 255 when the open virsh cannot be asked, and a process of its own may be.
 virsh_ask() {
-  local begin end line='' seen='' said='' answer=0 until=$((SECONDS + $1))
+  local REPLY begin end line='' seen='' said='' answer=0 until
+  now_ms && until=$((REPLY + $1 * 1000))
   [[ $VIRSH_IN ]] || virsh_open
   begin="begin-$((++VIRSH_TURN))" end="end-$VIRSH_TURN"
   : >"$WORK/virsh.out"
   printf 'echo --err %s\n%s\necho --err %s\n' "$begin" "$2" "$end" >&"$VIRSH_IN"
   RUN_OUT='' RUN_ERR='' RUN_CODE=0
-  while IFS= read -r -t $((until > SECONDS ? until - SECONDS : 1)) -u "$VIRSH_SAYS" line || { answer=$? && false; }; do
+  while now_ms && IFS= read -r -t $((until > REPLY ? (until - REPLY + 999) / 1000 : 1)) -u "$VIRSH_SAYS" line || { answer=$? && false; }; do
     # What comes before belongs to a question that a signal has cut off.
     case $line in
       *"$begin") seen=yes RUN_ERR='' ;;

@@ -14,7 +14,8 @@ progress() {
   ((REPLY - PROGRESS_AT >= 1000 || ${1:-0} == ${2:-0})) || return 0
   PROGRESS_AT=$REPLY
   json_object n processed "$1" n total "$2"
-  printf '%s\n' "$REPLY" >"$PROGRESS_FILE.new" && mv -f -- "$PROGRESS_FILE.new" "$PROGRESS_FILE"
+  # Good data does not need it, and the host's disk may have room again before there is anything to say that counts.
+  { printf '%s\n' "$REPLY" >"$PROGRESS_FILE.new" && mv -f -- "$PROGRESS_FILE.new" "$PROGRESS_FILE"; } 2>/dev/null || :
 }
 
 # utc_ms SECONDS.FRACTION: REPLY is RFC 3339, UTC, milliseconds.

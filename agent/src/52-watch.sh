@@ -37,7 +37,8 @@ io_paused() { [[ $BEGIN_STATE == running && $VM_STATE == paused && $VM_REASON ==
 
 # watch_job: returns when the job has ended; dies, which ends the job, before the NAS is full or when it is stuck.
 watch_job() {
-  local pause=0.02 heard=$SECONDS failures=0
+  local pause=0.02 heard failures=0
+  now_ms && heard=$REPLY
   while :; do
     if poll_job; then failures=0; else
       failures=$((failures + 1))
@@ -48,11 +49,11 @@ watch_job() {
     progress "$JOB_PROCESSED" "$JOB_TOTAL"
     poll_guest || :
     if look_at_space 5; then
-      heard=$SECONDS
+      now_ms && heard=$REPLY
       ((SPACE_FREE >= RESERVE_BYTES)) || die "The NAS has only $SPACE_FREE bytes left: the backup was stopped before the guest is hurt" target-full
-    elif ((SECONDS - heard > 60)); then
+    elif now_ms && ((REPLY - heard > 60000)); then
       NAS_HUNG=yes
-      die "The NAS has not answered for $((SECONDS - heard)) s: target hung" target-hung
+      die "The NAS has not answered for $(((REPLY - heard) / 1000)) s: target hung" target-hung
     fi
     now_ms
     ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
@@ -102,14 +103,15 @@ judge_job() {
 
 # end_job: the job of this run, whether it runs, was just asked for, or has failed; then the guest is woken if the job stopped it.
 end_job() {
-  local until
+  local REPLY until
   # A signal may have come between libvirt's start of the job and its answer.
   [[ $BEGUN ]] || our_job || return 0
   [[ $ERROR_CODE != guest-gone ]] || return 0
-  until=$((SECONDS + 7))
+  now_ms && until=$((REPLY + 7000))
   while poll_job && [[ $JOB_TYPE != @(0|gone) ]]; do
     [[ ${aborted-} ]] || { local aborted=yes && virsh_q domjobabort "$OPT_VM" || :; }
-    if ((SECONDS >= until)); then
+    now_ms
+    if ((REPLY >= until)); then
       JOB_STUCK=yes
       left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
       return 0
@@ -126,9 +128,11 @@ our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"${SCRATCH:-$DES
 # wake_guest: resumes a guest that ran before, and that an I/O error stopped during our job, now that the job is gone.
 # The guest may stop a moment after the job has failed, and the first writes after the resume may fail again.
 wake_guest() {
-  local until=$((${EPOCHREALTIME/./} + 1000000))
+  local until
+  now_ms && until=$((REPLY + 1000))
   while poll_guest && ! io_paused; do
-    [[ $JOB_RESULT == failed || $ERROR_CODE == @(target-full|scratch-full) ]] && ((${EPOCHREALTIME/./} < until)) || return 0
+    now_ms
+    [[ $JOB_RESULT == failed || $ERROR_CODE == @(target-full|scratch-full) ]] && ((REPLY < until)) || return 0
     nap 0.1
   done
   virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return 0; }

@@ -73,7 +73,8 @@ pull_xml() {
 
 # pull_disks: all disks at once, while guest, scratch and NAS are watched.
 pull_disks() {
-  local i heard=$SECONDS
+  local i heard
+  now_ms && heard=$REPLY
   undo_push stop_readers
   JOB_TOTAL=0 JOB_PROCESSED=0
   for ((i = 0; i < DISKS; i++)); do
@@ -91,9 +92,9 @@ pull_disks() {
     fi
     ! look_at_scratch || ((SCRATCH_FREE >= RESERVE_BYTES)) ||
       die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes left: the backup was stopped before the guest is hurt" scratch-full
-    if look_at_space 5; then heard=$SECONDS; elif ((SECONDS - heard > 60)); then
+    if look_at_space 5; then now_ms && heard=$REPLY; elif now_ms && ((REPLY - heard > 60000)); then
       NAS_HUNG=yes
-      die "The NAS has not answered for $((SECONDS - heard)) s: target hung" target-hung
+      die "The NAS has not answered for $(((REPLY - heard) / 1000)) s: target hung" target-hung
     fi
     look_at_readers
     progress "$JOB_PROCESSED" "$JOB_TOTAL"
@@ -246,12 +247,14 @@ judge_readers() {
 
 # stop_readers: one that is stuck in the NAS cannot be stopped; it is left behind and ends when the NAS answers.
 stop_readers() {
-  local reader pid all='' until=$((${EPOCHREALTIME/./} + 3000000))
+  local REPLY reader pid all='' until
+  now_ms && until=$((REPLY + 3000))
   for reader in "${READERS[@]}"; do all+=" $(pids_below "$reader")"; done
   for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
   for pid in $all; do
     while process_lives "$pid"; do
-      ((${EPOCHREALTIME/./} < until)) || { NAS_HUNG=yes && left "process $pid, which waits for the NAS" && break; }
+      now_ms
+      ((REPLY < until)) || { NAS_HUNG=yes && left "process $pid, which waits for the NAS" && break; }
       nap 0.02
     done
   done

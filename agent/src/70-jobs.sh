@@ -50,13 +50,14 @@ operation_start() {
 
 # job_claim: true, holding the lock, when this call is the one that may start the job.
 job_claim() {
-  local until=$((SECONDS + 5))
-  mkdir -p -- "$JOB_DIR"
-  exec 8>>"$JOB_DIR/lock"
+  local REPLY until
+  now_ms && until=$((REPLY + 5000))
+  { mkdir -p -- "$JOB_DIR" && exec 8>>"$JOB_DIR/lock"; } || job_unwritable
   # Held without `started`: another start is about to begin, or a status is looking; both take milliseconds.
   until flock -n 8; do
     [[ ! -e $JOB_DIR/started ]] || break
-    ((SECONDS < until)) || die "Job $OPT_JOB is held by a call that does not start it" job-busy
+    now_ms
+    ((REPLY < until)) || die "Job $OPT_JOB is held by a call that does not start it" job-busy
     nap 0.02
   done
   [[ -e $JOB_DIR/started ]] || return 0
@@ -67,11 +68,9 @@ job_claim() {
 # job_launch SECRETS: writes the job down and starts its runner, which inherits the lock: no instant without a holder.
 job_launch() {
   json_strings "${OPT_REST[@]}"
-  printf '%s\n' "$REPLY" >"$JOB_DIR/argv.json"
-  printf '%s\n' "$(</proc/sys/kernel/random/boot_id)" >"$JOB_DIR/boot_id"
   rm -f -- "$JOB_DIR/secrets"
-  [[ ! $1 ]] || printf '%s' "$1" >"$JOB_DIR/secrets"
-  job_write started
+  { job_write argv.json "$REPLY" && job_write boot_id "$(</proc/sys/kernel/random/boot_id)" && { [[ ! $1 ]] || job_write secrets "$1"; } &&
+    job_write started; } || job_unwritable
   # A session of its own and no descriptor of the caller's: the connection can end, and sshd need not wait.
   setsid --fork "$BASH" "$SCRIPT_FILE" start --job "$OPT_JOB" --fence "$OPT_FENCE" -- "${OPT_REST[@]}" \
     </dev/null >>"$JOB_DIR/stdout" 2>>"$JOB_DIR/stderr" || { rm -rf -- "$JOB_DIR"; die "Cannot start a process for job $OPT_JOB" job-start; }
@@ -160,9 +159,10 @@ job_alive() {
 job_write() {
   local text=${2-}
   [[ ${2+given} ]] || { rfc3339_now && text=$REPLY; }
-  printf '%s\n' "$text" >"$JOB_DIR/.$1.$BASHPID"
-  mv -f -- "$JOB_DIR/.$1.$BASHPID" "$JOB_DIR/$1"
+  printf '%s\n' "$text" >"$JOB_DIR/.$1.$BASHPID" && mv -f -- "$JOB_DIR/.$1.$BASHPID" "$JOB_DIR/$1"
 }
+
+job_unwritable() { die "Cannot write into $JOB_DIR: is the disk that it lies on full? Nothing was started" job-unwritable; }
 
 # job_text FILE: REPLY is its first line; false when there is none.
 job_text() {

@@ -21,6 +21,7 @@ const TESTS = {
   git: ['git', 'shows that the committed files are the generated ones'],
   'mkfs.ext4': ['e2fsprogs', 'makes the small NAS that runs full'],
   sshfs: ['sshfs', 'mounts the NAS that is slow or hangs'],
+  faketime: ['faketime', 'puts the clock of a host an hour off'],
 };
 
 const BENCH = { virtnbdbackup: ['virtnbdbackup', 'is what the host script is measured against'] };

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobStatus } from '../domain/agent/read-job-status';
-import { OperationalError } from '../domain/errors';
+import { type ChainkeeperError, OperationalError, UserError } from '../domain/errors';
 import type { HostAccess } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 
@@ -17,15 +17,15 @@ export interface FollowedJob {
 export interface FollowListener {
   onStatus(status: JobStatus): Promise<void>;
   /** The host could not be asked this time; it will be asked again. */
-  onSilence(error: OperationalError): Promise<void>;
+  onSilence(error: ChainkeeperError): Promise<void>;
 }
 
 /** Quick at first, because many runs take a second; then a load on nobody. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
 const SILENT_PAUSE_MS = 5_000;
-/** Bytes kept of each stream; the host has the rest in the job's directory. */
-const KEEP = 16 * 1024 * 1024;
+/** Bytes kept of the beginning and of the end of each stream; the host has what lies between in the job's directory. */
+const KEEP = 1024 * 1024;
 
 /**
  * Follows a job to its end, however often the connection is lost on the way.
@@ -46,9 +46,11 @@ export async function followJob(
     try {
       status = await client.status(host, { jobId, stdoutFrom: stdout.next, stderrFrom: stderr.next });
     } catch (error) {
-      if (!(error instanceof OperationalError)) throw error;
+      if (!(error instanceof OperationalError || error instanceof UserError)) throw error;
       await listener.onSilence(error);
       await sleep(SILENT_PAUSE_MS, undefined, { signal });
+      // A key that changed, a login that is refused: somebody has to tell the books, and whoever takes the run up reads them anew.
+      if (error instanceof UserError) throw error;
       continue;
     }
     const more = [
@@ -64,24 +66,38 @@ export async function followJob(
   }
 }
 
-/** The bytes of one stream, chunk by chunk; a chunk can end within a character. */
+/** The bytes of one stream, chunk by chunk; a chunk can end within a character. What a job says counts at both ends. */
 class Stream {
-  readonly #chunks: Uint8Array[] = [];
-  #kept = 0;
+  readonly #head: Uint8Array[] = [];
+  readonly #tail: Uint8Array[] = [];
+  #tailFrom = 0;
   next = 0;
 
   /** Answers whether the host has more of it already. */
   add(chunk: Uint8Array, next: number, size: number | null): boolean {
-    if (chunk.length > 0 && this.#kept < KEEP) {
-      this.#chunks.push(chunk);
-      this.#kept += chunk.length;
-    }
-    const moved = next > this.next;
-    this.next = Math.max(this.next, next);
-    return moved && size !== null && this.next < size;
+    if (next <= this.next) return false;
+    if (this.next < KEEP) {
+      this.#head.push(chunk);
+      this.#tailFrom = next;
+    } else this.#tail.push(chunk);
+    this.next = next;
+    this.#passOver((size ?? next) - KEEP);
+    return size !== null && this.next < size;
+  }
+
+  /** Forgets of the tail what lies before, and asks for none of it. */
+  #passOver(to: number): void {
+    for (let first; (first = this.#tail[0]) && this.#tailFrom + first.length <= to; this.#tail.shift())
+      this.#tailFrom += first.length;
+    if (this.#tail.length === 0 && this.next < to && this.next >= KEEP) this.next = this.#tailFrom = to;
   }
 
   text(): string {
-    return Buffer.concat(this.#chunks).toString('utf8');
+    const [head, tail] = [this.#head, this.#tail].map((chunks) => Buffer.concat(chunks).toString('utf8'));
+    const left = this.next - lengthOf(this.#tail) - lengthOf(this.#head);
+    // On the line that the tail begins within: what is left of that must not be taken for a whole one.
+    return left === 0 ? `${head}${tail}` : `${head}\n[${left} bytes are left out here; the host has them] ${tail}`;
   }
 }
+
+const lengthOf = (chunks: readonly Uint8Array[]): number => chunks.reduce((length, chunk) => length + chunk.length, 0);

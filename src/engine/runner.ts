@@ -13,7 +13,7 @@ import { parseOutput } from '../domain/agent/parse-output';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import { settleBackup } from '../domain/chain/settle-backup';
 import type { FailedBackup, Looks, Settlement } from '../domain/chain/settlement';
-import { ChainkeeperError, InvariantError, OperationalError } from '../domain/errors';
+import { ChainkeeperError, InvariantError, OperationalError, UserError } from '../domain/errors';
 import { canLook, type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
@@ -168,12 +168,13 @@ export class Runner {
         return false;
       }
       if (isFenced(error)) throw leaseLost(lease);
-      if (!(error instanceof OperationalError) || error.code === 'host.script-failed') {
+      const lockedOut = adopted && error instanceof UserError && error.code.startsWith('host.');
+      if (!(error instanceof OperationalError || lockedOut) || error.code === 'host.script-failed') {
         await this.#giveUp(drive, error);
         return false;
       }
       log.warn({ err: error }, 'nobody saw whether the job started; the host is asked');
-      await this.runs.markUnknown(claimOf(lease), error.code, error.message);
+      await this.runs.markUnknown(claimOf(lease), error.code, wordsOf(error));
       return true;
     }
   }
@@ -204,7 +205,7 @@ export class Runner {
         },
         onSilence: async (error) => {
           log.warn({ err: error }, 'the host does not answer; it is asked again');
-          await this.runs.markUnknown(claim, error.code, error.message);
+          await this.runs.markUnknown(claim, error.code, wordsOf(error));
         },
       },
       signal,
@@ -248,7 +249,7 @@ export class Runner {
       ].map(hide),
     };
     const looks = stock === null ? undefined : await this.#looks(drive, plan, around, access, parsed.result);
-    let settled: Settlement = settleBackup(plan, parsed, parsed.facts, looks);
+    let settled: Settlement = settleBackup(plan, parsed, parsed.facts, looks, stock === null);
     if (settled.outcome === 'unknown' && stock !== null) {
       settled = {
         ...settled,
@@ -280,7 +281,7 @@ export class Runner {
       await this.recorder.failed(ended, settled, again);
       // Our script has finished it and the books refuse it: whoever finds it there would take it for a restore point. Only after the
       // record, which asks for the lease: an orchestrator that overslept must not remove what another one has booked.
-      if (stock === null && parsed.facts !== null && parsed.facts.done.mode !== 'none')
+      if (stock === null && (job.exit === 0 || (parsed.facts !== null && parsed.facts.done.mode !== 'none')))
         await this.#remove(drive, plan, access, buildDelete(hostScript(access), around.mount, plan.backupPath));
       const words =
         again === null ? 'the run failed' : 'the incremental failed in a way that a full does not share: dispatched again';
@@ -387,7 +388,7 @@ export class Runner {
     await this.runs.end(claimOf(lease), {
       state: 'failed',
       errorCode: error.code,
-      errorMessage: error.next === undefined ? error.message : `${error.message} ${error.next}`,
+      errorMessage: wordsOf(error),
       ...(facts.stderr === undefined ? {} : { stderr: facts.stderr }),
     });
     return null;
@@ -397,6 +398,8 @@ export class Runner {
 /** A stock script takes the way of a stopped VM whenever it is not running, and asks by itself. */
 const needsDiskPaths = ({ vmState }: BackupPlan, access: HostAccess): boolean =>
   access.stock === null ? vmState === 'shut off' : !canLook(access) || vmState !== 'running';
+
+const wordsOf = ({ message, next }: ChainkeeperError): string => (next === undefined ? message : `${message} ${next}`);
 
 const isFenced = (error: unknown): boolean => error instanceof ChainkeeperError && error.facts['script'] === 'fence-stale';
 

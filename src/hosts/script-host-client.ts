@@ -18,7 +18,7 @@ import { readInspect } from '../domain/agent/read-inspect';
 import { type JobStatus, readJobStatus } from '../domain/agent/read-job-status';
 import { type Release, readRelease } from '../domain/agent/read-release';
 import { type HostSweep, readSweep } from '../domain/agent/read-sweep';
-import { OperationalError, UserError } from '../domain/errors';
+import { ChainkeeperError, OperationalError, UserError } from '../domain/errors';
 import { canLook, type HostAccess } from './host-access';
 import type {
   HostClient,
@@ -97,6 +97,7 @@ export class ScriptHostClient implements HostClient {
     const command = buildStart(request);
     const { stock } = host;
     // Starting twice starts once, so a start whose end nobody saw is simply asked for again.
+    let unseen: OperationalError | null = null;
     for (let attempt = 1; ; attempt += 1) {
       try {
         if (stock === null) return await this.#job(host, command);
@@ -104,8 +105,11 @@ export class ScriptHostClient implements HostClient {
         if (result.exit !== 0) throw scriptError(host, 'start', result);
         return await this.status(host, request);
       } catch (error) {
-        const unseen = error instanceof OperationalError && ['host.outcome-unknown', 'host.timeout'].includes(error.code);
-        if (!unseen || attempt === START_ATTEMPTS) throw error;
+        if (!(error instanceof ChainkeeperError)) throw error;
+        if (error instanceof OperationalError && ['host.outcome-unknown', 'host.timeout'].includes(error.code)) unseen = error;
+        // That a later call was certainly not executed says nothing of an earlier one; the script alone knows of both.
+        else throw error.code === 'host.script-failed' ? error : (unseen ?? error);
+        if (attempt === START_ATTEMPTS) throw error;
       }
     }
   }

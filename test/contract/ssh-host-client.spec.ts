@@ -7,7 +7,7 @@ import { ScriptHostClient } from '../../src/hosts/script-host-client';
 import { SshShell } from '../../src/hosts/ssh/ssh-shell';
 import { RealLab } from '../lab/lab';
 import { defineHostClientContract } from './host-client.contract';
-import { TcpProxy } from './tcp-proxy';
+import { TcpProxy } from '../support/tcp-proxy';
 
 defineHostClientContract('ssh', async () => {
   const id = process.pid % 100000;

@@ -10,7 +10,7 @@ import type { HostAccess } from '../../src/hosts/host-access';
 import type { RemoteCommand, RemoteResult } from '../../src/hosts/remote-shell';
 import { SshShell } from '../../src/hosts/ssh/ssh-shell';
 import { RealLab } from '../lab/lab';
-import { TcpProxy } from './tcp-proxy';
+import { TcpProxy } from '../support/tcp-proxy';
 
 /** What only SSH can do wrong; what every host client must do is in host-client.contract.ts. */
 describe('SshShell on a real sshd', () => {

@@ -7,6 +7,7 @@ import { HOST_FAULTS } from './host-faults';
 import { MOVE_FAULTS } from './move-faults';
 import { NAS_FAULTS } from './nas-faults';
 import { ORCHESTRATOR_FAULTS } from './orchestrator-faults';
+import { OUTPUT_FAULTS } from './output-faults';
 import { SCRIPT_FAULTS } from './script-faults';
 import { TOOL_FAULTS } from './tool-faults';
 
@@ -20,6 +21,7 @@ const FAMILIES = {
   'another tool': TOOL_FAULTS,
   NAS: NAS_FAULTS,
   script: SCRIPT_FAULTS,
+  output: OUTPUT_FAULTS,
 };
 
 /** All faults with their families, in the order in which they strike. */

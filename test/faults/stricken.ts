@@ -15,6 +15,7 @@ import { until } from '../support/brake';
 import type { Databases } from '../support/databases';
 import { type NodeScript, startScript } from '../support/node-script';
 import { environmentOf } from '../support/service-config';
+import { TcpProxy } from '../support/tcp-proxy';
 
 const run = promisify(execFile);
 
@@ -66,6 +67,7 @@ export class Stricken {
   #client: Client | undefined;
   #host = '';
   #books: DatabaseConfig | undefined;
+  #wire: TcpProxy | undefined;
 
   private constructor(
     readonly lab: RealLab,
@@ -104,7 +106,9 @@ export class Stricken {
     ]);
     await lab.vmStart(vm);
     await this.serve();
-    const host = await addHost(this.client, await lab.access(), 'seed');
+    const access = await lab.access();
+    this.#wire = await TcpProxy.before(access.address, access.port);
+    const host = await addHost(this.client, { ...access, port: this.#wire.port }, 'seed');
     this.#host = host.id;
     await this.client.send('POST', '/repositories', { name: 'faults', type: 'dir', address: this.nas });
     await this.client.send('POST', '/offerings', { name: 'faults', repository: 'faults', fullEvery: 100 });
@@ -145,6 +149,12 @@ export class Stricken {
     return this.#client;
   }
 
+  /** What lies between the service and the host's sshd. */
+  get wire(): TcpProxy {
+    if (!this.#wire) throw new Error('the host is not reached yet');
+    return this.#wire;
+  }
+
   /** The process that serves. */
   get service(): NodeScript {
     if (!this.#service) throw new Error('no service runs');
@@ -170,6 +180,7 @@ export class Stricken {
   /** After a fault that could not be brought about: what it has left of the service must not spoil the next one. */
   async startAnew(): Promise<void> {
     await this.service.kill();
+    this.wire.pass();
     await this.line('unlimited');
     await this.serve();
   }
@@ -343,6 +354,7 @@ export class Stricken {
 
   async close(): Promise<void> {
     await this.#service?.kill();
+    await this.#wire?.close();
     await this.lab.down();
   }
 }

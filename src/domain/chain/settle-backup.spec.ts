@@ -557,6 +557,7 @@ describe('settleBackup', () => {
     it.each<[string, Told, Partial<Answer>]>([
       ['size-unknown', {}, { size: null }],
       ['size-unknown', {}, { size: 0 }],
+      ['size-contradicted', (plan) => disks(plan, { fileSize: 5_000_000 }), { size: 4_999_999 }],
       ['target-full', { error: { code: 'target-full', message: 'full' } }, {}],
       ['wrong-vm', { vm: { name: 'i-2-8-VM' } }, {}],
       ['nothing-done', { done: { mode: 'none' } }, {}],
@@ -586,6 +587,15 @@ describe('settleBackup', () => {
         retire: [NEW_BITMAP],
       });
       expect(settlement.sentence.length).toBeGreaterThan(3);
+    });
+
+    it('is an error where the facts that the script tells of every run are missing', () => {
+      const looks = { before: null, after: null };
+      expect(settleBackup(plan, answer(), null, looks, true)).toMatchObject({
+        ...{ outcome: 'failed', status: 'Error', code: 'facts-missing', retire: [NEW_BITMAP] },
+      });
+      expect(settleBackup(plan, answer(), ran(plan), looks, true).outcome).toBe('backed-up');
+      expect(settleBackup(plan, answer(), null, looks, false)).toMatchObject({ outcome: 'backed-up', assurance: 'unproven' });
     });
 
     it('says what the file stands on and what it must stand on', () => {

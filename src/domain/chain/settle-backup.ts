@@ -2,7 +2,7 @@ import type { BackupMode, Facts } from '../agent/facts';
 import { assureRun, type Verdict } from './assure-run';
 import type { BackupPlan, BackupRequest } from './backup-plan';
 import { toDetails } from './chain-keys';
-import { checkRun } from './check-run';
+import { checkRun, type RunFault } from './check-run';
 import { bookedDisks, confirmedBitmap, madeKind, readRecreation, reasonOf } from './read-run';
 import { sentenceOf, type FullReason } from './reasons';
 import type { ActiveCheckpointChange, Answer, BackedUp, FailedBackup, Looks, Recreation, Settlement } from './settlement';
@@ -22,8 +22,15 @@ const NOBODY_LOOKED: Looks = { before: null, after: null };
  * Decides what a run means for the books, from its plan, the parsed answer and the facts, or for a stock script, which tells none,
  * from what was seen around it.
  * Pure: it may be asked again by whoever finds the run later, with the same result.
+ * @param factsPromised the script is one that tells facts of every run: without them it has not said that anything was checked.
  */
-export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | null, looks: Looks = NOBODY_LOOKED): Settlement {
+export function settleBackup(
+  plan: BackupPlan,
+  answer: Answer,
+  facts: Facts | null,
+  looks: Looks = NOBODY_LOOKED,
+  factsPromised = false,
+): Settlement {
   const recreation = readRecreation(plan, answer, facts);
   if (answer.exitCode === null || answer.code === 'outcome-unknown') {
     return {
@@ -44,8 +51,7 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
   }
   const made = madeKind(plan, answer, facts);
   const size = answer.size ?? 0;
-  // Even an empty delta is a qcow2 file with a header.
-  const fault = size > 0 ? checkRun(plan, made, facts) : { code: 'size-unknown', sentence: 'The host script reported no size.' };
+  const fault = checkRun(plan, made, facts) ?? checkReported(size, facts, factsPromised);
   // The script believes in its success, so what it wrote is still there.
   if (fault !== null) return failed(plan, { ...fault, left: true, recreation, retry: null });
   const verdict = assureRun(plan, made, answer, facts, recreation, looks);
@@ -60,6 +66,18 @@ export function settleBackup(plan: BackupPlan, answer: Answer, facts: Facts | nu
     };
   }
   return backedUp(plan, made, { ...answer, size }, { facts, looks }, recreation, verdict);
+}
+
+/** Whether the script has said all that it says of a backup. Words can be lost on their way: the host's disk was full, a log was cut. */
+function checkReported(size: number, facts: Facts | null, factsPromised: boolean): RunFault | null {
+  if (facts === null && factsPromised)
+    return { code: 'facts-missing', sentence: 'The facts of the host script cannot be read, so nobody knows what it checked.' };
+  // Even an empty delta is a qcow2 file with a header.
+  if (size === 0) return { code: 'size-unknown', sentence: 'The host script reported no size.' };
+  const files = (facts?.disks ?? []).reduce((sum, { fileSize }) => sum + (fileSize ?? 0), 0);
+  if (size < files)
+    return { code: 'size-contradicted', sentence: `The size is said to be ${size} bytes, and the files alone have ${files}.` };
+  return null;
 }
 
 function backedUp(

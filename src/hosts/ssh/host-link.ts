@@ -61,7 +61,11 @@ export class HostLink {
         return await connection.run(commandLine, command);
       } catch (error) {
         if (!(error instanceof NotExecuted)) throw error;
-        if (attempt === ATTEMPTS) throw this.#busy(error.message);
+        if (attempt === ATTEMPTS) {
+          // sshd holds a connection to the configuration it was made under: one that was mended since counts for a new one.
+          connection.retire();
+          throw this.#busy(error.message);
+        }
         // Several refused at once must not come back at once.
         await sleep(20 * 2 ** attempt * (0.5 + Math.random()));
       }

@@ -2,7 +2,7 @@
 # Each user has its own sshd (several hosts on one machine): ssh/USER/ holds its keys, configuration and pid.
 
 #: sshd-up USER [PORT]             create the user, start its sshd on 127.0.0.1; prints {host,port,user,privateKey,hostKey,fingerprint,script}
-#:                                 again after sshd-kill or sshd-down USER: the same keys and port
+#:                                 again after sshd-kill or sshd-down USER: the same keys and port, the lines of ssh/USER/more in its configuration
 verb_sshd_up() {
   local user=${1:-} port=${2:-} dir
   [[ $user =~ ^[a-z][a-z0-9-]{0,30}$ ]] || die "not a user name: '$user'"
@@ -62,6 +62,7 @@ start_sshd() {
 	UseDNS no
 	LogLevel VERBOSE
 	CONFIG
+    [[ ! -e $dir/more ]] || cat "$dir/more" >>"$dir/sshd_config"
     rm -f "$dir/sshd.pid"
     if alone /usr/sbin/sshd -f "$dir/sshd_config" -E "$dir/log" && wait_until 3 sshd_runs "$dir"; then
       printf '%s\n' "$port" >"$dir/port"

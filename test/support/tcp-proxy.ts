@@ -6,10 +6,11 @@ const COMMAND_BYTES = 100;
 /** A TCP proxy in front of an sshd that can stop forwarding, drop its connections and refuse new ones. */
 export class TcpProxy {
   readonly #sockets = new Set<Socket>();
+  readonly #targets = new Set<Socket>();
   #server: Server | undefined;
   #connections = 0;
   #silent = false;
-  #cutsAtCommand = false;
+  #atCommand: (() => void) | null = null;
 
   private constructor(
     private readonly targetPort: number,
@@ -37,6 +38,11 @@ export class TcpProxy {
     for (const socket of this.#sockets) socket.pause().unpipe();
   }
 
+  /** New connections pass again; what was in the hole stays there. */
+  pass(): void {
+    this.#silent = false;
+  }
+
   /** Drops what is connected now; new connections are accepted. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
@@ -44,7 +50,15 @@ export class TcpProxy {
 
   /** Drops the connection as soon as the next command has gone to the host, before any answer to it. */
   cutAtCommand(): void {
-    this.#cutsAtCommand = true;
+    this.#atCommand = () => this.cut();
+  }
+
+  /** As soon as the next command has gone to the host, nothing comes back: it is executed, and nobody hears of it. New connections are swallowed. */
+  swallowAnswersAtCommand(): void {
+    this.#atCommand = () => {
+      this.#silent = true;
+      for (const socket of this.#targets) socket.pause().unpipe();
+    };
   }
 
   async close(): Promise<void> {
@@ -56,6 +70,8 @@ export class TcpProxy {
     this.#server = createServer((client) => {
       this.#connections += 1;
       const target = connect(this.targetPort, this.targetHost);
+      this.#targets.add(target);
+      target.on('close', () => this.#targets.delete(target));
       for (const socket of [client, target]) {
         this.#sockets.add(socket);
         socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
@@ -65,9 +81,10 @@ export class TcpProxy {
       if (this.#silent) return;
       client.pipe(target);
       client.on('data', (chunk: Buffer) => {
-        if (!this.#cutsAtCommand || chunk.length < COMMAND_BYTES) return;
-        this.#cutsAtCommand = false;
-        this.cut();
+        if (this.#atCommand === null || chunk.length < COMMAND_BYTES) return;
+        const strike = this.#atCommand;
+        this.#atCommand = null;
+        strike();
       });
       target.pipe(client);
     });
