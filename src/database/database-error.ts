@@ -104,3 +104,6 @@ export function toDatabaseError(error: unknown): unknown {
         : error;
   }
 }
+
+/** Books that are away say nothing of what was to be written into them: it waits for them. */
+export const isOfBooks = (error: unknown): boolean => error instanceof OperationalError && error.code.startsWith('database.');

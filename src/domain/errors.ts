@@ -87,3 +87,6 @@ export class InvariantError extends ChainkeeperError {
     super(code, 'bug', message, parts);
   }
 }
+
+/** What went wrong and what to do about it, in one text. */
+export const wordsOf = ({ message, next }: ChainkeeperError): string => (next === undefined ? message : `${message} ${next}`);

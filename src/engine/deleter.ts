@@ -7,12 +7,13 @@ import { type Lease, Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { Volumes } from '../database/repositories/volumes';
+import { isOfBooks } from '../database/database-error';
 import { UnitOfWork } from '../database/unit-of-work';
 import { buildDelete, secretsOf } from '../domain/agent/build-argv';
 import type { Refusal } from '../domain/chain/refusal';
 import { readActiveCheckpoint } from '../domain/chain/chain-keys';
 import { type DeletionPlan, type DeletionRequest, type DeletionStep, planDeletion } from '../domain/chain/plan-deletion';
-import { ChainkeeperError, InvariantError, OperationalError, UserError } from '../domain/errors';
+import { ChainkeeperError, InvariantError, OperationalError, UserError, wordsOf } from '../domain/errors';
 import { type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
@@ -94,12 +95,12 @@ export class Deleter {
       await this.#removeAll(deletion, plan);
       await this.#end(lease, { state: 'succeeded', warnings });
     } catch (error) {
-      if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost') throw error;
+      if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost' || isOfBooks(error)) throw error;
       deletion.log.warn({ err: error }, 'the deletion stopped; what is left of it is hidden, and goes with the next');
       await this.#end(lease, {
         state: 'failed',
         errorCode: error.code,
-        errorMessage: error.next === undefined ? error.message : `${error.message} ${error.next}`,
+        errorMessage: wordsOf(error),
         ...(typeof error.facts['stderr'] === 'string' ? { stderr: error.facts['stderr'] } : {}),
       });
     }

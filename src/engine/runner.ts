@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import { isOfBooks } from '../database/database-error';
 import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { Evidence } from '../database/repositories/evidence';
@@ -13,7 +14,8 @@ import { parseOutput } from '../domain/agent/parse-output';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import { settleBackup } from '../domain/chain/settle-backup';
 import type { FailedBackup, Looks, Settlement } from '../domain/chain/settlement';
-import { ChainkeeperError, InvariantError, OperationalError, UserError } from '../domain/errors';
+import { ChainkeeperError, InvariantError, OperationalError, UserError, wordsOf } from '../domain/errors';
+
 import { canLook, type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
@@ -399,9 +401,4 @@ export class Runner {
 const needsDiskPaths = ({ vmState }: BackupPlan, access: HostAccess): boolean =>
   access.stock === null ? vmState === 'shut off' : !canLook(access) || vmState !== 'running';
 
-const wordsOf = ({ message, next }: ChainkeeperError): string => (next === undefined ? message : `${message} ${next}`);
-
 const isFenced = (error: unknown): boolean => error instanceof ChainkeeperError && error.facts['script'] === 'fence-stale';
-
-/** Books that are away say nothing of a run: it waits for them. */
-const isOfBooks = (error: ChainkeeperError): boolean => error instanceof OperationalError && error.code.startsWith('database.');
