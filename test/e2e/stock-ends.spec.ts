@@ -88,9 +88,7 @@ describe('ends of a stock script', () => {
     strike('umount-busy');
     const ended = await run();
     expect(ended).toMatchObject({ state: 'succeeded', errorCode: null, exitCode });
-    expect(ended.warnings.filter((warning) => /^cleanup-failed: exit 32 after the data/.test(warning))).toHaveLength(
-      told,
-    );
+    expect(ended.warnings.filter((warning) => /^cleanup-failed: exit 32 after the data/.test(warning))).toHaveLength(told);
     expect([await booked(), mounts()]).toEqual([['BackedUp INCREMENTAL'], 1]);
     expect(await next()).toEqual(['INCREMENTAL regular', true]);
   });
