@@ -23,9 +23,15 @@ const TESTS = {
   sshfs: ['sshfs', 'mounts the NAS that is slow or hangs'],
 };
 
-const BENCH = { virtnbdbackup: ['virtnbdbackup', 'is what the host script is measured against'] };
+const PEER = { virtnbdbackup: ['virtnbdbackup', 'is what the host script is measured against'] };
 
-const NEEDS = { check: {}, quickstart: LAB, test: { ...LAB, ...TESTS }, bench: { ...LAB, ...BENCH } };
+const NEEDS = {
+  check: {},
+  quickstart: LAB,
+  test: { ...LAB, ...TESTS },
+  bench: LAB,
+  'bench backup': { ...LAB, ...PEER },
+};
 
 /** What is missing for a purpose: a list of `{ program, packages, why }`. */
 export function missingParts(purpose) {

@@ -1,8 +1,13 @@
 import type { BenchResult } from './bench-result';
 import { benchBackup } from './backup';
 import { benchSsh } from './ssh';
+import { benchStorm } from './storm';
 
-const BENCHES: Readonly<Record<string, (quick: boolean) => Promise<BenchResult>>> = { ssh: benchSsh, backup: benchBackup };
+const BENCHES: Readonly<Record<string, (quick: boolean) => Promise<BenchResult>>> = {
+  ssh: benchSsh,
+  backup: benchBackup,
+  storm: benchStorm,
+};
 
 async function main(): Promise<void> {
   const [name = ''] = process.argv.slice(2).filter((word) => !word.startsWith('--'));
