@@ -104,9 +104,6 @@ look_at_preflight() {
   if ! propagates; then
     problem mount-private "Mounts of this host do not reach machines that already run: 'mount --make-rshared /' before they start"
   fi
-  if [[ -d /sys/kernel/security/apparmor/policy ]]; then
-    problem apparmor "AppArmor is active: QEMU's profile must allow /tmp/csbackup.*/** (in /etc/apparmor.d/local/abstractions/libvirt-qemu)"
-  fi
   [[ $OPT_TYPE && $OPT_STORAGE ]] || return 0
   mount_repository
   look_at_space || problem nas-silent "The NAS does not tell its space: $RUN_ERR"

@@ -108,3 +108,29 @@ seen() { local is; is=$(jq -r "$2" <<<"$output"); [[ $is == "$1" ]] || { printf 
   seen libvirt-unreachable .error.code
   [[ $output == *'failed to connect'* ]]
 }
+
+@test "check: whether AppArmor confines machines here, which ones run so, and the rules as they lie there" {
+  local kernel=$BATS_TEST_TMPDIR/kernel rules=$BATS_TEST_TMPDIR/rules
+  script check
+  [[ $status -eq 0 ]]
+  seen "$([[ -d /sys/kernel/security/apparmor/policy ]] && echo true || echo false)" '.apparmor.state != "disabled"'
+  seen '/tmp/csbackup.XXXXX' '.apparmor.writes[0]'
+
+  use_stubs
+  sed -i "s#^APPARMOR_KERNEL=.*#APPARMOR_KERNEL=$kernel APPARMOR_RULES=$rules#" "$SCRIPT"
+  mkdir -p "$kernel/policy" "$rules"/{abstractions/libvirt-qemu.d,local/abstractions,libvirt}
+  printf '%s\n' '/usr/sbin/libvirtd (enforce)' 'libvirt-0a1b2c3d-0000-4000-8000-000000000001 (enforce)' >"$kernel/profiles"
+  printf '  # "rules" of \\ libvirt\n\t/dev/kvm rw,\n' >"$rules/abstractions/libvirt-qemu"
+  : >"$rules/local/abstractions/libvirt-qemu"
+  echo '/** rwk,' >"$rules/abstractions/libvirt-qemu.d/site"
+  echo 'profile LIBVIRT_TEMPLATE { }' >"$rules/libvirt/TEMPLATE.qemu"
+  stub virsh <<<'real "$@"'
+  script check
+  seen unused .apparmor.state
+  stub virsh <<<'[[ "$*" == *capabilities* ]] && echo "<secmodel><model>apparmor</model></secmodel>" || real "$@"'
+  script check
+  seen 'confining libvirt-0a1b2c3d-0000-4000-8000-000000000001 (enforce)' '"\(.apparmor.state) \(.apparmor.profiles | join(","))"'
+  seen 'abstractions/libvirt-qemu abstractions/libvirt-qemu.d/site local/abstractions/libvirt-qemu libvirt/TEMPLATE.qemu' \
+    '[.apparmor.files[].path] | join(" ")'
+  seen $'  # "rules" of \\ libvirt\n\t/dev/kvm rw,' '.apparmor.files[0].text'
+}

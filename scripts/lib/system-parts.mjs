@@ -24,9 +24,15 @@ const TESTS = {
   faketime: ['faketime', 'puts the clock of a host an hour off'],
 };
 
-const BENCH = { virtnbdbackup: ['virtnbdbackup', 'is what the host script is measured against'] };
+const PEER = { virtnbdbackup: ['virtnbdbackup', 'is what the host script is measured against'] };
 
-const NEEDS = { check: {}, quickstart: LAB, test: { ...LAB, ...TESTS }, bench: { ...LAB, ...BENCH } };
+const NEEDS = {
+  check: {},
+  quickstart: LAB,
+  test: { ...LAB, ...TESTS },
+  bench: LAB,
+  'bench backup': { ...LAB, ...PEER },
+};
 
 /** What is missing for a purpose: a list of `{ program, packages, why }`. */
 export function missingParts(purpose) {

@@ -4,7 +4,8 @@ import { UserError } from '../domain/errors';
 const OLDEST = { mysql: [8, 0], mariadb: [10, 6] } as const;
 
 /**
- * Asks a server what it is: TypeORM speaks two dialects, and the wrong one is a syntax error at the first lock.
+ * Asks a server what it is: TypeORM speaks two dialects, and MariaDB's `INSERT ... RETURNING` is a syntax error on MySQL. The one place
+ * that goes by the server's version (docs/databases.md).
  * @throws UserError `database.too-old`, or `database.not-strict` when the server would cut values short without a word
  */
 export async function detectServer(options: ConnectionOptions): Promise<'mysql' | 'mariadb'> {

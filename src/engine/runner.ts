@@ -38,8 +38,12 @@ interface Drive {
   readonly vm: VmRow;
   readonly lease: Lease;
   readonly signal: AbortSignal;
+  readonly hears: Hears;
   readonly log: Log;
 }
+
+/** Is told whenever the host of a run begins to keep silent, and when it answers again. */
+export type Hears = (answers: boolean) => void;
 
 /** Characters of each stream that are kept of a job that is dispatched again. */
 const LAST_WORDS = 500;
@@ -66,7 +70,7 @@ export class Runner {
   ) {}
 
   /** @throws when the run cannot go on under this lease; it stays in the books and is looked at again. */
-  async drive(runId: string, lease: Lease, signal: AbortSignal): Promise<void> {
+  async drive(runId: string, lease: Lease, signal: AbortSignal, hears: Hears): Promise<void> {
     const run = await this.runs.find(runId);
     const vm = run && (await this.vms.findById(run.vmId));
     if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
@@ -77,6 +81,7 @@ export class Runner {
       vm,
       lease,
       signal,
+      hears,
       log: this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch }),
     };
     const prepared = await this.#prepare(drive).catch((error: unknown) => this.#giveUp(drive, error));
@@ -94,6 +99,7 @@ export class Runner {
     const log = drive.log.child({ host: access.name, chainId: plan.chainId });
     if (!(await this.#dispatch({ ...drive, log }, plan, around, access))) return null;
     const job = await this.#follow({ ...drive, log }, access);
+    drive.hears(true);
     return this.#finish({ ...drive, log }, plan, around, access, job);
   }
 
@@ -181,7 +187,7 @@ export class Runner {
     }
   }
 
-  #follow({ jobId, lease, log, signal }: Drive, access: HostAccess): Promise<FollowedJob> {
+  #follow({ jobId, lease, log, signal, hears }: Drive, access: HostAccess): Promise<FollowedJob> {
     const claim = claimOf(lease);
     const deadline = Date.now() + this.config.engine.runHours * 3_600_000;
     let aborted = false;
@@ -191,6 +197,7 @@ export class Runner {
       jobId,
       {
         onStatus: async ({ progress, state }) => {
+          hears(true);
           if (state === 'running' && progress !== null)
             await this.runs.note(claim, { progress: { done: progress.processed ?? 0, total: progress.total } });
           if (Date.now() < deadline || aborted) return;
@@ -206,6 +213,7 @@ export class Runner {
           await this.client.abort(access, jobId);
         },
         onSilence: async (error) => {
+          hears(false);
           log.warn({ err: error }, 'the host does not answer; it is asked again');
           await this.runs.markUnknown(claim, error.code, wordsOf(error));
         },

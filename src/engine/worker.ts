@@ -19,6 +19,8 @@ import { Runner } from './runner';
 export class Worker implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
   readonly #active = new Map<string, Promise<void>>();
+  /** Those of them that wait for a host to answer again. They take nobody's place: it may be days. */
+  readonly #silent = new Set<string>();
   #loop: Promise<void> | undefined;
 
   constructor(
@@ -53,7 +55,7 @@ export class Worker implements BeforeApplicationShutdown {
   }
 
   async #claimAll(): Promise<void> {
-    const free = this.config.engine.runsAtOnce - this.#active.size;
+    const free = this.config.engine.runsAtOnce - (this.#active.size - this.#silent.size);
     if (free <= 0) return;
     // Ours that go on are in the books as running too, with a lease that has not run out; they are not listed here.
     const waiting = [...(await this.runs.abandoned(free)), ...(await this.runs.queued(free))];
@@ -82,11 +84,17 @@ export class Worker implements BeforeApplicationShutdown {
     const log = this.log.child({ runId: run.id, vmId: run.vmId });
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
-      const driver = run.kind === 'delete' ? this.deleter : this.runner;
-      await driver.drive(run.id, lease, AbortSignal.any([this.#stop.signal, kept.lost]));
+      const lost = AbortSignal.any([this.#stop.signal, kept.lost]);
+      if (run.kind === 'delete') await this.deleter.drive(run.id, lease, lost);
+      else
+        await this.runner.drive(run.id, lease, lost, (answers) => {
+          if (answers) this.#silent.delete(run.id);
+          else this.#silent.add(run.id);
+        });
     } catch (error) {
       log.error({ err: error }, 'driving the run failed; it will be looked at again');
     } finally {
+      this.#silent.delete(run.id);
       await kept.giveBack();
     }
   }

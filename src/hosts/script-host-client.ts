@@ -127,15 +127,14 @@ export class ScriptHostClient implements HostClient {
   }
 
   async retire(host: HostAccess, request: RetireRequest): Promise<void> {
-    // Beside a stock script ours changes nothing.
-    if (host.stock !== null) throw nothingOfOurs(host, 'retire');
+    if (host.stock !== null) throw onlyLooks(host, 'retire');
     const command = buildRetire(request);
     const result = await this.#call(host, command, this.#deadlineMs);
     if (result.exit !== 0) throw scriptError(host, 'retire', result);
   }
 
   async release(host: HostAccess, request: ReleaseRequest): Promise<Release> {
-    if (!canLook(host)) throw nothingOfOurs(host, 'release');
+    if (host.stock !== null) throw onlyLooks(host, 'release');
     const command = buildRelease(request);
     return this.#read(host, command, await this.#call(host, command, this.#deadlineMs), readRelease);
   }
@@ -147,7 +146,7 @@ export class ScriptHostClient implements HostClient {
   }
 
   async sweep(host: HostAccess, request: { readonly dryRun: boolean }): Promise<HostSweep> {
-    if (host.stock !== null) throw nothingOfOurs(host, 'sweep');
+    if (host.stock !== null) throw onlyLooks(host, 'sweep');
     const command = buildSweep(request);
     return this.#read(host, command, await this.#call(host, command, SWEEP_DEADLINE_MS), readSweep);
   }
@@ -235,3 +234,15 @@ const nothingOfOurs = (host: HostAccess, operation: string): UserError =>
     next: 'Put our script beside it for looking (chainkeeper host install), or let ours take the backups.',
     facts: { host: host.name },
   });
+
+/** A stock script holds no lock that ours knows, and its bitmaps have the names of CloudStack's own: beside it ours changes nothing. */
+const onlyLooks = (host: HostAccess, operation: string): UserError =>
+  new UserError(
+    'host.stock',
+    'refused',
+    `${host.name} runs a stock script, beside which ours only looks: no ${operation} there`,
+    {
+      next: `Let ours take the backups: chainkeeper host change ${host.name} --script ours --dialect seed`,
+      facts: { host: host.name },
+    },
+  );

@@ -54,7 +54,7 @@ export class CheckService {
       vms.push({ name: vm.instanceName, look: await looking(() => this.#inspect(vm, access)) });
     const leftovers = access.stock === null ? (await this.client.sweep(access, { dryRun: true })).items : null;
     const script = { ours: (await loadScript()).sha256, there: sha256 };
-    return judgeHost({ host: host.name, script, shellMs, clockMs, check, repositories, vms, leftovers });
+    return judgeHost({ host: host.name, user: access.user, script, shellMs, clockMs, check, repositories, vms, leftovers });
   }
 
   async #inspect(vm: VmRow, access: HostAccess): ReturnType<HostClient['inspect']> {

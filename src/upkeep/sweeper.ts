@@ -6,8 +6,10 @@ import { LOG, type Log } from '../platform/log';
 import { SweepService } from './sweep.service';
 
 const PAGE = 100;
+/** Hosts that are swept at the same time. */
+const AT_ONCE = 8;
 
-/** Sweeps every host at the start and once in a while. One that does not answer costs the others nothing but its own wait. */
+/** Sweeps every host at the start and once in a while. One that does not answer keeps no other waiting. */
 @Injectable()
 export class Sweeper implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
@@ -44,10 +46,16 @@ export class Sweeper implements BeforeApplicationShutdown {
     for (let after: number | null | undefined; after !== null;) {
       const { items, next } = await this.hosts.page({ limit: PAGE, ...(after === undefined ? {} : { after }) });
       // Where a stock script takes the backups, ours changes nothing.
-      for (const host of items.filter(({ access }) => access.stockPath === null))
-        if (!this.#stop.signal.aborted) await this.#sweepOne(host);
+      await this.#sweepThese(items.filter(({ access }) => access.stockPath === null));
       after = next;
     }
+  }
+
+  async #sweepThese(waiting: ReachableHost[]): Promise<void> {
+    const oneByOne = async (): Promise<void> => {
+      for (let host = waiting.shift(); host && !this.#stop.signal.aborted; host = waiting.shift()) await this.#sweepOne(host);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, oneByOne));
   }
 
   async #sweepOne(host: ReachableHost): Promise<void> {

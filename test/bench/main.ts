@@ -2,10 +2,16 @@ import type { BenchResult } from './bench-result';
 import { benchBackup } from './backup';
 import { benchGuest } from './guest';
 import { benchSsh } from './ssh';
+import { benchStorm } from './storm';
 
 /** `plot`: a file for a picture of it, where there is one to draw. */
 type Bench = (quick: boolean, plot?: string) => Promise<BenchResult>;
-const BENCHES: Readonly<Record<string, Bench>> = { ssh: benchSsh, backup: benchBackup, guest: benchGuest };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  ssh: benchSsh,
+  backup: benchBackup,
+  guest: benchGuest,
+  storm: benchStorm,
+};
 
 async function main(): Promise<void> {
   const [name = ''] = process.argv.slice(2).filter((word) => !word.startsWith('--'));

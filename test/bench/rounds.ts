@@ -84,7 +84,7 @@ function sum(turns: readonly Turn[], width: number): Measured {
 }
 
 /** Of this process and of those of its children that have ended. */
-function cpuSeconds(): number {
+export function cpuSeconds(): number {
   const stat = readFileSync('/proc/self/stat', 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // utime, stime, cutime, cstime in ticks of 10 ms: proc_pid_stat(5).

@@ -9,6 +9,7 @@ import { SshShell } from '../../src/hosts/ssh/ssh-shell';
 import { until } from '../support/brake';
 import type { BenchResult } from './bench-result';
 import { onBenchLab } from './on-bench-lab';
+import { openSsh } from './open-ssh';
 import { type Contender, measure, type Measured, round } from './rounds';
 
 /** More than four at once run into sshd's MaxSessions (10): a channel that has said its end counts for a while. */
@@ -97,12 +98,6 @@ const byHand = (client: Client): Promise<void> =>
       stream.stderr.resume();
     });
   });
-
-/** No file of whoever runs this bench has a say. */
-const openSsh = ({ port, user, privateKeyFile }: HostAccess): string[] => [
-  ...['-F', 'none', '-p', `${port}`, '-l', user, '-i', privateKeyFile ?? '', '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes'],
-  ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR'],
-];
 
 async function exits(program: string, args: readonly string[]): Promise<boolean> {
   const [code] = (await once(spawn(program, args, { stdio: 'ignore' }), 'exit')) as [number | null];

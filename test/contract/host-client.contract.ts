@@ -88,6 +88,10 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         expect(Math.abs(Date.parse(alone.time) - Date.now())).toBeLessThan(60_000);
         expect([alone.space, alone.writeMs]).toEqual([null, null]);
         expect(alone.maxSessions).toBeGreaterThan(0);
+        expect(alone.apparmor?.state).toMatch(/^(disabled|unused|confining)$/);
+        expect(alone.apparmor?.files.some(({ path }) => path === 'abstractions/libvirt-qemu')).toBe(
+          alone.apparmor?.state !== 'disabled',
+        );
         const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
         const { space, writeMs, problems } = await subject.client.check(subject.host, repository);
         expect([space !== null, writeMs !== null, problems]).toEqual([true, true, []]);

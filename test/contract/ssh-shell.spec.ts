@@ -206,6 +206,19 @@ describe('SshShell on a real sshd', () => {
     await expect(shell({ connectTimeoutMs: 500 }).run(via, sh('true'))).rejects.toMatchObject({ code: 'host.unreachable' });
   });
 
+  test('a host that let us wait in vain is not waited for again until as long has passed', async () => {
+    const { proxy, via } = await proxied();
+    proxy.swallow();
+    const ssh = shell({ connectTimeoutMs: 1000 });
+    const tries = async (): Promise<number> => {
+      await expect(ssh.run(via, sh('true'))).rejects.toMatchObject({ code: 'host.unreachable' });
+      return proxy.connections;
+    };
+    expect([await tries(), await tries(), await tries()]).toEqual([1, 1, 1]);
+    await new Promise((later) => setTimeout(later, 1100));
+    expect(await tries()).toBe(2);
+  });
+
   test('nobody listens: not executed', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((done) => server.once('listening', done));

@@ -17,17 +17,9 @@ describe('a host with a stock script', () => {
   let service: FakeService;
   afterEach(() => service.close());
 
-  /** A VM of one disk: the seed's script has no parent for a second. */
   const open = async (dialect: Dialect, beside: boolean, disks = 1, books: DatabaseConfig = IN_MEMORY): Promise<void> => {
     service = await FakeService.start(books);
-    if (disks === 1) service.lab.host.vm(service.vm).disks.splice(1);
-    const stockPath = service.lab.installStock(dialect);
-    const known = await service.lab.vmDisks(service.vm);
-    await service.register({
-      host: { script: 'stock', stockPath, beside, dialect },
-      offering: { fullEvery: 10 },
-      vm: { disks: known.map(({ target, path }) => ({ target, path })) },
-    });
+    await service.registerStock(dialect, beside, disks);
     await service.lab.write(service.vm, 'vda', 0x11, 0, MIB);
   };
   const write = (pattern: number): Promise<void> => service.lab.write(service.vm, 'vda', pattern, 2 * MIB, MIB);
@@ -201,10 +193,33 @@ describe('a host with a stock script', () => {
     }
   });
 
-  it('says that nothing can look at a VM or release it where nothing of ours is', async () => {
-    await open('mid', false);
-    expect((await service.get(`/vms/${service.vm}/bitmaps`)).body).toMatchObject({ code: 'host.stock', status: 409 });
-    expect((await service.post(`/vms/${service.vm}/release`, {})).body).toMatchObject({ code: 'host.stock', status: 409 });
+  it.each([false, true])('ours beside it %s: changes no VM and removes nothing there', async (beside) => {
+    await open('mid', beside);
+    const { chain } = await service.backup();
+    service.lab.host.mounts.add('/tmp/csbackup.left');
+    const looked = await service.get(`/vms/${service.vm}/bitmaps`);
+    expect(looked.body).toMatchObject(beside ? { activeCheckpoint: chain.bitmap } : { code: 'host.stock', status: 409 });
+    for (const [path, of] of [
+      [`/vms/${service.vm}/release`, 'release'],
+      [`/vms/${service.vm}/release?dryRun=true`, 'release'],
+      ['/hosts/kvm1/sweep', 'sweep'],
+    ] as const) {
+      const { body } = await service.post(path, {});
+      expect(body).toMatchObject({ code: 'host.stock', status: 409, detail: expect.stringContaining(`no ${of} there`) });
+    }
+    expect(await service.lab.bitmaps(service.vm, 'vda')).toEqual([chain.bitmap]);
+    expect(service.lab.host.mounts.size).toBe(1);
+    await write(0x22);
+    expect(await service.backup()).toMatchObject({ type: 'INCREMENTAL', reason: 'regular' });
+  });
+
+  it('takes our bitmaps off a VM once ours takes the backups', async () => {
+    await open('mid', true);
+    const { chain } = await service.backup();
+    await service.call('PATCH', '/hosts/kvm1', { body: { script: 'ours', dialect: 'seed' } });
+    const { body } = await service.post(`/vms/${service.vm}/release`, {});
+    expect(body).toMatchObject({ activeCheckpoint: chain.bitmap, bitmaps: [{ name: chain.bitmap }] });
+    expect(await service.lab.bitmaps(service.vm, 'vda')).toEqual([]);
   });
 
   it('needs the disks of a VM that nothing can look at, and refuses what does not fit together', async () => {

@@ -8,8 +8,11 @@ import { Runs } from '../../src/database/repositories/runs';
 import { Vms } from '../../src/database/repositories/vms';
 import { Volumes } from '../../src/database/repositories/volumes';
 import { BetweenRuns } from '../../src/engine/between-runs';
+import { OperationalError } from '../../src/domain/errors';
 import { FakeLab } from '../../src/hosts/fake/fake-lab';
+import { FakeShell } from '../../src/hosts/fake/fake-shell';
 import { DEFAULT_SCRIPT_PATH } from '../../src/hosts/host-access';
+import { ScriptHostClient } from '../../src/hosts/script-host-client';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { createLog } from '../../src/platform/log';
 import { SweepService } from '../../src/upkeep/sweep.service';
@@ -31,8 +34,9 @@ describeDatabases(
         scriptPath: DEFAULT_SCRIPT_PATH, dialect: 'seed' as const, stockPath: null, beside: false,
       }; // prettier-ignore
       await hosts.create({ uuid: randomUUID(), name: 'here' }, { ...access, address });
-      // Newest first: this one comes before.
+      // Newest first: these two come before.
       await hosts.create({ uuid: randomUUID(), name: 'away' }, { ...access, address: 'nowhere' });
+      await hosts.create({ uuid: randomUUID(), name: 'mute' }, { ...access, address: 'mute' });
       lab.host.mounts.add('/tmp/csbackup.left');
 
       const lines: string[] = [];
@@ -41,20 +45,31 @@ describeDatabases(
         new Writable({ write: (line: Buffer, _, done) => (lines.push(line.toString()), done()) }),
       );
       const config = loadConfig({});
+      const shell = new FakeShell((host) => (host.address === address ? lab.host : undefined));
+      let giveUp: (error: Error) => void = () => undefined;
+      const mute = new Promise<never>((_, reject) => (giveUp = reject));
+      const client = new ScriptHostClient({
+        run: (host, command) => (host.address === 'mute' ? mute : shell.run(host, command)),
+        close: () => shell.close(),
+      });
       const [runs, vms] = [new Runs(work), new Vms(work)];
       const between = new BetweenRuns(runs, new Leases(work), config, log);
       const repositories = new BackupRepositories(work);
       const sweeps = new SweepService(
-        hosts, vms, new Volumes(work), runs, new Backups(work), repositories, between, lab.client(), config,
+        hosts, vms, new Volumes(work), runs, new Backups(work), repositories, between, client, config,
       ); // prettier-ignore
       const sweeper = new Sweeper(hosts, sweeps, config, log);
       sweeper.start();
       await until(() => lab.host.mounts.size === 0, 'the mount is swept');
       await until(() => lines.length === 2, 'both are in the log');
+      giveUp(new OperationalError('host.unreachable', 'unreachable', 'it never answered'));
+      await until(() => lines.length === 3, 'the third is in the log too');
       sweeper.beforeApplicationShutdown();
-      expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+      const said = lines.map((line) => JSON.parse(line) as { host: string }).sort((a, b) => a.host.localeCompare(b.host));
+      expect(said).toEqual([
         expect.objectContaining({ host: 'away', msg: 'the host could not be swept this time' }),
         expect.objectContaining({ host: 'here', code: 'mount', action: 'removed', msg: 'left behind' }),
+        expect.objectContaining({ host: 'mute', msg: 'the host could not be swept this time' }),
       ]);
     });
   },

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import type { Config } from '../../src/platform/config/load-config';
 import type { DatabaseConfig } from '../../src/database/data-source';
+import type { Dialect } from '../../src/domain/agent/facts';
 import { FakeLab } from '../../src/hosts/fake/fake-lab';
 import { FakeShell } from '../../src/hosts/fake/fake-shell';
 import type { RemoteCommand } from '../../src/hosts/remote-shell';
@@ -112,6 +113,18 @@ export class FakeService {
     await this.#made('/offerings', { name: 'daily', repository: 'nas1', fullEvery: 3, ...more.offering });
     await this.#made('/vms', { name: this.vm, host: 'kvm1', ...more.vm });
     await this.call('PUT', `/vms/${this.vm}/offering`, { body: { offering: 'daily' } });
+  }
+
+  /** The same on a host whose backups a stock script takes. One disk: the seed's script has no parent for a second. */
+  async registerStock(dialect: Dialect, beside: boolean, disks = 1): Promise<void> {
+    if (disks === 1) this.lab.host.vm(this.vm).disks.splice(1);
+    const stockPath = this.lab.installStock(dialect);
+    const known = await this.lab.vmDisks(this.vm);
+    await this.register({
+      host: { script: 'stock', stockPath, beside, dialect },
+      offering: { fullEvery: 10 },
+      vm: { disks: known.map(({ target, path }) => ({ target, path })) },
+    });
   }
 
   async #made(path: string, body: object): Promise<void> {

@@ -1,5 +1,7 @@
+import { judgeAppArmor } from './apparmor';
 import { errorPolicyRisk } from './error-policy';
 import type { InspectFacts } from './facts';
+import { quote } from './quote';
 import type { CheckFacts } from './read-check';
 import type { SweptItem } from './read-sweep';
 
@@ -15,7 +17,7 @@ export interface HostFinding {
   readonly subject: string;
   readonly what: string;
   readonly why: string;
-  /** What mends it, on the host or here; null: nothing to mend, or nothing that a command could. */
+  /** What mends it, to be pasted into a shell, on the host (as root) or here; null: nothing to mend, or nothing that a command could. */
   readonly command: string | null;
 }
 
@@ -26,6 +28,8 @@ export type Looked<T> =
 /** What was looked at. */
 export interface HostLook {
   readonly host: string;
+  /** Who logs in there. */
+  readonly user: string;
   /** Checksum of the script that belongs to this release, and of the one that lies there. */
   readonly script: { readonly ours: string; readonly there: string | null };
   readonly shellMs: number;
@@ -56,8 +60,7 @@ const PROBLEMS: Readonly<Record<string, Known>> = {
   'version-too-old': { severity: 'error', why: 'Checkpoints and bitmaps need it; no backup is taken here.', command: 'apt-get install --only-upgrade libvirt-daemon-system qemu-system-x86' },
   'mount-private': { severity: 'error', why: 'QEMU lives in a mount namespace of its own and would not find the NAS.', command: 'mount --make-rshared /' },
   'mount-not-visible': { severity: 'error', why: 'QEMU writes a push itself and does not find the NAS.', command: 'mount --make-rshared /' },
-  apparmor: { severity: 'warning', why: 'Where the profile does not allow it, QEMU cannot write the NAS.', command: "echo '/tmp/csbackup.*/** rwk,' >>/etc/apparmor.d/local/abstractions/libvirt-qemu" },
-  'nas-not-reachable': { severity: 'error', why: 'QEMU writes a push as that user.', command: 'chmod a+x on the exported directory, no_root_squash or all_squash to a user who may' },
+  'nas-not-reachable': { severity: 'error', why: 'QEMU writes a push as that user: give others the x bit of the exported directory, and export it with no_root_squash, or all_squash to a user who may.', command: null },
   'nas-not-writable': { severity: 'error', why: 'Nothing can be stored there.', command: null },
   'nas-silent': { severity: 'warning', why: 'A NAS that does not tell its space cannot be kept from running full.', command: null },
   'qemu-user-unknown': { severity: 'warning', why: 'It has to be tried: QEMU writes a push as its own user.', command: null },
@@ -69,6 +72,7 @@ export function judgeHost(look: HostLook): HostFinding[] {
   return [
     ...judgeScript(look),
     ...judgeAccess(look),
+    ...judgeConfinement(look),
     ...look.check.problems.map((problem) => fromProblem(look.host, problem)),
     ...look.repositories.flatMap(({ name, look: looked }) => ('facts' in looked ? judgeRepository(name, looked.facts, look.check) : [unanswered(name, looked.failed)])),
     ...look.vms.flatMap(({ name, look: looked }) => ('facts' in looked ? judgeVm(name, looked.facts) : [unanswered(name, looked.failed)])),
@@ -78,7 +82,7 @@ export function judgeHost(look: HostLook): HostFinding[] {
 
 /** The finding for a host, repository or VM that did not answer. */
 export const unanswered = (subject: string, { code, message, next }: { readonly code: string; readonly message: string; readonly next: string | null }): HostFinding =>
-  ({ code, severity: 'error', subject, what: message, why: 'No backup goes through it like this.', command: next }); // prettier-ignore
+  ({ code, severity: 'error', subject, what: message, why: `No backup goes through it like this.${next === null ? '' : ` ${next}`}`, command: null }); // prettier-ignore
 
 const ok = (code: string, subject: string, what: string): HostFinding => ({
   code,
@@ -103,7 +107,7 @@ function judgeScript({ host, script, check }: HostLook): HostFinding[] {
   ];
 }
 
-function judgeAccess({ host, shellMs, clockMs, check: { maxSessions } }: HostLook): HostFinding[] {
+function judgeAccess({ host, user, shellMs, clockMs, check: { maxSessions } }: HostLook): HostFinding[] {
   const seconds = Math.round(Math.abs(clockMs) / 1000);
   const clock: HostFinding =
     Math.abs(clockMs) < CLOCK_MS
@@ -112,12 +116,41 @@ function judgeAccess({ host, shellMs, clockMs, check: { maxSessions } }: HostLoo
   const shell: HostFinding =
     shellMs < SLOW_SHELL_MS
       ? ok('shell', host, `a command takes ${shellMs} ms`)
-      : { code: 'slow-shell', severity: 'warning', subject: host, what: `a command that does nothing takes ${shellMs} ms`, why: 'Every question to the host costs that much; a heavy login shell is the usual cause.', command: 'usermod -s /bin/sh for the SSH user, and nothing in its profile' }; // prettier-ignore
+      : { code: 'slow-shell', severity: 'warning', subject: host, what: `a command that does nothing takes ${shellMs} ms`, why: 'Every question to the host costs that much; a heavy login shell or what its profile does is the usual cause.', command: user === 'root' ? null : `usermod -s /bin/sh ${quote(user)}` }; // prettier-ignore
   if (maxSessions === null || maxSessions >= CHANNELS) return [clock, shell];
   return [
     clock,
     shell,
-    { code: 'max-sessions', severity: 'warning', subject: host, what: `sshd allows ${maxSessions} sessions on a connection`, why: `A connection uses up to ${CHANNELS} at once; the rest is refused and tried again.`, command: 'set MaxSessions 10 in /etc/ssh/sshd_config and reload sshd' }, // prettier-ignore
+    { code: 'max-sessions', severity: 'warning', subject: host, what: `sshd allows ${maxSessions} sessions on a connection`, why: `A connection uses up to ${CHANNELS} at once; the rest is refused and tried again.`, command: "echo 'MaxSessions 10' >/etc/ssh/sshd_config.d/00-chainkeeper.conf && { systemctl reload ssh || systemctl reload sshd; }" }, // prettier-ignore
+  ];
+}
+
+/** Nothing in the rules of libvirt's packages lets QEMU write where a backup goes. */
+function judgeConfinement({ host, check: { apparmor } }: HostLook): HostFinding[] {
+  if (apparmor === null) return [];
+  if (apparmor.state !== 'confining') {
+    const what =
+      apparmor.state === 'disabled' ? 'AppArmor is not active' : 'AppArmor is active, and libvirt leaves its machines alone';
+    return [ok('apparmor', host, what)];
+  }
+  const { closed, file } = judgeAppArmor(apparmor);
+  if (closed.length === 0) return [ok('apparmor', host, `AppArmor lets QEMU write below ${apparmor.writes.join(' and ')}`)];
+  const running = apparmor.profiles.length;
+  const complaining = apparmor.profiles.filter((profile) => profile.endsWith('(complain)')).length;
+  const place = `/etc/apparmor.d/${file}`;
+  const rules = closed.map((directory) => quote(`${directory.replace(/X{4,}$/, '*')}/** rwk,`)).join(' ');
+  const folder = file.endsWith('/chainkeeper') ? `mkdir -p ${place.slice(0, place.lastIndexOf('/'))} && ` : '';
+  // What runs keeps the rules that it started with.
+  const reload = "find /etc/apparmor.d/libvirt -name 'libvirt-*' ! -name '*.files' -exec apparmor_parser -r {} +";
+  return [
+    {
+      code: 'apparmor',
+      severity: 'warning',
+      subject: host,
+      what: `no rule of AppArmor lets QEMU write below ${closed.join(' or ')} (${running} machines run confined${complaining > 0 ? `, ${complaining} of them only complain` : ''})`,
+      why: 'Where libvirt does not add the files of a backup to a machine’s profile by itself, every backup of a running VM fails: Permission denied.',
+      command: `${folder}printf '%s\\n' ${rules} >>${place} && ${reload}`,
+    },
   ];
 }
 
@@ -135,10 +168,10 @@ function judgeRepository(name: string, { space, writeMs, problems }: CheckFacts,
 }
 
 function judgeVm(name: string, { disks, problems }: InspectFacts): HostFinding[] {
-  const images = disks.flatMap(({ target, format, compat }): HostFinding[] => {
+  const images = disks.flatMap(({ target, path, format, compat }): HostFinding[] => {
     const why = 'It cannot hold a dirty bitmap, so every backup of this VM is a full.';
     if (format === 'qcow2' && compat === '0.10')
-      return [{ code: 'qcow2-v2', severity: 'warning', subject: name, what: `disk ${target} is a qcow2 of version 2`, why, command: 'qemu-img amend -f qcow2 -o compat=1.1 IMAGE, while the VM is stopped' }]; // prettier-ignore
+      return [{ code: 'qcow2-v2', severity: 'warning', subject: name, what: `disk ${target} is a qcow2 of version 2`, why: `${why} It can be raised while the VM is stopped.`, command: path && `qemu-img amend -f qcow2 -o compat=1.1 ${quote(path)}` }]; // prettier-ignore
     if (format === 'raw')
       return [{ code: 'raw-disk', severity: 'warning', subject: name, what: `disk ${target} is raw`, why, command: null }];
     return [];
@@ -146,10 +179,10 @@ function judgeVm(name: string, { disks, problems }: InspectFacts): HostFinding[]
   const policies = disks.flatMap((disk): HostFinding[] => {
     const risk = errorPolicyRisk(disk);
     if (risk === null) return [];
-    return [{ code: 'error-policy', severity: 'warning', subject: name, what: `disk ${disk.target} has ${risk}`, why: 'A backup that finds no room for what the guest overwrites then hurts the guest.', command: "error_policy='stop' in the disk's <driver>, and start the VM anew" }]; // prettier-ignore
+    return [{ code: 'error-policy', severity: 'warning', subject: name, what: `disk ${disk.target} has ${risk}`, why: "A backup that finds no room for what the guest overwrites then hurts the guest. Give the disk error_policy='stop' in its <driver> and start the VM anew.", command: null }]; // prettier-ignore
   });
   // The host's own problems come with every VM, and were said once.
-  const own = problems.filter(({ code }) => !['version-too-old', 'mount-private', 'apparmor'].includes(code));
+  const own = problems.filter(({ code }) => !['version-too-old', 'mount-private'].includes(code));
   return [...images, ...policies, ...own.map((problem) => fromProblem(name, problem))];
 }
 

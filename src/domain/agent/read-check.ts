@@ -1,5 +1,6 @@
 import type { HostFacts, InspectFacts } from './facts';
-import { count, list, maybe, object, orElse, type Reading, readJson, required, text, time, version1 } from './json-shape';
+import type { AppArmorFacts } from './apparmor';
+import { count, list, maybe, object, oneOf, orElse, type Reading, readJson, required, text, time, version1 } from './json-shape';
 import { hostFacts, space } from './read-facts';
 
 /** The answer of `check`: what our script sees of its host, and of one repository from there. */
@@ -13,6 +14,8 @@ export interface CheckFacts {
   readonly space: InspectFacts['space'];
   /** Milliseconds that the repository took to keep 4 KiB. */
   readonly writeMs: number | null;
+  /** Null: the script is of a release that did not look. */
+  readonly apparmor: AppArmorFacts | null;
   readonly problems: InspectFacts['problems'];
 }
 
@@ -24,6 +27,14 @@ const check = object<CheckFacts & { v: 1 }>({
   maxSessions: maybe(count),
   space,
   writeMs: maybe(count),
+  apparmor: maybe(
+    object<AppArmorFacts>({
+      state: required(oneOf(['disabled', 'unused', 'confining'])),
+      profiles: orElse(list(text), []),
+      writes: orElse(list(text), []),
+      files: orElse(list(object<AppArmorFacts['files'][number]>({ path: text, text })), []),
+    }),
+  ),
   problems: orElse(list(object<InspectFacts['problems'][number]>({ code: text, message: text })), []),
 });
 

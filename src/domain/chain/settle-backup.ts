@@ -15,7 +15,7 @@ const RETRY_AS_FULL: Readonly<Record<string, FullReason>> = {
 };
 
 /** Ends of a stock script, which has no trap: what it had begun still lies there. */
-const UNTIDY: ReadonlySet<string> = new Set(['silent-failure', 'script-killed']);
+const UNTIDY: ReadonlySet<string> = new Set(['silent-failure', 'script-killed', 'cleanup-failed']);
 const NOBODY_LOOKED: Looks = { before: null, after: null };
 
 /**
@@ -47,7 +47,10 @@ export function settleBackup(
     const why = answer.warnings.find((warning) => warning.startsWith(`${code}: `))?.slice(code.length + 2);
     const sentence = facts?.error?.message ?? `The host script failed with exit code ${answer.exitCode}${why ? `: ${why}` : ''}.`;
     const left = answer.needsCleanup || (facts === null && UNTIDY.has(code));
-    return failed(plan, { code, sentence, left, recreation, retry: retryOf(plan, answer, code) });
+    const failure = failed(plan, { code, sentence, left, recreation, retry: retryOf(plan, answer, code) });
+    // Killed, it may have put an empty bitmap in the place of the parent's and not come to say so.
+    const mute = facts === null && code === 'script-killed' && plan.kind === 'incremental';
+    return mute ? { ...failure, activeCheckpoint: { change: 'cleared' } } : failure;
   }
   const made = madeKind(plan, answer, facts);
   const size = answer.size ?? 0;

@@ -87,6 +87,7 @@ describe('what becomes of a run of a stock script', () => {
         ['success', 0, JOB + SIZE, '', 'FULL script-unsupported unproven, no parent'],
         ['success, stopped', 0, `\n${STOPPED}`, '', 'FULL script-unsupported unproven, no parent'],
         ['exit 2 is nothing special', 2, '', '', 'Error, silent-failure'],
+        ['umount busy after all is done', 32, JOB + SIZE, '', 'Error, cleanup-failed'],
       ],
     ],
     [

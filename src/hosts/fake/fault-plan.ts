@@ -35,7 +35,20 @@ export type ScriptFault =
   /** libvirt does not take a bitmap that QEMU calls healthy. */
   | 'redefine-refused';
 
-export type FaultKind = TransportFault | ScriptFault;
+/** How a stock script can end besides. */
+export type StockFault =
+  /** libvirt or QEMU is too old for it: it ends at once, without a word. */
+  | 'too-old'
+  /** The job fails and so does taking it back: a part and the mount stay. */
+  | 'cleanup-failed'
+  /** It asks to be run again for a full. */
+  | 'incremental-unsupported'
+  /** The data is there, the new bitmap is not. */
+  | 'bitmap-not-seeded'
+  /** TERM at the worst moment: the shell around it sees how it ends, and nothing is cleaned up. */
+  | 'terminated';
+
+export type FaultKind = TransportFault | ScriptFault | StockFault;
 
 /** One fault to come. */
 export interface Fault {

@@ -21,6 +21,8 @@ const ATTEMPTS = 6;
 export class HostLink {
   readonly #slots = new Slots(CHANNELS);
   #connection: Promise<SshConnection> | null = null;
+  /** Of a host that let us wait as long as we would, and until when nobody waits for it again. */
+  #away: { readonly error: unknown; readonly until: number } | null = null;
   #active = 0;
   #closed = false;
   #idle: NodeJS.Timeout | undefined;
@@ -81,10 +83,16 @@ export class HostLink {
       // Another caller may have replaced it while this one waited.
       if (this.#connection !== pending) return this.#connect();
     }
+    if (this.#away !== null && performance.now() < this.#away.until) throw this.#away.error;
+    const from = performance.now();
     const opening = connect(this.host, this.options);
     this.#connection = opening;
-    opening.catch(() => {
+    opening.catch((error: unknown) => {
       if (this.#connection === opening) this.#connection = null;
+      const now = performance.now();
+      // A refusal costs nothing and may be over the next moment; what costs is to wait.
+      const waited = isUnreachable(error) && now - from >= 0.9 * this.options.connectTimeoutMs;
+      this.#away = waited ? { error, until: now + this.options.connectTimeoutMs } : null;
     });
     return opening;
   }
@@ -103,3 +111,5 @@ export class HostLink {
     });
   }
 }
+
+const isUnreachable = (error: unknown): boolean => error instanceof OperationalError && error.code === 'host.unreachable';

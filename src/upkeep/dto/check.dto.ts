@@ -12,7 +12,7 @@ export class HostFindingDto {
   what!: string;
   /** Why it matters; empty where all is well. */
   why!: string;
-  /** What mends it; null: nothing to mend, or nothing that a command could. */
+  /** What mends it, to be pasted into a shell, on the host (as root) or here; null: nothing to mend, or nothing that a command could. */
   command!: string | null;
 }
 

@@ -17,6 +17,7 @@ export function check(call: Call): Said {
     maxSessions: 10,
     space,
     writeMs,
+    apparmor: { state: 'disabled', profiles: [], writes: [], files: [] },
     problems: [],
   });
 }
