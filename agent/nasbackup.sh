@@ -3056,13 +3056,15 @@ operation_status() {
 
 # job_output FILE FROM: REPLY is "FILE":"base64","FILENext":n,"FILESize":n.
 job_output() {
-  local size=0 data='' next=$2
+  local size=0 data='' next=$2 piece
   if [[ -s $JOB_DIR/$1 ]]; then
     size=$(stat -c %s -- "$JOB_DIR/$1")
     ((next <= size)) || next=$size
     if ((next < size)); then
-      data=$(dd if="$JOB_DIR/$1" bs="$JOB_CHUNK" iflag=skip_bytes skip="$next" count=1 status=none | base64 -w 0)
-      next=$((next + (size - next < JOB_CHUNK ? size - next : JOB_CHUNK)))
+      # No more than was there at the first look: a job that goes on writes meanwhile.
+      piece=$((size - next < JOB_CHUNK ? size - next : JOB_CHUNK))
+      data=$(dd if="$JOB_DIR/$1" bs="$JOB_CHUNK" iflag=skip_bytes,count_bytes skip="$next" count="$piece" status=none | base64 -w 0)
+      next=$((next + piece))
     fi
   fi
   json_object S "$1" "$data" n "$1Next" "$next" n "$1Size" "$size"

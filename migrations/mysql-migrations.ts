@@ -1,3 +1,4 @@
+import { AbortAsked1796000000000 } from './mysql/abort-asked';
 import { ChainkeeperTables1795500000001 } from './mysql/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './mysql/cloudstack-tables';
 import { Protections1795800000000 } from './mysql/protections';
@@ -13,4 +14,5 @@ export const MYSQL_MIGRATIONS = [
   RunCause1795700000000,
   Protections1795800000000,
   RepositoryWays1795900000000,
+  AbortAsked1796000000000,
 ];

@@ -1,3 +1,4 @@
+import { AbortAsked1796000000000 } from './sqlite/abort-asked';
 import { ChainkeeperTables1795500000001 } from './sqlite/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './sqlite/cloudstack-tables';
 import { Protections1795800000000 } from './sqlite/protections';
@@ -13,4 +14,5 @@ export const SQLITE_MIGRATIONS = [
   RunCause1795700000000,
   Protections1795800000000,
   RepositoryWays1795900000000,
+  AbortAsked1796000000000,
 ];

@@ -50,13 +50,14 @@ SH
   SECRETS="{\"mountOptions\":\"vers=3\",\"credentials\":{\"username\":\"u\",\"password\":\"$secret\"}}"
   start "$JOB" stock -o backup -v "$VM" -m '' >"$BATS_TEST_TMPDIR/answer"
   appears "$LAB_DIR/host/looking"
-  seen=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -cF "$secret" || :)
-  environment=$(cat /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -cF "$secret" || :)
+  # Looked through by this shell: a grep would have it on its own command line.
+  seen=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' || :)
+  environment=$(cat /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' || :)
   "$SCRIPT" status --job "$JOB" >>"$BATS_TEST_TMPDIR/answer"
   ends "$JOB" done
   [[ $(said "$JOB" stderr) == "600 "*"/$JOB/secrets" ]]
-  [ "$seen" -eq 0 ]
-  [ "$environment" -eq 0 ]
+  [[ $seen == *"$SCRIPT"* && $seen != *"$secret"* ]]
+  [[ $environment == *PATH=* && $environment != *"$secret"* ]]
   run ! grep -rF "$secret" "$LAB_DIR/host" "$BATS_TEST_TMPDIR/answer"
 
   # Ours reads them for its mount: a repository of type dir takes none, and says so without telling them.

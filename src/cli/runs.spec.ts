@@ -14,7 +14,7 @@ describe('a run for people', () => {
       plannedKind: null,
       reason: null,
     },
-    ...{ backupId: null, progress: null, errorCode: null, errorMessage: null, warnings: [], exitCode: null },
+    ...{ backupId: null, progress: null, errorCode: null, errorMessage: null, warnings: [], exitCode: null, abortAsked: null },
     ...{ created: '2026-04-27T13:45:00.000Z', started: null, ended: null },
   };
 

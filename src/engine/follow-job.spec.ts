@@ -35,6 +35,19 @@ describe('following a job that prints much', () => {
     expect(await follow(hostOf(Buffer.from(noise(bytes))).client)).toBe(noise(bytes));
   });
 
+  it('takes no byte twice that a host gives beyond what it says: the job wrote between its two looks', async () => {
+    const output = Buffer.from('1\nFACTS={"v":1}\n');
+    const status: HostClient['status'] = (_, { stdoutFrom = 0 }) => {
+      const next = Math.min(output.length, stdoutFrom + 3);
+      return Promise.resolve({
+        ...{ state: next < output.length ? 'running' : 'done', exit: 0, progress: null },
+        ...{ stdout: output.subarray(stdoutFrom, next + 2), stdoutNext: next, stdoutSize: next },
+        ...{ stderr: Buffer.alloc(0), stderrNext: 0, stderrSize: 0 },
+      } as unknown as JobStatus);
+    };
+    expect(await follow({ status } as HostClient)).toBe(output.toString());
+  });
+
   it.each([
     ['there at once', Infinity],
     ['printed faster than it is read', 3 * MIB],

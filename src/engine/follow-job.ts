@@ -76,10 +76,12 @@ class Stream {
   /** Answers whether the host has more of it already. */
   add(chunk: Uint8Array, next: number, size: number | null): boolean {
     if (next <= this.next) return false;
+    // A job that goes on may have written more between the host's two looks: that comes again with the next answer.
+    const fresh = chunk.subarray(0, next - this.next);
     if (this.next < KEEP) {
-      this.#head.push(chunk);
+      this.#head.push(fresh);
       this.#tailFrom = next;
-    } else this.#tail.push(chunk);
+    } else this.#tail.push(fresh);
     this.next = next;
     this.#passOver((size ?? next) - KEEP);
     return size !== null && this.next < size;

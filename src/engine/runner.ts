@@ -97,6 +97,7 @@ export class Runner {
   /** One job on the host, to the books. Answers what is to be dispatched instead, if it failed in a way that a full does not share. */
   async #attempt(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess): Promise<Again | null> {
     const log = drive.log.child({ host: access.name, chainId: plan.chainId });
+    if (await this.#cancelled({ ...drive, log })) return null;
     if (!(await this.#dispatch({ ...drive, log }, plan, around, access))) return null;
     const job = await this.#follow({ ...drive, log }, access);
     drive.hears(true);
@@ -135,6 +136,19 @@ export class Runner {
       vm.id,
       disks.map(({ target, path, virtualSize }) => ({ uuid: randomUUID(), target, path: path ?? '', size: virtualSize })),
     );
+  }
+
+  /** Somebody asked the run to stop before its job began. What an adopted run has begun is aborted by whoever follows it. */
+  async #cancelled({ run, adopted, lease, log }: Drive): Promise<boolean> {
+    if (adopted || !(await this.runs.isAbortAsked(run.id))) return false;
+    log.info('cancelled before anything was started');
+    const end = {
+      state: 'cancelled',
+      errorCode: 'run.cancelled',
+      errorMessage: 'Cancelled before anything was started.',
+    } as const;
+    if (!(await this.runs.end(claimOf(lease), end))) throw leaseLost(lease);
+    return true;
   }
 
   /** Starts the job or finds it again. False: it certainly did not start, and the run has ended. */
@@ -187,7 +201,7 @@ export class Runner {
     }
   }
 
-  #follow({ jobId, lease, log, signal, hears }: Drive, access: HostAccess): Promise<FollowedJob> {
+  #follow({ run, jobId, lease, log, signal, hears }: Drive, access: HostAccess): Promise<FollowedJob> {
     const claim = claimOf(lease);
     const deadline = Date.now() + this.config.engine.runHours * 3_600_000;
     let aborted = false;
@@ -200,7 +214,13 @@ export class Runner {
           hears(true);
           if (state === 'running' && progress !== null)
             await this.runs.note(claim, { progress: { done: progress.processed ?? 0, total: progress.total } });
-          if (Date.now() < deadline || aborted) return;
+          if (aborted || state !== 'running') return;
+          if (await this.runs.isAbortAsked(run.id)) {
+            aborted = true;
+            await this.client.abort(access, jobId);
+            return;
+          }
+          if (Date.now() < deadline) return;
           aborted = true;
           const hours = this.config.engine.runHours;
           if (access.stock !== null) {

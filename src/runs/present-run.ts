@@ -33,6 +33,7 @@ export class RunPresenter {
       errorMessage: run.errorMessage,
       warnings: run.warnings ?? [],
       exitCode: run.exitCode,
+      abortAsked: run.abortAsked?.toISOString() ?? null,
       created: run.created.toISOString(),
       started: run.started?.toISOString() ?? null,
       ended: run.ended?.toISOString() ?? null,

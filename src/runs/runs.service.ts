@@ -38,7 +38,10 @@ export class RunsService {
     return found(await this.runs.log(id), 'run', id);
   }
 
-  /** A queued run ends at once; of one that goes on the host is asked to stop it, and the run's state tells when it has. */
+  /**
+   * A queued run ends at once. Of one that goes on it is written down, for whoever drives it, and the host is asked to stop its job if it
+   * has begun; the run's state tells when it has.
+   */
   async abort(id: string): Promise<RunDto> {
     const run = found(await this.runs.find(id), 'run', id);
     if (isRunState(run.state) && hasEnded(run.state))
@@ -54,6 +57,7 @@ export class RunsService {
         errorCode: 'run.cancelled',
         errorMessage: 'Cancelled before it began.',
       }));
+    if (!cancelled) await this.runs.askToAbort(id);
     const host = cancelled || run.hostId === null ? null : await this.hosts.findById(run.hostId);
     // A run that was dispatched again has another job.
     if (host !== null) await this.client.abort(hostAccess(host, this.config.ssh), run.jobId ?? id);

@@ -285,6 +285,26 @@ describeDatabases('REST', (databases) => {
       expect((await service.get(`/runs?vm=${service.vm}&limit=1`)).body.items[0].id).toBe(run.id);
     });
 
+    it('can be stopped before its job has begun: then none begins', async () => {
+      const started: string[] = [];
+      let asked: Promise<number> | undefined;
+      service.onCommand = async ({ argv }) => {
+        if (argv.includes('start')) started.push(argv.join(' '));
+        if (!argv.includes('inspect') || asked !== undefined) return;
+        const [{ id }] = (await service.get(`/runs?vm=${service.vm}&limit=1`)).body.items;
+        asked = service.call('POST', `/runs/${id}/abort`).then(({ status }) => status);
+        await asked;
+      };
+      const { body: run } = await service.post('/backups', { vm: service.vm });
+      const ended = await service.ended(run.id as string);
+      service.onCommand = () => undefined;
+      expect([await asked, ended, started]).toEqual([
+        202,
+        expect.objectContaining({ state: 'cancelled', errorCode: 'run.cancelled', backupId: null, abortAsked: time }),
+        [],
+      ]);
+    });
+
     it('goes on in maintenance and can be stopped then, when nothing new is begun', async () => {
       const { lab, vm } = service;
       const maintenance = (resourceState: string) => service.call('PATCH', '/hosts/kvm1', { body: { resourceState } });

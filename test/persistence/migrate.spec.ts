@@ -11,6 +11,7 @@ const MIGRATIONS = [
   'RunCause1795700000000',
   'Protections1795800000000',
   'RepositoryWays1795900000000',
+  'AbortAsked1796000000000',
 ];
 
 describeDatabases('migrations', (databases) => {

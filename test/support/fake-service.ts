@@ -38,8 +38,8 @@ export class FakeService {
   readonly answers: string[] = [];
   /** Sent with every call. */
   headers: Record<string, string> = {};
-  /** Hears of every program that the service runs on a host. */
-  onCommand: (command: RemoteCommand) => void = () => undefined;
+  /** Hears of every program that the service runs on a host, and can hold it back. */
+  onCommand: (command: RemoteCommand) => void | Promise<void> = () => undefined;
 
   private constructor(
     readonly lab: FakeLab,
@@ -66,9 +66,12 @@ export class FakeService {
     const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(chunk.toString()), done()) });
     const config = serviceConfig(books, { CHAINKEEPER_LOG_LEVEL: 'debug', CHAINKEEPER_POLL_MS: '20', ...more });
     const shell = new FakeShell(({ address }) => (address === lab.host.name ? lab.host : undefined));
-    let heard: (command: RemoteCommand) => void = () => undefined;
+    let heard: FakeService['onCommand'] = () => undefined;
     const hostClient = new ScriptHostClient({
-      run: (host, command) => (heard(command), shell.run(host, command)),
+      run: async (host, command) => {
+        await heard(command);
+        return shell.run(host, command);
+      },
       close: () => shell.close(),
     });
     const log = createLog(config.log, sink);

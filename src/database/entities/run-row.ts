@@ -37,6 +37,8 @@ export class RunRow {
   @Column(LOG_TEXT) stdout!: string | null;
   @Column(LOG_TEXT) stderr!: string | null;
   @Column(JSON_TEXT) warnings!: string[] | null;
+  /** When somebody asked it to stop. */
+  @Column(MOMENT) abortAsked!: Date | null;
   @Column(MOMENT) created!: Date;
   @Column(MOMENT) started!: Date | null;
   @Column(MOMENT) ended!: Date | null;

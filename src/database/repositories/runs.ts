@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, LessThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import { In, IsNull, LessThan, Not, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import { OperationalError, UserError } from '../../domain/errors';
 import type { RunState } from '../../domain/run/run-state';
 import { isDuplicate } from '../database-error';
@@ -126,6 +126,16 @@ export class Runs {
       owner,
       epoch,
     }));
+  }
+
+  /** Somebody wants a run that goes on to stop. False: it does not go on. */
+  askToAbort(id: string): Promise<boolean> {
+    return this.#set({ id, state: In(['running', 'unknown']) }, (manager) => ({ abortAsked: () => now(manager) }));
+  }
+
+  /** Whether somebody wants it to stop. */
+  isAbortAsked(id: string): Promise<boolean> {
+    return this.work.read((manager) => manager.existsBy(RunRow, { id, abortAsked: Not(IsNull()) }));
   }
 
   /** Writes down what was learnt on the way. False: this run is not ours any more. */

@@ -51,6 +51,8 @@ export class RunDto {
   warnings!: string[];
   /** Exit code of the host script; null: not known. */
   exitCode!: number | null;
+  /** When somebody asked it to stop, RFC 3339 UTC; null: nobody did. */
+  abortAsked!: string | null;
   /** RFC 3339 UTC. */
   created!: string;
   /** RFC 3339 UTC. */
