@@ -86,7 +86,7 @@ differed() { expect "$1" '[.disks[] | select(.method == "rescued") | .ownData + 
 }
 
 # bats test_tags=full
-@test "a storage migration leaves the bitmap behind, and a revert brings an older disk without one: rescued" {
+@test "a storage migration by copying the image leaves the bitmap behind, and a revert brings an older disk without one: rescued" {
   new_vm vda:64M vdb:64M
   full
   done_is full null
@@ -109,6 +109,25 @@ differed() { expect "$1" '[.disks[] | select(.method == "rescued") | .ownData + 
   rescue --disks "$(parents)"
   rescued
   differed '1048576 1114112'
+}
+
+# bats test_tags=full
+@test "a live storage migration (blockcopy) takes the bitmap along: nothing to rescue, and the incremental is true" {
+  new_vm vda:64M vdb:64M
+  full
+  done_is full null
+  identical
+  lab write-many "$VM" <<<$'write vda 0x22 4M 1M\nwrite vdb 0x23 8M 1M'
+  lab disk-migrate "$VM" vda
+  lab write "$VM" vda 0x24 5M 512K
+  rescue --disks "$(parents)"
+  done_is incremental regular
+  identical
+  accounted
+  expect 1572864,1048576 '[.disks[].dirtyBefore] | join(",")'
+  incremental
+  done_is incremental regular
+  identical
 }
 
 # bats test_tags=full

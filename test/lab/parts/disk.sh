@@ -155,6 +155,18 @@ verb_disk_replace() {
   fi
 }
 
+#: disk-migrate NAME TARGET                  its image moves to a new file while the VM runs, as in a live storage migration (blockcopy, pivot)
+verb_disk_migrate() {
+  need_vm "$1"
+  local image size format new
+  disk_of "$1" "$2"
+  running "$1" || die "$1 does not run"
+  new=$IMAGES/$(</proc/sys/kernel/random/uuid)
+  virsh_q blockcopy "$1" "$2" --dest "$new" --format "$format" --transient-job --wait --pivot >/dev/null
+  rm -f "$image"
+  sed -i "s|\t$image\t|\t$new\t|" "$RUN/$1.disks"
+}
+
 #: bitmaps NAME                              TARGET<TAB>BITMAP<TAB>STATE<TAB>DIRTY BYTES; stopped: flags as STATE, no count
 verb_bitmaps() {
   need_vm "$1"
