@@ -1,4 +1,4 @@
-// npm run mutate [-- TARGET...]: breaks the decision, the settlement and the parser in every small way, and counts what the tests notice.
+// npm run mutate [-- TARGET...]: breaks the decisions, the settlement and the parser in every small way, and counts what the tests notice.
 import { Stryker } from '@stryker-mutator/core';
 import { giveUp, say } from './lib/run.mjs';
 
@@ -18,6 +18,10 @@ const TARGETS = {
   settleBackup: {
     mutate: files(CHAIN, 'settle-backup', 'read-run', 'check-run', 'assure-run'),
     tests: files(CHAIN, 'settle-backup.spec'),
+  },
+  planDeletion: {
+    mutate: files(CHAIN, 'plan-deletion', 'restore-points'),
+    tests: files(CHAIN, 'plan-deletion.spec'),
   },
   parseOutput: {
     mutate: [

@@ -284,6 +284,37 @@ describeDatabases(
       expect(await json('vm', 'bitmaps', vm)).toMatchObject({ vm, state: 'running', items: [{ owner: 'parent' }] });
     });
 
+    it('writes down how to restore by hand', async () => {
+      const [{ id }] = (await json<{ id: string }[]>('backups', '--vm', vm)) as [{ id: string }];
+      const { code, out } = await ck('runbook', id, '--to', "/restore/it's");
+      expect([code, out]).toEqual([
+        0,
+        expect.stringMatching(/^#!\/bin\/sh\n[^]*^to='\/restore\/it'\\''s'$[^]*^qemu-img convert [^]*^qemu-img compare /m),
+      ]);
+      expect(await json('runbook', id)).toMatchObject({ backupId: id, lines: expect.arrayContaining(['set -eu']) as string[] });
+      expect((await ck('runbook', 'none')).code).toBe(10);
+    });
+
+    it('deletes, and says before what would go; what is protected stays', async () => {
+      const [{ id }, parent] = (await json<{ id: string }[]>('backups', '--vm', vm)) as [{ id: string }, { id: string }];
+      const held = await ck('protect', id, '--why', 'court order', '--by', 'ops', '--until', '2099-01-01T00:00:00Z');
+      expect([held.code, held.out]).toEqual([0, `backup ${id} is protected until 2099-01-01T00:00:00.000Z\n`]);
+      expect(await ck('delete', id, '--dry-run')).toMatchObject({
+        code: 11,
+        err: expect.stringMatching(/by ops: court order \(deletion\.protected\)\nnext: /) as string,
+      });
+      expect((await ck('unprotect', id)).out).toBe(`backup ${id} is protected no more\n`);
+      expect((await ck('delete', parent.id, '--dry-run')).out).toMatch(
+        /^STEP +BACKUP +FREES +WHY\nhide +\S+ +- +.*\n0 B freed, restore points lost: 1, left of the VM: \d+$/m,
+      );
+      const done = await ck('delete', id, '--wait');
+      expect([done.code, done.out]).toEqual([0, expect.stringMatching(/^run \S+: succeeded$/m)]);
+      expect((await json<{ id: string }[]>('backups', '--vm', vm)).map((one) => one.id)).not.toContain(id);
+      expect((await ck('delete', 'none')).code).toBe(10);
+      // The tests below go on with a chain.
+      await ck('backup', vm, '--wait');
+    });
+
     it('sweeps a host, and ends with 3 when something was left', async () => {
       expect(await ck('host', 'sweep', 'kvm1')).toMatchObject({ code: 0, out: 'nothing was left behind on kvm1\n' });
       service.lab.host.mounts.add('/tmp/csbackup.left');
