@@ -13,6 +13,7 @@ import type { RunDto } from '../runs/dto/run.dto';
 import { RunPresenter } from '../runs/present-run';
 import type { DeletionPlanDto } from './dto/deletion.dto';
 import type { ProtectDto } from './dto/protection.dto';
+import { presentStep } from './present-step';
 
 /** How a deletion is to go. */
 export type DeletionWishes = Omit<DeletionRequest, 'backup'>;
@@ -37,13 +38,7 @@ export class DeletionsService {
     return {
       ...rest,
       pointsLost: [...pointsLost],
-      steps: steps.map(({ kind, backup, why, ...more }) => ({
-        kind,
-        backup,
-        why,
-        externalId: 'externalId' in more ? more.externalId : null,
-        bytes: 'bytes' in more ? more.bytes : 0,
-      })),
+      steps: steps.map(presentStep),
     };
   }
 

@@ -8,6 +8,7 @@ import { EXIT } from './exit-code';
 import { hostCommand, offeringCommand, repositoryCommand, vmCommand } from './inventory';
 import { parseOutputCommand } from './parse-output';
 import { adopt, fail } from './program';
+import { retentionCommand } from './retention';
 import { runbookCommand } from './runbook';
 import { runCommand } from './runs';
 import { openapiCommand, serveCommand } from './serve';
@@ -41,6 +42,7 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not 
     deleteCommand(),
     protectCommand(),
     unprotectCommand(),
+    retentionCommand(),
     runCommand(),
     auditCommand(),
     configCommand(),

@@ -13,6 +13,7 @@ import type { Assurance } from '../domain/chain/assurance';
 import type { BackupPlan } from '../domain/chain/backup-plan';
 import { type BackupStatus, type BookedBackup, type BookedDisk, type Books } from '../domain/chain/booked-backup';
 import { readActiveCheckpoint } from '../domain/chain/chain-keys';
+import type { DeletionBooks } from '../domain/chain/plan-deletion';
 import { bookedDisks } from '../domain/chain/read-run';
 
 /** How far back runs are looked through for the last name they used. Names only ever go up, so the newest plan has it. */
@@ -53,6 +54,20 @@ export class BookReader {
       restoredAt: null,
       resizes: [],
       inspections: await this.#inspectionsSince(vmId, backups),
+    };
+  }
+
+  /** All that a deletion from a VM needs to know. */
+  async deletionBooks(vmId: number): Promise<DeletionBooks> {
+    const inBooks = await this.ofVm(vmId);
+    return {
+      backups: inBooks.map(({ booked }) => booked),
+      activeCheckpointId: readActiveCheckpoint(await this.vms.details(vmId)).active,
+      protections: inBooks.flatMap(({ row: { uuid: backup }, protection }) => {
+        if (protection === undefined) return [];
+        const { until, protectedBy: by, why } = protection;
+        return [{ backup, until: until === null ? null : until.getTime() / 1000, by, why }];
+      }),
     };
   }
 

@@ -11,7 +11,6 @@ import { isOfBooks } from '../database/database-error';
 import { UnitOfWork } from '../database/unit-of-work';
 import { buildDelete, secretsOf } from '../domain/agent/build-argv';
 import type { Refusal } from '../domain/chain/refusal';
-import { readActiveCheckpoint } from '../domain/chain/chain-keys';
 import { type DeletionPlan, type DeletionRequest, type DeletionStep, planDeletion } from '../domain/chain/plan-deletion';
 import { ChainkeeperError, InvariantError, OperationalError, UserError, wordsOf } from '../domain/errors';
 import { type HostAccess, hostScript } from '../hosts/host-access';
@@ -63,23 +62,7 @@ export class Deleter {
 
   /** What a deletion would do now. Changes nothing. */
   async plan(vmId: number, request: DeletionRequest): Promise<DeletionPlan | Refusal> {
-    const inBooks = await this.reader.ofVm(vmId);
-    return planDeletion(request, {
-      backups: inBooks.map(({ booked }) => booked),
-      activeCheckpointId: readActiveCheckpoint(await this.vms.details(vmId)).active,
-      protections: inBooks.flatMap(({ row, protection }) =>
-        protection === undefined
-          ? []
-          : [
-              {
-                backup: row.uuid,
-                until: protection.until === null ? null : protection.until.getTime() / 1000,
-                by: protection.protectedBy,
-                why: protection.why,
-              },
-            ],
-      ),
-    });
+    return planDeletion(request, await this.reader.deletionBooks(vmId));
   }
 
   /** @throws when the run cannot go on under this lease; it stays in the books and is looked at again. */

@@ -295,6 +295,26 @@ describeDatabases(
       expect((await ck('runbook', 'none')).code).toBe(10);
     });
 
+    it('says what a policy would let go, and why each other point stays', async () => {
+      const all = await json<{ id: string }[]>('backups', '--vm', vm);
+      const told = await ck('retention', 'plan', vm, '--keep-last', '1', '--zone', 'Europe/Berlin');
+      expect([told.code, told.out]).toEqual([
+        0,
+        expect.stringMatching(
+          /^DATE +TYPE +SIZE +ASSURANCE +FATE +WHY +ID\n\S+ +\S+ .* stays +keep last +\S+\n[^]*restore points left: \d+$/m,
+        ),
+      ]);
+      const { lines } = await json<{ lines: { fate: string }[] }>('retention', 'plan', vm);
+      expect(lines.every(({ fate }) => fate === 'stays')).toBe(true);
+      expect(await json<{ id: string }[]>('backups', '--vm', vm)).toEqual(all);
+      for (const wrong of [
+        ['--keep-last', '-1'],
+        ['--keep-daily', 'x'],
+        ['--zone', 'Nowhere/There'],
+      ])
+        expect([wrong, (await ck('retention', 'plan', vm, ...wrong)).code]).toEqual([wrong, 2]);
+    });
+
     it('deletes, and says before what would go; what is protected stays', async () => {
       const [{ id }, parent] = (await json<{ id: string }[]>('backups', '--vm', vm)) as [{ id: string }, { id: string }];
       const held = await ck('protect', id, '--why', 'court order', '--by', 'ops', '--until', '2099-01-01T00:00:00Z');
@@ -434,6 +454,7 @@ describeDatabases(
         'delete',
         'protect',
         'unprotect',
+        'retention',
         'run',
         'audit',
         'config',

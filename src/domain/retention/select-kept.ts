@@ -1,0 +1,63 @@
+import { ASSURANCES, type Assurance } from '../chain/assurance';
+import { type Period, periodOf } from './period-of';
+
+/** How many are kept; nothing but zeroes keeps all. */
+export interface RetentionPolicy {
+  readonly keepLast: number;
+  readonly keepHourly: number;
+  readonly keepDaily: number;
+  readonly keepWeekly: number;
+  readonly keepMonthly: number;
+  readonly keepYearly: number;
+}
+
+/** A restore point, as far as a policy looks at it. */
+export interface DatedPoint {
+  readonly uuid: string;
+  /** Epoch seconds. */
+  readonly date: number;
+  readonly assurance: Assurance;
+}
+
+const RULES: readonly (readonly [keyof RetentionPolicy, string, Period | null])[] = [
+  ['keepLast', 'last', null],
+  ['keepHourly', 'hourly', 'hour'],
+  ['keepDaily', 'daily', 'day'],
+  ['keepWeekly', 'weekly', 'week'],
+  ['keepMonthly', 'monthly', 'month'],
+  ['keepYearly', 'yearly', 'year'],
+];
+
+/**
+ * Which points a policy keeps, and by which rule. As Proxmox has it: of each period the newest, rule by rule from the shortest period on, and
+ * a period that an earlier rule has kept a point of does not count. Each level of assurance is asked by itself: a worse point never takes
+ * the place of a better one.
+ * @param zone IANA name of the time zone that days and weeks begin in
+ */
+export function selectKept(points: readonly DatedPoint[], policy: RetentionPolicy, zone: string): Map<string, string> {
+  if (RULES.every(([key]) => policy[key] === 0)) return new Map(points.map(({ uuid }) => [uuid, 'all']));
+  const kept = new Map<string, string>();
+  for (let level = ASSURANCES.length - 1; level >= 0; level -= 1) {
+    const worth = points.filter(({ assurance }) => ASSURANCES.indexOf(assurance) >= level);
+    for (const [uuid, rule] of selectOfLevel(worth, policy, zone)) if (!kept.has(uuid)) kept.set(uuid, rule);
+  }
+  return kept;
+}
+
+function selectOfLevel(points: readonly DatedPoint[], policy: RetentionPolicy, zone: string): Map<string, string> {
+  const newestFirst = [...points].sort((a, b) => b.date - a.date || (a.uuid < b.uuid ? 1 : -1));
+  const kept = new Map<string, string>();
+  for (const [key, rule, period] of RULES) {
+    const nameOf = ({ uuid, date }: DatedPoint): string => (period === null ? uuid : periodOf(period, date, zone));
+    const covered = new Set(newestFirst.filter(({ uuid }) => kept.has(uuid)).map(nameOf));
+    let left = policy[key];
+    for (const point of newestFirst) {
+      if (left === 0) break;
+      if (kept.has(point.uuid) || covered.has(nameOf(point))) continue;
+      covered.add(nameOf(point));
+      kept.set(point.uuid, rule);
+      left -= 1;
+    }
+  }
+  return kept;
+}
