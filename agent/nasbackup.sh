@@ -2253,6 +2253,8 @@ end_job() {
     now_ms
     if ((REPLY >= until)); then
       JOB_STUCK=yes
+      # QEMU itself writes there; our readers of a pull know for themselves.
+      [[ $TRANSFER == pull ]] || NAS_HUNG=yes
       left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
       return 0
     fi
@@ -3173,12 +3175,14 @@ job_end() {
 # job_sweep_mounts: no mount of a job outlives it. Ours has none left; a stock script leaves its own after a stopped VM.
 job_sweep_mounts() {
   [[ $JOB_TMP == /tmp/csbackup.* && -d $JOB_TMP ]] || return 0
-  local point
+  local point seconds=5
+  [[ $OPT_OPERATION != abort ]] || seconds=2 # somebody waits for the guest
   [[ $WORK && -d $WORK ]] || work_open
   look_at_mounts
   for point in "${MOUNTS[@]}"; do
     [[ $point == "$JOB_TMP"/* ]] || continue
-    run 5 umount -- "$point" || run 2 umount -l -- "$point" || { left "mount $point (${RUN_ERR//$'\n'/; })" && continue; }
+    # -c: to look at the path of a mount that hangs would hang, too.
+    run "$seconds" umount -c -- "$point" || run 2 umount -c -l -- "$point" || { left "mount $point (${RUN_ERR//$'\n'/; })" && continue; }
     rmdir -- "$point" || :
   done
   mounted_below "$JOB_TMP" || rm -rf --one-file-system -- "$JOB_TMP"

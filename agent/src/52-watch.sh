@@ -113,6 +113,8 @@ end_job() {
     now_ms
     if ((REPLY >= until)); then
       JOB_STUCK=yes
+      # QEMU itself writes there; our readers of a pull know for themselves.
+      [[ $TRANSFER == pull ]] || NAS_HUNG=yes
       left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
       return 0
     fi

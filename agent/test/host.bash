@@ -30,6 +30,8 @@ use_host() {
 # Nothing may be left on the host but the checkpoints that the test knows of.
 leave_host() {
   local code=0
+  # A test that failed while its NAS stood still: everything that looks there would, too.
+  [[ ! ${LINE:-} ]] || line unlimited
   if [[ -e $LAB_DIR/run/$VM.disks ]]; then
     lab leaks "${ALLOWED[@]}" >&2 || code=1
     # libvirt takes a second for it, and the next test has a machine of another name.
