@@ -17,7 +17,7 @@ const TARGETS = {
   },
   settleBackup: {
     mutate: files(CHAIN, 'settle-backup', 'read-run', 'check-run', 'assure-run'),
-    tests: files(CHAIN, 'settle-backup.spec'),
+    tests: files(CHAIN, 'settle-backup.spec', 'stock-outcomes.spec'),
   },
   planDeletion: {
     mutate: files(CHAIN, 'plan-deletion', 'restore-points'),
