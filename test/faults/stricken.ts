@@ -93,7 +93,7 @@ export class Stricken {
     await lab.up();
     await appendFile(join(lab.folder, 'host/host.conf'), `reserve_bytes=${MIB}\n`);
     // The store is small, so that it can fill, and at the end of a line.
-    await lab.verb('nas-slow', 'faults', await lab.nasSmall('small', 1000));
+    await lab.verb('nas-slow', 'faults', await lab.nasSmall('small', 4000));
     await mkdir(this.nas);
     // A file has a small disk of its own, so that it can fill.
     this.#books =
