@@ -57,13 +57,13 @@ export class BookReader {
     };
   }
 
-  /** All that a deletion from a VM needs to know. */
-  async deletionBooks(vmId: number): Promise<DeletionBooks> {
-    const inBooks = await this.ofVm(vmId);
+  /** All that a deletion from a VM needs to know; `inBooks`: its backups, where somebody has read them already. */
+  async deletionBooks(vmId: number, inBooks?: readonly BackupInBooks[]): Promise<DeletionBooks> {
+    const all = inBooks ?? (await this.ofVm(vmId));
     return {
-      backups: inBooks.map(({ booked }) => booked),
+      backups: all.map(({ booked }) => booked),
       activeCheckpointId: readActiveCheckpoint(await this.vms.details(vmId)).active,
-      protections: inBooks.flatMap(({ row: { uuid: backup }, protection }) => {
+      protections: all.flatMap(({ row: { uuid: backup }, protection }) => {
         if (protection === undefined) return [];
         const { until, protectedBy: by, why } = protection;
         return [{ backup, until: until === null ? null : until.getTime() / 1000, by, why }];

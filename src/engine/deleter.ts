@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories } from '../database/repositories/backup-repositories';
-import { Backups } from '../database/repositories/backups';
+import { Backups, type BookedBackup } from '../database/repositories/backups';
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { type Lease, Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
@@ -11,7 +11,7 @@ import { isOfBooks } from '../database/database-error';
 import { UnitOfWork } from '../database/unit-of-work';
 import { buildDelete, secretsOf } from '../domain/agent/build-argv';
 import type { Refusal } from '../domain/chain/refusal';
-import { type DeletionPlan, type DeletionRequest, type DeletionStep, planDeletion } from '../domain/chain/plan-deletion';
+import { type DeletionPlan, type DeletionRequest, planDeletion } from '../domain/chain/plan-deletion';
 import { ChainkeeperError, InvariantError, OperationalError, UserError, wordsOf } from '../domain/errors';
 import { type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
@@ -28,8 +28,6 @@ import { mountOf, refusalError } from './planner';
 const REMOVE_MS = 30 * 60_000;
 /** Hosts to choose from where a VM has none any more. */
 const HOSTS_LOOKED_AT = 100;
-
-type Removal = Extract<DeletionStep, { kind: 'remove' }>;
 
 /** What one deletion works with. */
 interface Deletion {
@@ -137,7 +135,7 @@ export class Deleter {
       signal.throwIfAborted();
       const row = await this.backups.findByUuid(step.backup);
       if (row !== null && row.removed === null) {
-        if (step.externalId !== null) await this.#removeFiles(vm, step);
+        if (step.externalId !== null) await this.#removeFiles(vm, row, step.externalId);
         await this.work.run(async () => {
           await this.leases.hold(lease);
           await this.backups.remove(row.id);
@@ -150,8 +148,9 @@ export class Deleter {
   }
 
   /** @throws OperationalError `deletion.failed` with what the script said */
-  async #removeFiles(vm: VmRow, { backup, externalId }: Removal): Promise<void> {
-    const [inBooks] = await this.reader.attach([(await this.backups.findByUuid(backup))!]);
+  async #removeFiles(vm: VmRow, row: BookedBackup, externalId: string): Promise<void> {
+    const { uuid: backup } = row;
+    const [inBooks] = await this.reader.attach([row]);
     const repository = await this.repositories.find(inBooks?.booked.repositoryId ?? '');
     if (repository === null)
       throw new UserError('deletion.no-repository', 'refused', `Nobody knows in which repository backup ${backup} lies.`, {
@@ -159,7 +158,7 @@ export class Deleter {
       });
     const access = await this.#hostFor(vm);
     const mount = mountOf(repository);
-    const command = buildDelete(hostScript(access), mount, externalId ?? '');
+    const command = buildDelete(hostScript(access), mount, externalId);
     const { exit, stderr } = await this.client.run(access, { ...command, deadlineMs: REMOVE_MS });
     if (exit === 0) return;
     const said = redact(stderr, secretsOf(mount)).trim();

@@ -20,10 +20,10 @@ export class RetentionService {
     const vm = found(await this.vms.find(id), 'vm', id);
     const nothing = { keepLast: 0, keepHourly: 0, keepDaily: 0, keepWeekly: 0, keepMonthly: 0, keepYearly: 0 };
     const policy = { ...nothing, ...keep };
-    const books = await this.reader.deletionBooks(vm.id);
+    const all = await this.reader.ofVm(vm.id);
+    const books = await this.reader.deletionBooks(vm.id, all);
     const plan = planRetention({ ...books, policy, minAgeHours, zone, now: Math.floor(Date.now() / 1000) });
     const links = readChains(books.backups).flatMap((chain) => chain.links);
-    const all = await this.reader.ofVm(vm.id);
     return {
       vm: vm.instanceName,
       lines: plan.lines.flatMap((line) => {
