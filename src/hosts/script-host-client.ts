@@ -55,7 +55,7 @@ const ABOVE_ALL_LEASES = 999_999_999_999_999;
 /** A sweep waits for each mount of a NAS that is away. */
 const SWEEP_DEADLINE_MS = 300_000;
 const START_ATTEMPTS = 3;
-const NOT_ABORTED = { how: 'none', libvirtJob: null, resumed: null, thawed: null } as const;
+const NOT_ABORTED = { how: 'none', libvirtJob: null, resumed: null, thawed: null, restore: null } as const;
 
 /** The host client that speaks with the host script, over whatever shell reaches the host. */
 export class ScriptHostClient implements HostClient {
