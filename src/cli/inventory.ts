@@ -8,7 +8,7 @@ import { bitmapsCommand, releaseCommand } from './bitmaps';
 import { type Column, oneLine, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
-import { checkCommand, sweepCommand } from './upkeep';
+import { checkCommand, repositoryCheckCommand, sweepCommand } from './upkeep';
 import { afterRecreationOption, onLostBitmapOption, transferOption } from './way-options';
 
 interface NewDisk {
@@ -202,7 +202,7 @@ export function repositoryCommand(): Command {
     name: 'repo',
     path: '/repositories',
     what: 'repositories',
-    verbs: 'add, change, list, show, remove',
+    verbs: 'add, change, check, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'TYPE', of: (row) => row.type },
@@ -246,6 +246,7 @@ export function repositoryCommand(): Command {
         }),
       ),
   );
+  repository.addCommand(repositoryCheckCommand());
   return repository;
 }
 

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { judgeMountOptions, type MountAdvice, type MountWish } from '../domain/agent/judge-mount-options';
-import type { RepositoryType } from '../domain/agent/mount-option-names';
 import { mountOptionNames } from '../domain/agent/mount-options';
 import { checkName, isName } from '../domain/agent/names';
 import { UserError } from '../domain/errors';
 import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
 import type { CreateRepositoryDto, RepositoryDto, UpdateRepositoryDto } from './dto/repository.dto';
+import { mountWishOf } from './mount-wish';
 
 @Injectable()
 export class RepositoriesService {
@@ -41,7 +41,7 @@ export class RepositoriesService {
     const row = found(await this.repositories.find(id), 'repository', id);
     if (mountOptions !== undefined) {
       checkName('options', mountOptions);
-      refuseBadOptions({ ...wishOf(row), options: mountOptions });
+      refuseBadOptions({ ...mountWishOf(row), options: mountOptions });
     }
     const change = {
       ...(name === undefined ? {} : { name }),
@@ -56,12 +56,6 @@ export class RepositoriesService {
     await this.repositories.remove(row);
   }
 }
-
-const wishOf = ({ type, mountOpts, transfer }: RepositoryWithWay): MountWish => ({
-  type: type as RepositoryType,
-  options: mountOpts,
-  transfer,
-});
 
 /** @throws UserError `repository.mount-options` with every option that can never work or does harm */
 function refuseBadOptions(wish: MountWish): void {
@@ -83,7 +77,7 @@ function present(row: RepositoryWithWay): RepositoryDto {
     type,
     address,
     mountOptions: mountOptionNames(mountOpts),
-    mountAdvice: judgeMountOptions(wishOf(row)),
+    mountAdvice: judgeMountOptions(mountWishOf(row)),
     transfer,
     usedBytes,
     capacityBytes,
