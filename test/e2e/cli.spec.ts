@@ -125,6 +125,18 @@ describeDatabases(
       expect((await ck('repo', 'remove', 'odd')).code).toBe(0);
     });
 
+    it('changes an offering: what is not named stays', async () => {
+      const spare = (...args: string[]) => json('offering', 'change', 'changing', ...args);
+      await ck('offering', 'add', 'changing', '--repository', 'nas1', '--full-every', '7', '--transfer', 'pull');
+      expect(await spare('--no-incremental')).toMatchObject({ fullEvery: 7, incrementalEnabled: false, transfer: 'pull' });
+      expect(await spare('--name', 'changed')).toMatchObject({ name: 'changed', incrementalEnabled: false, transfer: 'pull' });
+      expect(await json('offering', 'change', 'changed', '--incremental', '--no-transfer')).toMatchObject({
+        ...{ fullEvery: 7, incrementalEnabled: true, transfer: null, repository: 'nas1' },
+      });
+      expect(await ck('offering', 'change', 'changed', '--repository', 'nope')).toMatchObject({ code: 10 });
+      expect((await ck('offering', 'remove', 'changed')).code).toBe(0);
+    });
+
     it('checks a repository from a host: 0 when all is well, 3 for warnings, 1 for errors, each with what mends it', async () => {
       const nas = service.lab.host.nases.get(await service.lab.nas('nas1')) as FakeNas;
       const good = await ck('repo', 'check', 'nas1');

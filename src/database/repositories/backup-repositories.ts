@@ -3,7 +3,9 @@ import { In, IsNull, type EntityManager } from 'typeorm';
 import type { TransferWish } from '../../domain/agent/facts';
 import { nowToTheSecond } from '../database-time';
 import { BackupOfferingRow } from '../entities/backup-offering-row';
+import { BackupRow } from '../entities/backup-row';
 import { BackupRepositoryRow } from '../entities/backup-repository-row';
+import { LinkRow } from '../entities/link-row';
 import { RepositoryWayRow } from '../entities/repository-way-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
@@ -66,17 +68,30 @@ export class BackupRepositories {
     });
   }
 
-  /** False: there is none. @throws UserError `repository.in-use` while an offering points at it */
+  /** False: there is none. @throws UserError `repository.in-use` while an offering points at it, or backups lie there */
   remove(id: number): Promise<boolean> {
     return this.work.run(async (manager) => {
       const repository = await manager.findOneBy(BackupRepositoryRow, { id, removed: IsNull() });
       if (repository === null) return false;
       const offerings = await manager.countBy(BackupOfferingRow, { externalId: repository.uuid, removed: IsNull() });
       refuseNeeded(offerings, 'repository.in-use', 'offerings');
+      refuseNeeded(await countBackupsIn(manager, repository.uuid), 'repository.in-use', 'backups');
       await manager.update(BackupRepositoryRow, { id }, { removed: () => nowToTheSecond(manager) });
       return true;
     });
   }
+}
+
+/** By the plans of their runs, for offerings move; a backup of which no run of ours is known lies where its offering points. */
+function countBackupsIn(manager: EntityManager, repositoryId: string): Promise<number> {
+  return manager
+    .createQueryBuilder(BackupRow, 'backup')
+    .leftJoin(LinkRow, 'link', 'link.backupId = backup.id')
+    .leftJoin(BackupOfferingRow, 'offering', 'offering.id = backup.backupOfferingId')
+    .where("backup.removed IS NULL AND backup.status IN ('BackingUp', 'BackedUp', 'Hidden')")
+    .andWhere('(link.planned LIKE :planned OR (link.planned IS NULL AND offering.externalId = :repositoryId))')
+    .setParameters({ repositoryId, planned: `%"repositoryId":"${repositoryId}"%` })
+    .getCount();
 }
 
 async function setWay(manager: EntityManager, repositoryId: number, transfer: TransferWish | null): Promise<void> {
