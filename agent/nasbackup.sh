@@ -3234,6 +3234,7 @@ hold() {
   local n=${#HELD[@]} until
   is_free "$1" || die "$1 is in use: $RUN_ERR" target-in-use
   ((n)) || always_push let_go
+  : >"$WORK/held.$n"
   (
     set +eE
     trap - ERR EXIT TERM INT HUP PIPE
@@ -3256,8 +3257,9 @@ let_go() {
   local REPLY holder pid all='' until
   now_ms && until=$((REPLY + 3000))
   for holder in "${HELD[@]}"; do all+=" $(pids_below "$holder")"; done
+  # Their shells end by themselves, without a word.
+  for pid in $all; do [[ " ${HELD[*]} " == *" $pid "* ]] || kill -KILL "$pid" 2>/dev/null || :; done
   HELD=()
-  for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
   for pid in $all; do
     while process_lives "$pid"; do
       now_ms
