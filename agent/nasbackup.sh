@@ -2994,7 +2994,9 @@ begin_domain() {
 }
 
 # The elements and devices below read `element`, of rewrite_definition.
-element_name() { REPLY=${element[0]#*<} && REPLY=${REPLY%%[!A-Za-z0-9_.:-]*}; }
+element_name() { tag_of "${element[0]}"; }
+# tag_of LINE: REPLY is the name of what begins or ends there.
+tag_of() { REPLY=${1#*<} && REPLY=${REPLY#/} && REPLY=${REPLY%%[!A-Za-z0-9_.:-]*}; }
 
 keep_element() {
   local type=''
@@ -3015,7 +3017,7 @@ keep_element() {
 keep_lines() {
   local line name skip='' nested=0
   for line in "${element[@]}"; do
-    name=${line#*<} && name=${name#/} && name=${name%%[!A-Za-z0-9_.:-]*}
+    tag_of "$line" && name=$REPLY
     if [[ $skip ]]; then
       case $line in
         *"</$skip>"*) nested=$((nested - 1)) ;;
@@ -3042,7 +3044,7 @@ names_file() {
 }
 
 keep_device() {
-  local type=''
+  local line type=''
   xml_attribute "${element[0]}" type && type=$REPLY
   element_name
   case $REPLY:$type in
@@ -3050,7 +3052,15 @@ keep_device() {
     disk:*) keep_disk ;;
     interface:@(bridge|network|user|direct)) keep_interface ;;
     @(channel|serial|console|parallel|redirdev):@(pty|unix|spicevmc|spiceport|null|vc)) keep_lines '@(alias|source|log)' ;;
-    @(controller|input|graphics|video|sound|audio|memballoon|watchdog|panic|tpm|vsock|hub|iommu|rng):*) keep_lines alias ;;
+    @(controller|input|graphics|video|sound|audio|memballoon|watchdog|panic|vsock|hub|iommu):*) keep_lines alias ;;
+    @(rng|tpm):*)
+      # Nothing is left of it without its source.
+      for line in "${element[@]}"; do
+        tag_of "$line"
+        ! names_file "$REPLY" "$line" || { TAKEN_OUT+=("the device of ${line#"${line%%[!" "]*}"}") && return 0; }
+      done
+      keep_lines alias
+      ;;
     *) TAKEN_OUT+=("device $REPLY${type:+ of type $type}") ;;
   esac
 }
@@ -3089,7 +3099,7 @@ keep_parts() {
   for line in "${element[@]:1:${#element[@]}-2}"; do
     # Six blanks are the disk's own level; what lies deeper goes with what it belongs to.
     if [[ $line == '      <'[!\ ]* ]]; then
-      name=${line#*<} && name=${name#/} && name=${name%%[!A-Za-z0-9_.:-]*}
+      tag_of "$line" && name=$REPLY
       if has_pattern "$name" "$2" && [[ ! $line =~ $NAMES_PATH ]]; then skip=''; else skip=yes; fi
     fi
     [[ $skip ]] || [[ $line =~ $NAMES_PATH ]] || DEFINITION+=$line$'\n'
@@ -3223,31 +3233,41 @@ look_at_device() {
   [[ ${LINES[0]} != *' '?* ]] || die "${R[$i.to]} is in use: ${LINES[0]}" target-in-use
   target blockdev --getsize64 "${R[$i.real]}" || die "Cannot tell the size of ${R[$i.to]}: $RUN_ERR" target-missing
   R[$i.room]=$RUN_OUT
-  is_free "${R[$i.real]}" || die "${R[$i.to]} is in use: $RUN_ERR" target-in-use
+  is_free "${R[$i.real]}" host_device || die "${R[$i.to]} is in use: $RUN_ERR" target-in-use
 }
 
-# is_free IMAGE: nobody's QEMU has it open, for reading neither. As raw: opened as what it is, it would be written to.
-is_free() { run 30 qemu-io -f raw -c quit -- "$1"; }
+# as_nobody_else IMAGE [DEVICE]: REPLY opens it for qemu-io without looking into it, if no other QEMU has it open, for reading neither,
+# and for as long as none can.
+as_nobody_else() {
+  json_string "$1"
+  REPLY="json:{\"driver\":\"blkdebug\",\"take-child-perms\":[\"write\"],\"unshare-child-perms\":[\"write\",\"consistent-read\"],\"image\":{\"driver\":\"${2:-file}\",\"filename\":$REPLY}}"
+}
 
-# hold IMAGE: until let_go, or until this script is gone, nobody else's QEMU can open it: no machine can be started with it.
+# is_free IMAGE [DEVICE]
+is_free() {
+  as_nobody_else "$@"
+  run 30 qemu-io -c quit -- "$REPLY" || { RUN_ERR=${RUN_ERR##*\}: } && return 1; }
+}
+
+# hold IMAGE: until let_go, or until this script is gone, no machine can be started with it.
 hold() {
-  local n=${#HELD[@]} until
-  is_free "$1" || die "$1 is in use: $RUN_ERR" target-in-use
+  local n=${#HELD[@]} until image
   ((n)) || always_push let_go
+  as_nobody_else "$1" && image=$REPLY
   : >"$WORK/held.$n"
   (
     set +eE
     trap - ERR EXIT TERM INT HUP PIPE
     exec 8>&- 9>&-
     # Ends with this script, however that ends.
-    tail --pid="$$" -s 0.2 -f /dev/null | qemu-io -f raw -- "$1"
+    tail --pid="$$" -s 0.2 -f /dev/null | qemu-io -- "$image"
   ) >"$WORK/held.$n" 2>&1 </dev/null &
   HELD+=("$!")
   now_ms && until=$((REPLY + 10000))
   # Its prompt says that it has the image.
-  until [[ $(<"$WORK/held.$n") == *'qemu-io> '* ]]; do
+  until RUN_ERR=$(<"$WORK/held.$n") && [[ $RUN_ERR == *'qemu-io> '* ]]; do
     now_ms
-    process_lives "${HELD[n]}" && ((REPLY < until)) || die "$1 cannot be held: $(<"$WORK/held.$n")" target-in-use
+    [[ $RUN_ERR != *"can't open"* ]] && ((REPLY < until)) || die "$1 is in use: ${RUN_ERR##*\}: }" target-in-use
     nap 0.02
   done
 }
@@ -3525,6 +3545,14 @@ parse_restore_disks() {
   local -A asked
   json_read asked "$OPT_DISKS" && json_get asked '#' || bad_option '--disks is not a JSON array'
   RESTORES=$REPLY
+  # All of it first: a refusal tells what was asked for.
+  for ((i = 0; i < RESTORES; i++)); do
+    for key in target file to format virtualSize; do
+      json_get asked "$i.$key" || :
+      R[$i.$key]=$REPLY
+    done
+    R[$i.swapped]=false
+  done
   ((RESTORES)) || bad_option '--disks names no disk'
   for ((i = 0; i < RESTORES; i++)); do
     json_get asked "$i@" || :
@@ -3532,11 +3560,6 @@ parse_restore_disks() {
     for key in "${LINES[@]}"; do
       [[ $key == @(|target|file|to|format|virtualSize) ]] || bad_option "--disks: unknown key $key"
     done
-    for key in target file to format virtualSize; do
-      json_get asked "$i.$key" || :
-      R[$i.$key]=$REPLY
-    done
-    R[$i.swapped]=false
     value=${R[$i.target]} && [[ $value =~ ^[a-z][a-z0-9]{0,15}$ ]] || bad_option "--disks: not a valid target: $value"
     value=${R[$i.file]} && [[ $value =~ $PATH_PATTERN && $value != */* ]] || bad_option "--disks: not a valid file: $value"
     value=${R[$i.format]} && [[ $value == @(qcow2|raw) ]] || bad_option "--disks: not a valid format: $value"
@@ -3645,7 +3668,7 @@ json_restore() {
   local -a disks=()
   json_host && host=$REPLY
   for ((i = 0; i < RESTORES; i++)); do
-    json_object s target "${R[$i.target]}" s file "${R[$i.file]}" s to "${R[$i.to]}" s format "${R[$i.format]}" n virtualSize "${R[$i.virtual]-}" \
+    json_object S target "${R[$i.target]}" S file "${R[$i.file]}" S to "${R[$i.to]}" s format "${R[$i.format]}" n virtualSize "${R[$i.virtual]-}" \
       n allocated "${R[$i.allocated]-}" n links "${R[$i.links]-}" n hashed "${R[$i.hashed]-}" b identical "${R[$i.identical]-}" \
       n convertMs "${R[$i.convert]-}" n compareMs "${R[$i.compare]-}" b swapped "${R[$i.swapped]}"
     disks+=("$REPLY") swapped=${R[$i.swapped]}
@@ -3658,7 +3681,7 @@ json_restore() {
     n swap "${TIMING[swap]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
-  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
+  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
     r domain "$domain" r attached "$attached" r cleanup "$left" r timings "$timings" r error "$error"
 }
 

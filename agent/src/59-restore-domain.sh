@@ -68,7 +68,9 @@ begin_domain() {
 }
 
 # The elements and devices below read `element`, of rewrite_definition.
-element_name() { REPLY=${element[0]#*<} && REPLY=${REPLY%%[!A-Za-z0-9_.:-]*}; }
+element_name() { tag_of "${element[0]}"; }
+# tag_of LINE: REPLY is the name of what begins or ends there.
+tag_of() { REPLY=${1#*<} && REPLY=${REPLY#/} && REPLY=${REPLY%%[!A-Za-z0-9_.:-]*}; }
 
 keep_element() {
   local type=''
@@ -89,7 +91,7 @@ keep_element() {
 keep_lines() {
   local line name skip='' nested=0
   for line in "${element[@]}"; do
-    name=${line#*<} && name=${name#/} && name=${name%%[!A-Za-z0-9_.:-]*}
+    tag_of "$line" && name=$REPLY
     if [[ $skip ]]; then
       case $line in
         *"</$skip>"*) nested=$((nested - 1)) ;;
@@ -116,7 +118,7 @@ names_file() {
 }
 
 keep_device() {
-  local type=''
+  local line type=''
   xml_attribute "${element[0]}" type && type=$REPLY
   element_name
   case $REPLY:$type in
@@ -124,7 +126,15 @@ keep_device() {
     disk:*) keep_disk ;;
     interface:@(bridge|network|user|direct)) keep_interface ;;
     @(channel|serial|console|parallel|redirdev):@(pty|unix|spicevmc|spiceport|null|vc)) keep_lines '@(alias|source|log)' ;;
-    @(controller|input|graphics|video|sound|audio|memballoon|watchdog|panic|tpm|vsock|hub|iommu|rng):*) keep_lines alias ;;
+    @(controller|input|graphics|video|sound|audio|memballoon|watchdog|panic|vsock|hub|iommu):*) keep_lines alias ;;
+    @(rng|tpm):*)
+      # Nothing is left of it without its source.
+      for line in "${element[@]}"; do
+        tag_of "$line"
+        ! names_file "$REPLY" "$line" || { TAKEN_OUT+=("the device of ${line#"${line%%[!" "]*}"}") && return 0; }
+      done
+      keep_lines alias
+      ;;
     *) TAKEN_OUT+=("device $REPLY${type:+ of type $type}") ;;
   esac
 }
@@ -163,7 +173,7 @@ keep_parts() {
   for line in "${element[@]:1:${#element[@]}-2}"; do
     # Six blanks are the disk's own level; what lies deeper goes with what it belongs to.
     if [[ $line == '      <'[!\ ]* ]]; then
-      name=${line#*<} && name=${name#/} && name=${name%%[!A-Za-z0-9_.:-]*}
+      tag_of "$line" && name=$REPLY
       if has_pattern "$name" "$2" && [[ ! $line =~ $NAMES_PATH ]]; then skip=''; else skip=yes; fi
     fi
     [[ $skip ]] || [[ $line =~ $NAMES_PATH ]] || DEFINITION+=$line$'\n'

@@ -55,31 +55,41 @@ look_at_device() {
   [[ ${LINES[0]} != *' '?* ]] || die "${R[$i.to]} is in use: ${LINES[0]}" target-in-use
   target blockdev --getsize64 "${R[$i.real]}" || die "Cannot tell the size of ${R[$i.to]}: $RUN_ERR" target-missing
   R[$i.room]=$RUN_OUT
-  is_free "${R[$i.real]}" || die "${R[$i.to]} is in use: $RUN_ERR" target-in-use
+  is_free "${R[$i.real]}" host_device || die "${R[$i.to]} is in use: $RUN_ERR" target-in-use
 }
 
-# is_free IMAGE: nobody's QEMU has it open, for reading neither. As raw: opened as what it is, it would be written to.
-is_free() { run 30 qemu-io -f raw -c quit -- "$1"; }
+# as_nobody_else IMAGE [DEVICE]: REPLY opens it for qemu-io without looking into it, if no other QEMU has it open, for reading neither,
+# and for as long as none can.
+as_nobody_else() {
+  json_string "$1"
+  REPLY="json:{\"driver\":\"blkdebug\",\"take-child-perms\":[\"write\"],\"unshare-child-perms\":[\"write\",\"consistent-read\"],\"image\":{\"driver\":\"${2:-file}\",\"filename\":$REPLY}}"
+}
 
-# hold IMAGE: until let_go, or until this script is gone, nobody else's QEMU can open it: no machine can be started with it.
+# is_free IMAGE [DEVICE]
+is_free() {
+  as_nobody_else "$@"
+  run 30 qemu-io -c quit -- "$REPLY" || { RUN_ERR=${RUN_ERR##*\}: } && return 1; }
+}
+
+# hold IMAGE: until let_go, or until this script is gone, no machine can be started with it.
 hold() {
-  local n=${#HELD[@]} until
-  is_free "$1" || die "$1 is in use: $RUN_ERR" target-in-use
+  local n=${#HELD[@]} until image
   ((n)) || always_push let_go
+  as_nobody_else "$1" && image=$REPLY
   : >"$WORK/held.$n"
   (
     set +eE
     trap - ERR EXIT TERM INT HUP PIPE
     exec 8>&- 9>&-
     # Ends with this script, however that ends.
-    tail --pid="$$" -s 0.2 -f /dev/null | qemu-io -f raw -- "$1"
+    tail --pid="$$" -s 0.2 -f /dev/null | qemu-io -- "$image"
   ) >"$WORK/held.$n" 2>&1 </dev/null &
   HELD+=("$!")
   now_ms && until=$((REPLY + 10000))
   # Its prompt says that it has the image.
-  until [[ $(<"$WORK/held.$n") == *'qemu-io> '* ]]; do
+  until RUN_ERR=$(<"$WORK/held.$n") && [[ $RUN_ERR == *'qemu-io> '* ]]; do
     now_ms
-    process_lives "${HELD[n]}" && ((REPLY < until)) || die "$1 cannot be held: $(<"$WORK/held.$n")" target-in-use
+    [[ $RUN_ERR != *"can't open"* ]] && ((REPLY < until)) || die "$1 is in use: ${RUN_ERR##*\}: }" target-in-use
     nap 0.02
   done
 }

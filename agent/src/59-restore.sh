@@ -45,6 +45,14 @@ parse_restore_disks() {
   local -A asked
   json_read asked "$OPT_DISKS" && json_get asked '#' || bad_option '--disks is not a JSON array'
   RESTORES=$REPLY
+  # All of it first: a refusal tells what was asked for.
+  for ((i = 0; i < RESTORES; i++)); do
+    for key in target file to format virtualSize; do
+      json_get asked "$i.$key" || :
+      R[$i.$key]=$REPLY
+    done
+    R[$i.swapped]=false
+  done
   ((RESTORES)) || bad_option '--disks names no disk'
   for ((i = 0; i < RESTORES; i++)); do
     json_get asked "$i@" || :
@@ -52,11 +60,6 @@ parse_restore_disks() {
     for key in "${LINES[@]}"; do
       [[ $key == @(|target|file|to|format|virtualSize) ]] || bad_option "--disks: unknown key $key"
     done
-    for key in target file to format virtualSize; do
-      json_get asked "$i.$key" || :
-      R[$i.$key]=$REPLY
-    done
-    R[$i.swapped]=false
     value=${R[$i.target]} && [[ $value =~ ^[a-z][a-z0-9]{0,15}$ ]] || bad_option "--disks: not a valid target: $value"
     value=${R[$i.file]} && [[ $value =~ $PATH_PATTERN && $value != */* ]] || bad_option "--disks: not a valid file: $value"
     value=${R[$i.format]} && [[ $value == @(qcow2|raw) ]] || bad_option "--disks: not a valid format: $value"
@@ -165,7 +168,7 @@ json_restore() {
   local -a disks=()
   json_host && host=$REPLY
   for ((i = 0; i < RESTORES; i++)); do
-    json_object s target "${R[$i.target]}" s file "${R[$i.file]}" s to "${R[$i.to]}" s format "${R[$i.format]}" n virtualSize "${R[$i.virtual]-}" \
+    json_object S target "${R[$i.target]}" S file "${R[$i.file]}" S to "${R[$i.to]}" s format "${R[$i.format]}" n virtualSize "${R[$i.virtual]-}" \
       n allocated "${R[$i.allocated]-}" n links "${R[$i.links]-}" n hashed "${R[$i.hashed]-}" b identical "${R[$i.identical]-}" \
       n convertMs "${R[$i.convert]-}" n compareMs "${R[$i.compare]-}" b swapped "${R[$i.swapped]}"
     disks+=("$REPLY") swapped=${R[$i.swapped]}
@@ -178,6 +181,6 @@ json_restore() {
     n swap "${TIMING[swap]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
-  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
+  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
     r domain "$domain" r attached "$attached" r cleanup "$left" r timings "$timings" r error "$error"
 }

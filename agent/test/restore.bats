@@ -35,6 +35,8 @@ setup() {
 teardown() {
   [[ ! ${LOOP:-} ]] || losetup -d "$LOOP"
   rm -rf "$OUT"
+  # The chain's machine stays.
+  VM=${OWN_VM:-$VM}
   leave_host
 }
 
@@ -88,4 +90,212 @@ teardown() {
   full
   done_is full null
   identical
+}
+
+@test "in place: a volume that is gone is made again, and one whose name is a link or a device is refused" {
+  chain_of_two
+  rm "$(image vdb)"
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  restored
+  held_now vda
+  held_now vdb
+  nothing_beside vda vdb
+  mv "$(image vdb)" "$OUT/moved"
+  ln -s "$OUT/moved" "$(image vdb)"
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  refused target-unsupported
+  rm "$(image vdb)"
+  mv "$OUT/moved" "$(image vdb)"
+}
+
+@test "a machine that runs or is paused, and an image that somebody has open: refused, and nothing was touched" {
+  local before holder
+  chain_of_two
+  before=$(picture)
+  hold_image vdb
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  refused target-in-use
+  exec 7>&-
+  wait "$holder"
+  [[ $(picture) == "$before" ]]
+  lab vm-start "$VM"
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2"
+  refused vm-running
+  lab vm-pause "$VM"
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2"
+  refused vm-running
+}
+
+@test "targets: there already, no such directory, no room, a link that leads somewhere" {
+  on_chain
+  echo precious >"$OUT/there"
+  ln -s "$OUT/nowhere" "$OUT/link"
+  restore 3 "vda:$OUT/new:qcow2" "vdb:$OUT/there:qcow2"
+  refused target-exists
+  [[ $(<"$OUT/there") == precious ]]
+  restore 3 --overwrite "vda:$OUT/there:raw"
+  refused target-exists
+  restore 3 "vda:$OUT/link:qcow2"
+  refused target-exists
+  restore 3 "vda:$OUT/none/new:qcow2"
+  refused target-missing
+  host_conf reserve_bytes=900000000000000
+  restore 3 "vda:$OUT/new:qcow2"
+  refused target-full
+  [[ $(ls "$OUT") == $'link\nthere' ]]
+}
+
+@test "a chain that lacks a file, or leads out of the repository by name, link, format or data file: refused before anything is read from there" {
+  local files first top secret=$OUT/secret target=$OUT/new
+  on_chain
+  top=$NAS/copy/2026.01.01.00.00.03/$(backup_file vda)
+  first=$NAS/copy/2026.01.01.00.00.01/$(backup_file vda)
+  printf 'root:secret of this host' >"$secret"
+  truncate -s 1M "$secret"
+  bad() { rm -rf "$NAS/copy" && cp -r "$NAS/$VM" "$NAS/copy"; }
+  try() { restore_path copy/2026.01.01.00.00.03 "vda:$target:qcow2"; refused "$1"; }
+  bad; rm "$first"; try chain-missing
+  bad; qemu-img rebase -u -b "$secret" -F raw "$first"; try chain-unsafe
+  bad; qemu-img rebase -u -b "$NAS/copy/2026.01.01.00.00.01/$(backup_file vda)" -F qcow2 "$top"; try chain-unsafe
+  bad; qemu-img rebase -u -b "../../../../../..$secret" -F qcow2 "$first"; try chain-unsafe
+  bad; qemu-img rebase -u -b 'json:{"driver":"raw","file":{"driver":"file","filename":"/etc/passwd"}}' -F raw "$first"; try chain-unsafe
+  bad; mv "$first" "$OUT/outside"; ln -s "$OUT/outside" "$first"; try chain-unsafe
+  rm "$OUT/outside"
+  bad; cp "$secret" "$first"; try chain-unsafe
+  bad; rm "$first"; qemu-img create -q -f qcow2 -o "data_file=$OUT/data,data_file_raw=on" "$first" 64M; try chain-unsafe
+  rm "$OUT/data"
+  bad; qemu-img rebase -u -b "../2026.01.01.00.00.03/$(backup_file vda)" -F qcow2 "$first"; try chain-unsafe
+  bad; ln -s "$LAB_DIR/nas/copy/2026.01.01.00.00.03" "$NAS/linked"; restore_path linked "vda:$target:qcow2"; refused path-escapes
+  rm "$NAS/linked"
+  bad; printf '\xff' | dd of="$top" bs=1 seek=131080 conv=notrunc status=none; try check-failed
+  [[ $(ls "$OUT") == secret ]]
+  rm -rf "$NAS/copy"
+}
+
+@test "checksums: counted where they are; a flipped byte in a middle link is found before the machine is touched" {
+  local before dir
+  chain_of_two
+  before=$(picture)
+  for dir in "$NAS/$VM"/*1; do checksums "$dir"; done
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  restored
+  answer '2 1' '"\(.disks[0].links) \(.disks[0].hashed)"'
+  held_now vda
+  before=$(picture)
+  flip "$(echo "$NAS/$VM"/*1/root.*)"
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  refused checksum-mismatch
+  [[ $output == *2026.01.01.00.00.01* ]]
+  [[ $(picture) == "$before" ]]
+  # Cut off, it says nothing of anything.
+  truncate -s 20 "$NAS/$VM"/*1/checksums.json
+  restore_path "$BACKUP_PATH" "vda:$OUT/new:qcow2"
+  restored
+  answer 0 '.disks[0].hashed'
+  [[ $stderr == *'checksums.json cannot be read'* ]]
+}
+
+@test "the second disk finds no room: all is as it was, byte for byte" {
+  local before small
+  chain_of_two
+  small=$(lab nas-small 24 "small-$BATS_TEST_NUMBER")
+  move_image vdb "$small"
+  use_stubs
+  # It was there when it was looked at.
+  stub qemu-img <<<'if [[ $1 == measure ]]; then echo "{\"required\":1000}"; else real "$@"; fi'
+  leave_free "$small" 1000000
+  before=$(picture)
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):raw"
+  refused target-full
+  answer 'true false' '"\(.disks[0].identical) \(.disks[1].swapped)"'
+  [[ $(picture) == "$before" ]]
+  nothing_beside vda vdb
+  lab vm-start "$VM"
+}
+
+@test "what is not what the books say, a word too much, no job: refused" {
+  on_chain
+  local disk="{\"target\":\"vda\",\"file\":\"$(backup_file vda)\",\"to\":\"$OUT/new\",\"format\":\"qcow2\"}"
+  told_of() { start "$JOB-$1" restore -v "$VM" -t dir -s "$NAS" -m '' -p "${CHAIN}3" "${@:2}" >/dev/null; ends "$JOB-$1" 'done'; told "$JOB-$1"; }
+  told_of size --disks "[${disk%\}},\"virtualSize\":67109888}]"
+  refused size-mismatch
+  told_of key --disks "[${disk%\}},\"mode\":\"full\"}]"
+  refused bad-option
+  told_of twice --disks "[$disk,$disk]"
+  refused bad-option
+  told_of relative --disks "[${disk/$OUT/images/..}]"
+  refused bad-option
+  told_of both --swap --new-name other --disks "[$disk]"
+  refused bad-option
+  told_of file --disks "[${disk/root./root.x}]"
+  refused chain-missing
+  script restore -v "$VM" -t dir -s "$NAS" -m '' -p "${CHAIN}3" --disks "[$disk]"
+  refused bad-option
+  [[ -z $(ls "$OUT") ]]
+}
+
+@test "a new domain: its own name, uuid and disks, links down, nothing of the host that the stored definition names; it starts" {
+  local name=new-$VM uuid xml
+  on_chain
+  rm -rf "$NAS/copy" && cp -r "$NAS/$VM" "$NAS/copy"
+  spoil_definition "$NAS/copy/2026.01.01.00.00.03/domain-config.xml"
+  restore_path copy/2026.01.01.00.00.03 --new-name "$name" "vda:$OUT/a&b.qcow2:qcow2" "vdb:$OUT/b.raw:raw"
+  restored
+  answer "$name" .domain.name
+  uuid=$(virsh_q domuuid "$name")
+  answer "$uuid" .domain.uuid
+  [[ $uuid != "$(<"$LAB_DIR/run/$VM.uuid")" ]]
+  xml=$(virsh_q dumpxml "$name" --inactive)
+  echo "$xml" >&2
+  [[ $(virsh_q domstate "$name") == 'shut off' ]]
+  [[ $xml != *secret* && $stderr == *secret* ]]
+  [[ $xml != *52:54:00:aa:bb:cc* && $xml == *"<link state='down'/>"* ]]
+  [[ $(virsh_q domblklist "$name" | awk 'NR > 0 && $2 ~ "^/" { print $1, $2 }') == "vda $OUT/a&b.qcow2"$'\n'"vdb $OUT/b.raw" ]]
+  held 3 vda "$OUT/a&b.qcow2"
+  held 3 vdb "$OUT/b.raw"
+  virsh_q start "$name"
+  [[ $(virsh_q domstate "$name") == running ]]
+  restore 3 --new-name "$name" "vda:$OUT/again:qcow2" "vdb:$OUT/again2:qcow2"
+  refused name-taken
+  virsh_q destroy "$name"
+  virsh_q undefine "$name"
+
+  # Only one of its disks; its links as they were.
+  restore_path copy/2026.01.01.00.00.03 --new-name "$name" --networks "vdb:$OUT/only.qcow2:qcow2"
+  restored
+  [[ $stderr == *'disk vda, which is not restored'* ]]
+  xml=$(virsh_q dumpxml "$name" --inactive)
+  virsh_q undefine "$name"
+  [[ $xml != *"dev='vda'"* && $xml != *"<link"* && $xml == *"<interface type='user'>"* ]]
+  rm "$NAS/copy/2026.01.01.00.00.03/domain-config.xml"
+  restore_path copy/2026.01.01.00.00.03 --new-name "$name" "vdb:$OUT/none.qcow2:qcow2"
+  refused definition-missing
+  rm -rf "$NAS/copy"
+}
+
+@test "one disk, attached to another machine that runs, and to a stopped one's definition" {
+  local other name=kept-$VM from
+  new_vm vda:64M
+  other=$VM
+  on_chain
+  restore 2 --attach "$other" "vda:$OUT/a.raw:raw"
+  restored
+  answer "$other vdb" '"\(.attached.vm) \(.attached.target)"'
+  [[ $(virsh_q domblklist "$other" | awk '$1 == "vdb" { print $2 }') == "$OUT/a.raw" ]]
+  restore 1 --attach "$other" "vdb:$OUT/b.qcow2:qcow2"
+  restored
+  answer vdc .attached.target
+  restore 1 --attach "$name" "vdb:$OUT/c.qcow2:qcow2"
+  refused vm-not-found
+
+  virsh_q dumpxml "$other" | sed "s/<name>.*</<name>$name</; /<uuid>/d; s/<domain .*/<domain type='qemu'>/; /\/devices>/i <channel type='pty'><target type='virtio' name='a'/></channel>" >"$OUT/kept.xml"
+  virsh_q define "$OUT/kept.xml"
+  restore 1 --attach "$name" "vdb:$OUT/c.qcow2:qcow2"
+  from=$(virsh_q domblklist "$name" --inactive | awk '$1 == "vdd" { print $2 }')
+  virsh_q undefine "$name"
+  restored
+  [[ $from == "$OUT/c.qcow2" ]]
+  VM=$OWN_VM
+  lab vm-stop "$VM"
+  held_as 2 vda "$OUT/a.raw"
 }

@@ -63,3 +63,70 @@ mirror_is() {
   local target
   while read -r target _; do cp --sparse=always "$LAB_DIR/mirror/$VM.$target@$1.raw" "$LAB_DIR/mirror/$VM.$target.raw"; done < <(lab vm-disks "$VM")
 }
+
+# chain_of_two: a stopped machine of the test's own, with a full and an incremental, and other data since.
+chain_of_two() {
+  new_vm vda:64M vdb:16777728
+  full
+  done_is full null
+  lab write-many "$VM" <<<$'write vda 0x22 4M 1M\nwrite vdb 0x23 16777216 512'
+  incremental
+  done_is incremental regular
+  lab write-many "$VM" <<<$'write vda 0x33 8M 1M\nwrite vdb 0x34 1M 64K'
+  lab vm-stop "$VM"
+}
+
+# picture: what the machine's images are, to the byte, the owner and the inode.
+picture() {
+  local path
+  lab vm-disks "$VM" | while read -r _ path _; do
+    stat -c '%i %h %u:%g %a' "$path"
+    sha256sum "$path"
+  done
+}
+
+# hold_image TARGET: somebody else has it open, as `holder`, until descriptor 7 is closed.
+hold_image() {
+  mkfifo "$BATS_TEST_TMPDIR/hold"
+  qemu-io -f raw "$(image "$1")" <"$BATS_TEST_TMPDIR/hold" >"$BATS_TEST_TMPDIR/holder" 2>&1 3>&- &
+  holder=$!
+  exec 7>"$BATS_TEST_TMPDIR/hold"
+  for _ in {1..200}; do [[ ! -s $BATS_TEST_TMPDIR/holder ]] || break; sleep 0.02; done
+}
+
+# move_image TARGET DIR: of a stopped machine, to other storage.
+move_image() {
+  local image
+  image=$(image "$1")
+  mv "$image" "$2/"
+  sed -i "s#\t$image\t#\t$2/${image##*/}\t#" "$LAB_DIR/run/$VM.disks"
+}
+
+# checksums DIR: as the service leaves them beside a backup.
+checksums() {
+  local file
+  for file in "$1"/*.qcow2; do
+    jq -nc --arg name "${file##*/}" --argjson size "$(stat -c %s "$file")" --arg sha256 "$(sha256sum "$file" | cut -c1-64)" '{($name): {$size, $sha256}}'
+  done | jq -sc '{v: 1, algorithm: "sha256", files: add}' >"$1/checksums.json"
+}
+
+# flip FILE: one byte of its data, which qemu-img check does not notice.
+flip() {
+  local at
+  at=$(($(stat -c %s "$1") - 4096))
+  printf '\x5a' | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
+}
+
+# held_as POINT TARGET FILE: of the chain, whatever VM is.
+held_as() { lab same "$CHAIN_VM" "backup-100$1" "$2" "$3" >&2; }
+
+# spoil_definition FILE: what somebody on the NAS could write into it to reach this host, and a network that starts anywhere.
+spoil_definition() {
+  sed -i "
+    s#<domain type='qemu'[^>]*>#<domain type='qemu' id='7' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>#
+    /<os>/a\    <kernel>/secret/kernel</kernel>
+    /<os>/i\  <sysinfo type='fwcfg'>\n    <entry name='opt/x' file='secret/entry'/>\n  </sysinfo>\n  <metadata>\n    <x:y xmlns:x='z'>text <b/> more</x:y>\n  </metadata>
+    /<devices>/a\    <emulator>/secret/emulator</emulator>\n    <disk type='file' device='disk'>\n      <driver name='qemu' type='raw'/>\n      <source file='/secret/disk'/>\n      <target dev='vdx' bus='virtio'/>\n    </disk>\n    <disk type='file' device='cdrom'>\n      <driver name='qemu' type='raw'/>\n      <source file='/secret/cdrom'/>\n      <target dev='hda' bus='ide'/>\n      <readonly/>\n    </disk>\n    <interface type='user'>\n      <mac address='52:54:00:aa:bb:cc'/>\n      <target dev='vnet7'/>\n      <model type='virtio'/>\n      <rom file='secret/rom'/>\n      <alias name='net0'/>\n    </interface>\n    <serial type='file'>\n      <source path='/secret/serial'/>\n      <target port='0'/>\n    </serial>\n    <rng model='virtio'>\n      <backend model='random'>secret/rng</backend>\n    </rng>\n    <filesystem type='mount'>\n      <source dir='/secret/dir'/>\n      <target dir='x'/>\n    </filesystem>
+    s#</domain>#  <qemu:commandline>\n    <qemu:arg value='-fw_cfg'/>\n    <qemu:arg value='name=opt/x,file=secret'/>\n  </qemu:commandline>\n  <seclabel type='none'/>\n</domain>#
+  " "$1"
+}
