@@ -3141,6 +3141,9 @@ look_at_receiver() {
   [[ $OPT_ATTACH == "$OPT_VM" || ! -e $STATE_DIR/locks/$OPT_ATTACH ]] || flock -n "$STATE_DIR/locks/$OPT_ATTACH" true || die "Another operation works on $OPT_ATTACH" vm-busy
 }
 
+# is_persistent: of the machine whose dominfo RUN_OUT is.
+is_persistent() { [[ $RUN_OUT =~ Persistent:\ +yes ]]; }
+
 # attach_disk: under the next free name of the same letters.
 attach_disk() {
   local bus=${R[0.target]%[a-z]} name='' letter used type=file subdriver=${R[0.format]}
@@ -3148,7 +3151,7 @@ attach_disk() {
   virsh_q domstate "$OPT_ATTACH" || die "$OPT_ATTACH is gone: $RUN_ERR" attach-failed
   [[ $RUN_OUT == 'shut off'* ]] || how+=(--live)
   virsh_q dominfo "$OPT_ATTACH" || die "$OPT_ATTACH is gone: $RUN_ERR" attach-failed
-  [[ $RUN_OUT != *'Persistent:'*yes* ]] || how+=(--config)
+  ! is_persistent || how+=(--config)
   virsh_q dumpxml "$OPT_ATTACH" && used=$RUN_OUT || die "$OPT_ATTACH is gone: $RUN_ERR" attach-failed
   # Next time it starts it may have disks that it has not now.
   ! virsh_q dumpxml "$OPT_ATTACH" --inactive || used+=$RUN_OUT
@@ -3165,7 +3168,7 @@ attach_disk() {
 # detach_disk VM PATH: from the definition; a running machine that has it keeps it, and so the disk stays (take_back looks).
 detach_disk() {
   ATTACHED=''
-  virsh_q domblklist "$1" --inactive && [[ $RUN_OUT == *" $2"?($'\n'*) ]] || return 0
+  virsh_q dominfo "$1" && is_persistent && virsh_q domblklist "$1" --inactive && [[ $RUN_OUT == *" $2"?($'\n'*) ]] || return 0
   virsh_q detach-disk "$1" "$2" --config || left "disk $2 in the definition of $1: $RUN_ERR"
 }
 
@@ -3450,7 +3453,8 @@ is_idle() {
 settle_restore() {
   local word='' line all=yes begun=''
   SETTLED=''
-  [[ -e $JOB_DIR/restore ]] || return 0
+  # Nothing had been begun.
+  [[ -e $JOB_DIR/restore ]] || { SETTLED=rolled-back && return 0; }
   job_text restored && word=$REPLY
   [[ $word != @(finished|rolled-back) ]] || { SETTLED=$word && return 0; }
   read_restore_note
@@ -3584,7 +3588,7 @@ check_way() {
 must_be_stopped() {
   look_at_state || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   ! vm_is_live || die "$OPT_VM is $VM_STATE: stop it, or restore to new disks" vm-running
-  [[ $VM_STATE != 'shut off' ]] || ! virsh_q dominfo "$OPT_VM" || [[ $RUN_OUT != *'Managed save:'*yes* ]] ||
+  [[ $VM_STATE != 'shut off' ]] || ! virsh_q dominfo "$OPT_VM" || [[ ! $RUN_OUT =~ Managed\ save:\ +yes ]] ||
     die "$OPT_VM has a saved state, which would go on with other disks: virsh managedsave-remove $OPT_VM" vm-saved
 }
 

@@ -215,6 +215,9 @@ look_at_receiver() {
   [[ $OPT_ATTACH == "$OPT_VM" || ! -e $STATE_DIR/locks/$OPT_ATTACH ]] || flock -n "$STATE_DIR/locks/$OPT_ATTACH" true || die "Another operation works on $OPT_ATTACH" vm-busy
 }
 
+# is_persistent: of the machine whose dominfo RUN_OUT is.
+is_persistent() { [[ $RUN_OUT =~ Persistent:\ +yes ]]; }
+
 # attach_disk: under the next free name of the same letters.
 attach_disk() {
   local bus=${R[0.target]%[a-z]} name='' letter used type=file subdriver=${R[0.format]}
@@ -222,7 +225,7 @@ attach_disk() {
   virsh_q domstate "$OPT_ATTACH" || die "$OPT_ATTACH is gone: $RUN_ERR" attach-failed
   [[ $RUN_OUT == 'shut off'* ]] || how+=(--live)
   virsh_q dominfo "$OPT_ATTACH" || die "$OPT_ATTACH is gone: $RUN_ERR" attach-failed
-  [[ $RUN_OUT != *'Persistent:'*yes* ]] || how+=(--config)
+  ! is_persistent || how+=(--config)
   virsh_q dumpxml "$OPT_ATTACH" && used=$RUN_OUT || die "$OPT_ATTACH is gone: $RUN_ERR" attach-failed
   # Next time it starts it may have disks that it has not now.
   ! virsh_q dumpxml "$OPT_ATTACH" --inactive || used+=$RUN_OUT
@@ -239,7 +242,7 @@ attach_disk() {
 # detach_disk VM PATH: from the definition; a running machine that has it keeps it, and so the disk stays (take_back looks).
 detach_disk() {
   ATTACHED=''
-  virsh_q domblklist "$1" --inactive && [[ $RUN_OUT == *" $2"?($'\n'*) ]] || return 0
+  virsh_q dominfo "$1" && is_persistent && virsh_q domblklist "$1" --inactive && [[ $RUN_OUT == *" $2"?($'\n'*) ]] || return 0
   virsh_q detach-disk "$1" "$2" --config || left "disk $2 in the definition of $1: $RUN_ERR"
 }
 

@@ -272,7 +272,8 @@ is_idle() {
 settle_restore() {
   local word='' line all=yes begun=''
   SETTLED=''
-  [[ -e $JOB_DIR/restore ]] || return 0
+  # Nothing had been begun.
+  [[ -e $JOB_DIR/restore ]] || { SETTLED=rolled-back && return 0; }
   job_text restored && word=$REPLY
   [[ $word != @(finished|rolled-back) ]] || { SETTLED=$word && return 0; }
   read_restore_note

@@ -84,7 +84,7 @@ check_way() {
 must_be_stopped() {
   look_at_state || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   ! vm_is_live || die "$OPT_VM is $VM_STATE: stop it, or restore to new disks" vm-running
-  [[ $VM_STATE != 'shut off' ]] || ! virsh_q dominfo "$OPT_VM" || [[ $RUN_OUT != *'Managed save:'*yes* ]] ||
+  [[ $VM_STATE != 'shut off' ]] || ! virsh_q dominfo "$OPT_VM" || [[ ! $RUN_OUT =~ Managed\ save:\ +yes ]] ||
     die "$OPT_VM has a saved state, which would go on with other disks: virsh managedsave-remove $OPT_VM" vm-saved
 }
 

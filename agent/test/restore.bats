@@ -146,28 +146,39 @@ teardown() {
 }
 
 @test "a chain that lacks a file, or leads out of the repository by name, link, format or data file: refused before anything is read from there" {
-  local files first top secret=$OUT/secret target=$OUT/new
+  local first top secret=$OUT/secret
   on_chain
   top=$NAS/copy/2026.01.01.00.00.03/$(backup_file vda)
   first=$NAS/copy/2026.01.01.00.00.01/$(backup_file vda)
   printf 'root:secret of this host' >"$secret"
   truncate -s 1M "$secret"
-  bad() { rm -rf "$NAS/copy" && cp -r "$NAS/$VM" "$NAS/copy"; }
-  try() { restore_path copy/2026.01.01.00.00.03 "vda:$target:qcow2"; refused "$1"; }
-  bad; rm "$first"; try chain-missing
-  bad; qemu-img rebase -u -b "$secret" -F raw "$first"; try chain-unsafe
-  bad; qemu-img rebase -u -b "$NAS/copy/2026.01.01.00.00.01/$(backup_file vda)" -F qcow2 "$top"; try chain-unsafe
-  bad; qemu-img rebase -u -b "../../../../../..$secret" -F qcow2 "$first"; try chain-unsafe
-  bad; qemu-img rebase -u -b 'json:{"driver":"raw","file":{"driver":"file","filename":"/etc/passwd"}}' -F raw "$first"; try chain-unsafe
-  bad; mv "$first" "$OUT/outside"; ln -s "$OUT/outside" "$first"; try chain-unsafe
-  rm "$OUT/outside"
-  bad; cp "$secret" "$first"; try chain-unsafe
-  bad; rm "$first"; qemu-img create -q -f qcow2 -o "data_file=$OUT/data,data_file_raw=on" "$first" 64M; try chain-unsafe
-  rm "$OUT/data"
-  bad; qemu-img rebase -u -b "../2026.01.01.00.00.03/$(backup_file vda)" -F qcow2 "$first"; try chain-unsafe
-  bad; ln -s "$LAB_DIR/nas/copy/2026.01.01.00.00.03" "$NAS/linked"; restore_path linked "vda:$target:qcow2"; refused path-escapes
+  # bad WHAT...: does that to a fresh copy of the chain, and then nothing is restored from it.
+  bad() {
+    rm -rf "$NAS/copy"
+    cp -r "$NAS/$VM" "$NAS/copy"
+    "${@:2}"
+    restore_path copy/2026.01.01.00.00.03 "vda:$OUT/new:qcow2"
+    refused "$1"
+  }
+  stands_on() { qemu-img rebase -u -b "$1" -F "$2" "$3"; }
+  is_link() { mv "$1" "$OUT/outside" && ln -s "$OUT/outside" "$1"; }
+  keeps_data_in() { rm "$2" && qemu-img create -q -f qcow2 -o "data_file=$1,data_file_raw=on" "$2" 64M; }
+  has_byte() { printf '\xff' | dd of="$2" bs=1 seek="$1" conv=notrunc status=none; }
+  bad chain-missing rm "$first"
+  bad chain-unsafe stands_on "$secret" raw "$first"
+  bad chain-unsafe stands_on "$first" qcow2 "$top"
+  bad chain-unsafe stands_on "../../../../../..$secret" qcow2 "$first"
+  bad chain-unsafe stands_on 'json:{"driver":"raw","file":{"driver":"file","filename":"/etc/passwd"}}' raw "$first"
+  bad chain-unsafe stands_on "../2026.01.01.00.00.03/${top##*/}" qcow2 "$first"
+  bad chain-unsafe is_link "$first"
+  bad chain-unsafe cp "$secret" "$first"
+  bad chain-unsafe keeps_data_in "$OUT/data" "$first"
+  bad check-failed has_byte 131080 "$top"
+  rm "$OUT/outside" "$OUT/data"
+  ln -s "$NAS/copy/2026.01.01.00.00.03" "$NAS/linked"
+  restore_path linked "vda:$OUT/new:qcow2"
   rm "$NAS/linked"
-  bad; printf '\xff' | dd of="$top" bs=1 seek=131080 conv=notrunc status=none; try check-failed
+  refused path-escapes
   [[ $(ls "$OUT") == secret ]]
   rm -rf "$NAS/copy"
 }
@@ -298,4 +309,236 @@ teardown() {
   VM=$OWN_VM
   lab vm-stop "$VM"
   held_as 2 vda "$OUT/a.raw"
+}
+
+# bats test_tags=full
+@test "killed at every step, and its abort once more: all disks are the new ones or the old ones, and nothing is beside them" {
+  local when n=0 before outcome outcomes=''
+  chain_of_two
+  ends_anywhere
+  for when in before after; do
+    for ((n = 1; n < 100; n++)); do
+      before=$(picture)
+      kill_at "$when" "$n"
+      begin_restore "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+      for _ in {1..400}; do [[ $(state "$RESTORE_JOB") == running ]] || break; sleep 0.05; done
+      [[ $(state "$RESTORE_JOB") == unknown ]] || break
+      # What the abort does is cut off as well, at its n-th step.
+      kill_at "$when" $((n % 7 + 1))
+      setsid -w "$SCRIPT" abort --job "$RESTORE_JOB" >/dev/null 2>&1 || :
+      aborted "$RESTORE_JOB"
+      outcome=$(jq -r .abort.restore <<<"$output")
+      outcomes+="$outcome "
+      case $outcome in
+        rolled-back) [[ $(picture) == "$before" ]] ;;
+        finished) held_now vda && held_now vdb && [[ $(picture) != "$before" ]] ;;
+        *) false ;;
+      esac
+      nothing_beside vda vdb
+      aborted "$RESTORE_JOB"
+      [[ $(jq -r .abort.restore <<<"$output") == "$outcome" ]]
+    done
+    [[ $(state "$RESTORE_JOB") == 'done' ]]
+    told "$RESTORE_JOB"
+    restored
+  done
+  echo "$outcomes" >&2
+  [[ $outcomes == *rolled-back*finished* ]]
+  # Enough steps to speak of every one.
+  [[ $n -gt 12 ]]
+  lab vm-start "$VM"
+}
+
+# bats test_tags=full
+@test "killed between two swaps: a machine that was started meanwhile keeps its disks until it stops; sweep puts them back as abort does" {
+  local before
+  chain_of_two
+  ends_anywhere
+  before=$(picture)
+  kill_on "mv .*$(image vdb).restore"
+  begin_restore "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  ends "$RESTORE_JOB" unknown
+  kill_at never 0
+  [[ $(picture) != "$before" ]]
+  lab vm-start "$VM"
+  run --separate-stderr "$SCRIPT" abort --job "$RESTORE_JOB"
+  [ "$status" -eq 20 ]
+  [[ $(jq -r '"\(.abort.restore) \(.abort.left[0])"' <<<"$output") == 'null disks of '*'half of them swapped'* ]]
+  run --separate-stderr "$SCRIPT" sweep
+  [[ $(jq -r '.items[] | select(.code == "restore") | .action' <<<"$output") == left ]]
+  lab vm-stop "$VM"
+  run --separate-stderr "$SCRIPT" sweep --dry-run
+  [[ $(jq -r '.items[] | select(.code == "restore") | "\(.action) \(.subject)"' <<<"$output") == "would-be-removed $VM" ]]
+  run --separate-stderr "$SCRIPT" sweep
+  [[ $(jq -r '.items[] | select(.code == "restore") | .text' <<<"$output") == *rolled-back ]]
+  nothing_beside vda vdb
+  run --separate-stderr "$SCRIPT" sweep
+  [[ $(jq -r '[.items[] | select(.code == "restore")] | length' <<<"$output") == 0 ]]
+  aborted "$RESTORE_JOB"
+  [[ $(jq -r .abort.restore <<<"$output") == rolled-back ]]
+
+  # When all were swapped a start is no harm: they are the new ones.
+  kill_on 'mv .*/restored$'
+  begin_restore "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  ends "$RESTORE_JOB" unknown
+  lab vm-start "$VM"
+  aborted "$RESTORE_JOB"
+  [[ $(jq -r .abort.restore <<<"$output") == finished ]]
+  nothing_beside vda vdb
+  lab vm-stop "$VM"
+  held_now vda
+  held_now vdb
+}
+
+# bats test_tags=full
+@test "told to end between two swaps, or while it copies: as it was; a start meanwhile is refused" {
+  local before new
+  slow_nas
+  new_vm vda:64M vdb:32M:raw
+  scatter
+  lab vm-stop "$VM"
+  DISK_PATHS=$(all_images)
+  full --disks "$(lab vm-disks "$VM" | jq -Rnc '[inputs | split("\t") | {target: .[0], path: .[1], format: (if .[0] == "vdb" then "raw" else "qcow2" end)}]')"
+  done_is legacy-full image-unsupported
+  before=$(picture)
+  line "$SLOW"
+  begin_restore "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):raw"
+  copying "$(image vda)"
+  run lab vm-start "$VM"
+  [ "$status" -ne 0 ]
+  [[ $output == *lock* ]]
+  aborted "$RESTORE_JOB"
+  [[ $(jq -r '"\(.state) \(.exit) \(.abort.how) \(.abort.restore)"' <<<"$output") == 'done 1 term rolled-back' ]]
+  told "$RESTORE_JOB"
+  refused job-cancelled
+  [[ $(picture) == "$before" ]]
+
+  # Killed there: the same by abort.
+  begin_restore "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):raw"
+  copying "$(image vda)"
+  kill -KILL -- "-$(runner_of "$RESTORE_JOB")"
+  ends "$RESTORE_JOB" unknown
+  aborted "$RESTORE_JOB"
+  [[ $(jq -r .abort.restore <<<"$output") == rolled-back ]]
+  [[ $(picture) == "$before" ]]
+  nothing_beside vda vdb
+  line unlimited
+
+  # Raw images are held as well.
+  wait_on "mv .*$(image vdb).restore"
+  begin_restore "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):raw"
+  appears "$BATS_TEST_TMPDIR/here"
+  run lab vm-start "$VM"
+  [ "$status" -ne 0 ]
+  aborted "$RESTORE_JOB"
+  [[ $(jq -r '"\(.abort.how) \(.abort.restore)"' <<<"$output") == 'term rolled-back' ]]
+  [[ $(picture) == "$before" ]]
+  nothing_beside vda vdb
+  lab vm-start "$VM"
+}
+
+# bats test_tags=full
+@test "killed while new disks get their names, a domain or a machine: they are gone again" {
+  local name=new-$VM
+  on_chain
+  ends_anywhere
+  kill_on "ln .*$OUT/b"
+  begin_restore "${CHAIN}3" "vda:$OUT/a:qcow2" "vdb:$OUT/b:qcow2"
+  ends "$RESTORE_JOB" unknown
+  [[ -e $OUT/a ]]
+  aborted "$RESTORE_JOB"
+  [[ $(jq -r .abort.restore <<<"$output") == rolled-back ]]
+  [[ -z $(ls "$OUT") ]]
+
+  kill_on 'mv .*/restored$'
+  begin_restore "${CHAIN}3" --new-name "$name" "vda:$OUT/a:qcow2" "vdb:$OUT/b:qcow2"
+  ends "$RESTORE_JOB" unknown
+  virsh_q domstate "$name"
+  aborted "$RESTORE_JOB"
+  [[ $(jq -r .abort.restore <<<"$output") == rolled-back ]]
+  [[ -z $(ls "$OUT") ]]
+  run virsh_q domstate "$name"
+  [ "$status" -ne 0 ]
+
+  # A running machine has the disk: it stays until that lets go.
+  VM=$OWN_VM
+  new_vm vda:64M
+  VM=$CHAIN_VM
+  kill_on 'mv .*/restored$'
+  begin_restore "${CHAIN}3" --attach "$OWN_VM" "vda:$OUT/a:qcow2"
+  ends "$RESTORE_JOB" unknown
+  kill_at never 0
+  run --separate-stderr "$SCRIPT" abort --job "$RESTORE_JOB"
+  [ "$status" -eq 20 ]
+  echo "$output" >&2
+  [[ $(jq -r '.abort.left[0]' <<<"$output") == "$OUT/a: it is in use"* ]]
+  [[ -e $OUT/a ]]
+  lab vm-stop "$OWN_VM"
+  aborted "$RESTORE_JOB"
+  [[ $(jq -r .abort.restore <<<"$output") == rolled-back ]]
+  [[ -z $(ls "$OUT") ]]
+}
+
+# bats test_tags=full
+@test "block devices: only when told so, large enough and unused; what lies behind the disk stays" {
+  on_chain
+  truncate -s 42M "$OUT/device"
+  # Nothing of what it held may be taken for the disk's zeroes.
+  tr '\0' 'x' </dev/zero | head -c 44040192 >"$OUT/device"
+  LOOP=$(losetup -f --show "$OUT/device")
+  restore 3 "vdb:$LOOP:raw"
+  refused target-exists
+  restore 3 --overwrite "vda:$LOOP:raw"
+  refused target-too-small
+  mkfs.ext4 -q "$LOOP"
+  mkdir "$OUT/mnt"
+  mount "$LOOP" "$OUT/mnt"
+  restore 3 --overwrite "vdb:$LOOP:raw"
+  umount "$OUT/mnt"
+  refused target-in-use
+  tr '\0' 'x' </dev/zero | dd of="$LOOP" bs=1M iflag=fullblock count=42 status=none
+  hold_file "$LOOP"
+  restore 3 --overwrite "vdb:$LOOP:raw"
+  exec 7>&-
+  wait "$holder"
+  refused target-in-use
+  restore 3 --overwrite "vdb:$LOOP:raw"
+  restored
+  answer 'true null 41943552' '"\(.disks[0].identical) \(.disks[0].allocated) \(.disks[0].virtualSize)"'
+  head -c 41943552 "$LOOP" >"$OUT/read"
+  held 3 vdb "$OUT/read"
+  [[ $(tail -c 4096 "$OUT/device" | tr -d x | wc -c) == 0 ]]
+  # By another name of it, as logical volumes have, and as qcow2.
+  ln -s "$LOOP" "$OUT/volume"
+  restore 2 --overwrite "vdb:$OUT/volume:qcow2"
+  restored
+  qemu-img convert -f qcow2 -O raw "$LOOP" "$OUT/read"
+  held 2 vdb "$OUT/read"
+}
+
+# bats test_tags=full
+@test "a persistent machine: our checkpoints go with its old disks, other tools' are told of; with a saved state it is refused" {
+  local xml=$BATS_TEST_TMPDIR/kept.xml
+  new_vm vda:64M
+  full
+  done_is full null
+  lab vm-stop "$VM"
+  sed "s#<devices>#<devices><channel type='pty'><target type='virtio' name='a'/></channel>#" "$LAB_DIR/run/$VM.xml" >"$xml"
+  virsh_q define "$xml"
+  virsh_q start "$VM"
+  printf '<domaincheckpoint><name>%s</name><disks><disk name="vda" checkpoint="bitmap"/></disks></domaincheckpoint>' foreign >"$BATS_TEST_TMPDIR/c.xml"
+  virsh_q checkpoint-create "$VM" "$BATS_TEST_TMPDIR/c.xml"
+  printf '<domaincheckpoint><name>%s</name><disks><disk name="vda" checkpoint="bitmap"/></disks></domaincheckpoint>' backup-1999 >"$BATS_TEST_TMPDIR/c.xml"
+  virsh_q checkpoint-create "$VM" "$BATS_TEST_TMPDIR/c.xml"
+  virsh_q managedsave "$VM"
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2"
+  refused vm-saved
+  virsh_q managedsave-remove "$VM"
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2"
+  restored
+  [[ $stderr == *'checkpoints of other tools'*foreign* ]]
+  [[ $(virsh_q checkpoint-list "$VM" --name | xargs) == foreign ]]
+  held_now vda
+  virsh_q checkpoint-delete "$VM" foreign --metadata
+  virsh_q undefine "$VM"
 }

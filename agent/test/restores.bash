@@ -85,10 +85,11 @@ picture() {
   done
 }
 
-# hold_image TARGET: somebody else has it open, as `holder`, until descriptor 7 is closed.
-hold_image() {
+# hold_image TARGET, hold_file FILE: somebody else has it open, as `holder`, until descriptor 7 is closed.
+hold_image() { hold_file "$(image "$1")"; }
+hold_file() {
   mkfifo "$BATS_TEST_TMPDIR/hold"
-  qemu-io -f raw "$(image "$1")" <"$BATS_TEST_TMPDIR/hold" >"$BATS_TEST_TMPDIR/holder" 2>&1 3>&- &
+  qemu-io -f raw "$1" <"$BATS_TEST_TMPDIR/hold" >"$BATS_TEST_TMPDIR/holder" 2>&1 3>&- &
   holder=$!
   exec 7>"$BATS_TEST_TMPDIR/hold"
   for _ in {1..200}; do [[ ! -s $BATS_TEST_TMPDIR/holder ]] || break; sleep 0.02; done
@@ -129,4 +130,59 @@ spoil_definition() {
     /<devices>/a\    <emulator>/secret/emulator</emulator>\n    <disk type='file' device='disk'>\n      <driver name='qemu' type='raw'/>\n      <source file='/secret/disk'/>\n      <target dev='vdx' bus='virtio'/>\n    </disk>\n    <disk type='file' device='cdrom'>\n      <driver name='qemu' type='raw'/>\n      <source file='/secret/cdrom'/>\n      <target dev='hda' bus='ide'/>\n      <readonly/>\n    </disk>\n    <interface type='user'>\n      <mac address='52:54:00:aa:bb:cc'/>\n      <target dev='vnet7'/>\n      <model type='virtio'/>\n      <rom file='secret/rom'/>\n      <alias name='net0'/>\n    </interface>\n    <serial type='file'>\n      <source path='/secret/serial'/>\n      <target port='0'/>\n    </serial>\n    <rng model='virtio'>\n      <backend model='random'>secret/rng</backend>\n    </rng>\n    <filesystem type='mount'>\n      <source dir='/secret/dir'/>\n      <target dir='x'/>\n    </filesystem>
     s#</domain>#  <qemu:commandline>\n    <qemu:arg value='-fw_cfg'/>\n    <qemu:arg value='name=opt/x,file=secret'/>\n  </qemu:commandline>\n  <seclabel type='none'/>\n</domain>#
   " "$1"
+}
+
+# aborted JOB: nothing is left.
+aborted() {
+  kill_at never 0
+  run --separate-stderr "$SCRIPT" abort --job "$1"
+  [[ $status -eq 0 && $(jq -c .abort.left <<<"$output") == '[]' ]] || { echo "$output $stderr" >&2 && return 1; }
+}
+
+# ends_anywhere: from now on each step on images and on the job's notes can be its last: kill_at before|after N, kill_on PATTERN (of the
+# step's words), wait_on PATTERN (until it is ended; the file `here` says that it is there). All that runs there is killed.
+ends_anywhere() {
+  local program
+  use_stubs
+  for program in ln mv rm sync cp; do
+    stub "$program" <<STUB
+told=$BATS_TEST_TMPDIR/told
+case "\$*" in
+  *.restore-* | *.before-* | */images/* | */restored | */restore) ;;
+  *) real "\$@"; exit ;;
+esac
+IFS=' ' read -r when what <"\$told"
+count=\$((\$(<"\$CALLS") + 1))
+echo "\$count" >"\$CALLS"
+case \$when in
+  before) ((count != what)) || kill -KILL 0 ;;
+  on) [[ ! "$program \$*" =~ \$what ]] || kill -KILL 0 ;;
+  wait) [[ ! "$program \$*" =~ \$what ]] || { : >"$BATS_TEST_TMPDIR/here"; sleep 20; } ;;
+esac
+code=0
+real "\$@" || code=\$?
+[[ \$when != after ]] || ((count != what)) || kill -KILL 0
+exit "\$code"
+STUB
+  done
+  kill_at never 0
+}
+kill_at() {
+  echo "$1 $2" >"$BATS_TEST_TMPDIR/told"
+  echo 0 >"$BATS_TEST_TMPDIR/calls"
+}
+kill_on() { kill_at on "$1"; }
+wait_on() {
+  ends_anywhere
+  kill_at wait "$1"
+}
+
+# copying IMAGE: its new one is being written.
+copying() {
+  for _ in {1..400}; do
+    ! pgrep -f "^qemu-img convert .*$1.restore-" >/dev/null || return 0
+    sleep 0.02
+  done
+  echo 'no qemu-img convert' >&2
+  return 1
 }
