@@ -92,6 +92,7 @@ teardown() {
   identical
 }
 
+# bats test_tags=full
 @test "in place: a volume that is gone is made again, and one whose name is a link or a device is refused" {
   chain_of_two
   rm "$(image vdb)"
@@ -224,6 +225,7 @@ teardown() {
   lab vm-start "$VM"
 }
 
+# bats test_tags=full
 @test "what is not what the books say, a word too much, no job: refused" {
   on_chain
   local disk="{\"target\":\"vda\",\"file\":\"$(backup_file vda)\",\"to\":\"$OUT/new\",\"format\":\"qcow2\"}"
@@ -284,6 +286,7 @@ teardown() {
   rm -rf "$NAS/copy"
 }
 
+# bats test_tags=full
 @test "one disk, attached to another machine that runs, and to a stopped one's definition" {
   local other name=kept-$VM from
   new_vm vda:64M
