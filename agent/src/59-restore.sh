@@ -92,13 +92,14 @@ must_be_stopped() {
 copy_disks() {
   local i
   note_restore
-  TIMING[convert]=0 TIMING[compare]=0
+  TIMING[convert]=0 TIMING[compare]=0 TIMING[sync]=0
   for ((i = 0; i < RESTORES; i++)); do RESTORE_TOTAL=$((RESTORE_TOTAL + R[$i.virtual])); done
   progress 0 "$RESTORE_TOTAL"
   timing_start job
   for ((i = 0; i < RESTORES; i++)); do
     copy_disk "$i"
     compare_disk "$i"
+    sync_disk "$i"
   done
 }
 
@@ -114,7 +115,6 @@ copy_disk() {
     [[ $RUN_ERR != *lock* ]] || die "Writing ${R[$i.to]} failed: somebody uses it: $RUN_ERR" target-in-use
     die "Restoring ${R[$i.target]} to ${R[$i.to]} failed: ${RUN_ERR:-without a word}" convert-failed
   }
-  run "$TIME_LIMIT" sync -- "$to" || die "$to was not taken by its storage: $RUN_ERR" sync-failed
   RESTORED=$((RESTORED + R[$i.virtual]))
   now_ms && R[$i.convert]=$((REPLY - from)) TIMING[convert]=$((TIMING[convert] + REPLY - from))
 }
@@ -145,8 +145,15 @@ compare_disk() {
     die "$to is not what ${R[$i.file]} and its chain hold" restore-differs
   }
   R[$i.identical]=true
-  [[ ${R[$i.kind]} == device ]] || ! run "$NAS_SECONDS" stat -c '%b %B' -- "$to" || R[$i.allocated]=$((${RUN_OUT% *} * ${RUN_OUT#* }))
   now_ms && R[$i.compare]=$((REPLY - from)) TIMING[compare]=$((TIMING[compare] + REPLY - from))
+}
+
+sync_disk() {
+  local to=${R[$1.real]:-${R[$1.to]}.restore-$OPT_JOB} from
+  now_ms && from=$REPLY
+  run "$TIME_LIMIT" sync -- "$to" || die "$to was not taken by its storage: $RUN_ERR" sync-failed
+  [[ ${R[$1.kind]} == device ]] || ! run "$NAS_SECONDS" stat -c '%b %B' -- "$to" || R[$1.allocated]=$((${RUN_OUT% *} * ${RUN_OUT#* }))
+  now_ms && TIMING[sync]=$((TIMING[sync] + REPLY - from))
 }
 
 finish_restore() {
@@ -178,7 +185,7 @@ json_restore() {
   json_strings "${LEFT[@]}" && left=$REPLY
   json_object b ok "$( ((${#LEFT[@]})) && echo false || echo true)" r left "$left" && left=$REPLY
   json_object n mount "${TIMING[mount]-}" n prepare "${TIMING[prepare]-}" n convert "${TIMING[convert]-}" n compare "${TIMING[compare]-}" \
-    n swap "${TIMING[swap]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
+    n sync "${TIMING[sync]-}" n swap "${TIMING[swap]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
   json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \

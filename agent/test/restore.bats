@@ -52,7 +52,7 @@ teardown() {
   done
   answer '67109376 41943552' '"\(.disks[0].virtualSize) \(.disks[1].virtualSize)"'
   answer 'false null null null' '"\(.swapped) \(.domain) \(.attached) \(.error)"'
-  answer true '.timings | [.mount, .prepare, .convert, .compare, .swap, .unmount, .total] | all(. != null)'
+  answer true '.timings | [.mount, .prepare, .convert, .compare, .sync, .swap, .unmount, .total] | all(. != null)'
   [[ $(field "$RESTORE_JOB" .progress.processed) == $((67109376 + 41943552)) ]]
   [[ $(field "$RESTORE_JOB" .progress.total) == $((67109376 + 41943552)) ]]
   # 3 MiB of 40 are data.
