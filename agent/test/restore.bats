@@ -127,6 +127,7 @@ teardown() {
   refused vm-running
 }
 
+# bats test_tags=full
 @test "targets: there already, no such directory, no room, a link that leads somewhere" {
   on_chain
   echo precious >"$OUT/there"
@@ -223,6 +224,23 @@ teardown() {
   [[ $(picture) == "$before" ]]
   nothing_beside vda vdb
   lab vm-start "$VM"
+}
+
+@test "what was written is not what the chain holds: found by the comparison, and the machine keeps its disks" {
+  local before
+  chain_of_two
+  use_stubs
+  stub qemu-img <<'STUB'
+code=0
+real "$@" || code=$?
+[[ $1 != convert || ${!#} != *.restore-* ]] || printf 'X' | dd of="${!#}" bs=1 seek="$(($(stat -c %s "${!#}") - 4000))" conv=notrunc status=none
+exit "$code"
+STUB
+  before=$(picture)
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):raw"
+  refused restore-differs
+  answer false '.disks[0].identical'
+  [[ $(picture) == "$before" ]]
 }
 
 # bats test_tags=full

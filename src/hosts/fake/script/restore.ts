@@ -229,7 +229,16 @@ function line(
     domain,
     attached,
     cleanup: { ok: left.length === 0, left },
-    timings: { mount: 1, prepare: 1, convert: 1, compare: 1, sync: 1, swap: failure ? null : 1, unmount: 1, total: failure ? null : 6 },
+    timings: {
+      mount: 1,
+      prepare: 1,
+      convert: 1,
+      compare: 1,
+      sync: 1,
+      swap: failure ? null : 1,
+      unmount: 1,
+      total: failure ? null : 6,
+    },
     error: failure && { code: failure.code, message: failure.message },
   };
   return `RESTORE=${JSON.stringify(facts)}\n`;
