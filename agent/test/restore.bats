@@ -460,7 +460,7 @@ STUB
 
 # bats test_tags=full
 @test "killed while new disks get their names, a domain or a machine: they are gone again" {
-  local name=new-$VM
+  local name=new-$VM before after
   on_chain
   ends_anywhere
   kill_on "ln .*$OUT/b"
@@ -497,6 +497,20 @@ STUB
   lab vm-stop "$OWN_VM"
   aborted "$RESTORE_JOB"
   [[ $(jq -r .abort.restore <<<"$output") == rolled-back ]]
+  [[ -z $(ls "$OUT") ]]
+
+  # A definition does not hold on to it.
+  sed "s#<name>.*</name>#<name>$name</name>#; s#<uuid>.*</uuid>##" "$LAB_DIR/run/$OWN_VM.xml" >"$BATS_TEST_TMPDIR/kept.xml"
+  virsh_q define "$BATS_TEST_TMPDIR/kept.xml"
+  kill_on 'mv .*/restored$'
+  begin_restore "${CHAIN}3" --attach "$name" "vda:$OUT/a:qcow2"
+  ends "$RESTORE_JOB" unknown
+  before=$(virsh_q domblklist "$name")
+  aborted "$RESTORE_JOB"
+  after=$(virsh_q domblklist "$name")
+  virsh_q undefine "$name"
+  [[ $before == *"$OUT/a"* ]]
+  [[ $after != *"$OUT/a"* ]]
   [[ -z $(ls "$OUT") ]]
 }
 
