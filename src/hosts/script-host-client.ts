@@ -37,6 +37,7 @@ import { installScript } from './install-script';
 import type { RemoteResult, RemoteShell } from './remote-shell';
 import { loadScript } from './script-file';
 import { startStock, statusOfStock, stockCommand } from './stock-jobs';
+import { redact } from './redact';
 import { scriptError } from './script-error';
 
 /** Settings of a host client. */
@@ -220,7 +221,11 @@ export class ScriptHostClient implements HostClient {
         `${host.name} answered ${operation} with something that our script does not print: ${reading.path} ${reading.message}`,
         {
           next: `Is ${host.scriptPath} Chainkeeper's script? Run: chainkeeper host install ${host.name} --dry-run`,
-          facts: { host: host.name, stdout: result.stdout.slice(0, 1000), stderr: result.stderr.slice(0, 1000) },
+          facts: {
+            host: host.name,
+            stdout: redact(result.stdout, secrets).slice(0, 1000),
+            stderr: redact(result.stderr, secrets).slice(0, 1000),
+          },
         },
       );
     }
