@@ -3312,9 +3312,9 @@ restore_note() { job_write "$1" "$2" && sync -- "$JOB_DIR/$1" "$JOB_DIR"; }
 add_note() { restore_note restore "$(<"$JOB_DIR/restore")"$'\n'"$1" || job_unwritable; }
 
 roll_back() {
-  local disk word=rolled-back
+  local i disk word=rolled-back
   for disk in "${NOTE_DISKS[@]}"; do take_back "$disk" || { word='' && left "$disk: $RUN_ERR"; }; done
-  for ((disk = 0; disk < RESTORES; disk++)); do [[ ${R[$disk.kind]-} != swap ]] || R[$disk.swapped]=false; done
+  for ((i = 0; i < RESTORES; i++)); do R[$i.swapped]=false; done
   [[ ! $word ]] || job_write restored "$word" || :
 }
 
@@ -3378,7 +3378,6 @@ place_disks() {
 
 # in_place: all is done: what is left over goes. Without the note nobody could tell later whether a second name has to go or to come back.
 in_place() {
-  local disk
   trap : TERM INT HUP PIPE
   restore_note restored swapped || { rm -f -- "$JOB_DIR/restored" && die "Cannot write into $JOB_DIR: is the disk that it lies on full?" job-unwritable; }
   commit
@@ -3509,8 +3508,8 @@ restore_is_settled() { [[ ! -e $1/restore || -e $1/restored && $(<"$1/restored")
 # begun stands in the job's note, so that whoever comes after a kill can settle it (59-restore-place).
 
 RESTORES=0
-# R["$i.field"] of disk i: target file to format size, as asked; kind (new, swap, device) and real (the device); chain links hashed
-# virtual required; allocated identical convert compare swapped.
+# R["$i.field"] of disk i: target file to format virtualSize, as asked; kind (new, swap, device), real and room (of a device); chain links
+# hashed virtual required; allocated identical convert compare swapped.
 declare -A R=()
 DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
 RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress
