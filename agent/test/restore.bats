@@ -127,7 +127,6 @@ teardown() {
   refused vm-running
 }
 
-# bats test_tags=full
 @test "targets: there already, no such directory, no room, a link that leads somewhere" {
   on_chain
   echo precious >"$OUT/there"
