@@ -9,6 +9,7 @@ import { Leases } from './repositories/leases';
 import { Links } from './repositories/links';
 import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
+import { Restores } from './repositories/restores';
 import { Runs } from './repositories/runs';
 import { Vms } from './repositories/vms';
 import { Volumes } from './repositories/volumes';
@@ -23,6 +24,7 @@ const BOOKS = [
   Backups,
   Links,
   Protections,
+  Restores,
   Runs,
   Leases,
   Evidence,

@@ -6,6 +6,7 @@ import { Evidence, type MeasuredEvidence } from '../database/repositories/eviden
 import { Links } from '../database/repositories/links';
 import { Offerings } from '../database/repositories/offerings';
 import { Protections } from '../database/repositories/protections';
+import { Restores } from '../database/repositories/restores';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import type { InspectFacts } from '../domain/agent/facts';
@@ -38,6 +39,7 @@ export class BookReader {
     private readonly links: Links,
     private readonly evidence: Evidence,
     private readonly protections: Protections,
+    private readonly restores: Restores,
     private readonly runs: Runs,
     private readonly vms: Vms,
     private readonly offerings: Offerings,
@@ -47,11 +49,12 @@ export class BookReader {
   async books(vmId: number): Promise<Books> {
     const backups = await this.ofVm(vmId);
     const { active } = readActiveCheckpoint(await this.vms.details(vmId));
+    const restoredAt = await this.restores.lastOfVm(vmId);
     return {
       backups: backups.map(({ booked }) => booked),
       activeCheckpointId: active,
       lastUsedEpoch: await this.#lastUsedEpoch(vmId),
-      restoredAt: null,
+      restoredAt: restoredAt === null ? null : Math.floor(restoredAt.getTime() / 1000),
       resizes: [],
       inspections: await this.#inspectionsSince(vmId, backups),
     };
