@@ -144,6 +144,7 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
+OPT_MANIFEST=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
@@ -163,6 +164,7 @@ Operations
   retire    drop a bitmap that is no longer a parent
   release   drop all our bitmaps of a virtual machine
   check     is this host ready, as JSON
+  describe  write a manifest beside the files of a backup
   sweep     remove what killed calls and jobs have left behind
 
 Options
@@ -188,6 +190,7 @@ Options
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
+      --manifest JSON          what the books say of the backup
       --dry-run                say what would be removed, and remove nothing
   -h, --help
 TEXT
@@ -221,7 +224,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --manifest)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;
@@ -2813,6 +2816,75 @@ operation_stats() {
   exit 0
 }
 
+# ---- describe: a backup says of itself what it is ------------------------------------------------------
+#
+# The books' words for it lie beside its files, so that a bare NAS explains itself. Written last, and only of what is there and
+# finished: where there is no manifest, nobody has looked.
+
+readonly MANIFEST=manifest.json CHECKSUMS=checksums.json DEFINITION=domain-config.xml
+readonly FILE_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,254}$'
+
+operation_describe() {
+  local -A manifest=()
+  local i count=0 file size definition='' written
+  need OPT_MANIFEST --manifest
+  { [[ $OPT_MANIFEST == *\} ]] && json_read manifest "$OPT_MANIFEST" && [[ ${manifest['/@']+yes} ]]; } || bad_option '--manifest is not a JSON object'
+  json_get manifest 'disks#' && count=$REPLY
+  ((count)) || bad_option 'A manifest without disks'
+  open_backup
+  for ((i = 0; i < count; i++)); do
+    json_get manifest "disks.$i.file" && file=$REPLY && [[ $file =~ $FILE_PATTERN ]] || bad_option "Disk $i of the manifest has no valid file"
+    size_of_file "$file" || die "$OPT_PATH has no file $file" file-missing
+    size=$REPLY
+    ! json_get manifest "disks.$i.size" || [[ $REPLY == "$size" ]] || die "$file of $OPT_PATH is of $size bytes, the books say $REPLY" file-differs
+  done
+  ! size_of_file "$DEFINITION" || definition=$DEFINITION
+  rfc3339_now && written=$REPLY
+  json_object s domainXml "$definition" s written "$written"
+  put_file "$OPT_PATH" "$MANIFEST" "${OPT_MANIFEST%\}},${REPLY:1}"
+  json_object n v 1 s path "$OPT_PATH" s domainXml "$definition" s written "$written"
+  answer_good "$REPLY"
+}
+
+# open_backup: mounts, and makes sure that -p is the directory of a finished backup.
+open_backup() {
+  need OPT_PATH -p
+  [[ $OPT_PATH == */* ]] || bad_option "Not the path of a backup: $OPT_PATH"
+  work_open
+  mount_repository
+  stays_inside "$OPT_PATH"
+  nas test -d "$MNT/$OPT_PATH" || die "$OPT_PATH is not on the NAS" path-missing
+  ! nas test -e "$MNT/$OPT_PATH/$RUN_MARK" || die "$OPT_PATH is a backup that was not finished" not-finished
+}
+
+# size_of_file NAME: REPLY is the bytes of a regular file of the backup; false where there is none.
+size_of_file() {
+  nas stat -c '%s %F' -- "$MNT/$OPT_PATH/$1" || return 1
+  [[ ${RUN_OUT#* } == regular* ]] && REPLY=${RUN_OUT%% *}
+}
+
+# put_file DIRECTORY NAME TEXT: a file of that text on the NAS, in one step: whoever reads it reads the old one or the whole new one.
+# The temporary file must be new: a link that somebody put there leads out of the NAS.
+put_file() {
+  local new=$MNT/$1/.$2.new
+  printf '%s\n' "$3" >"$WORK/$2"
+  nas rm -f -- "$new" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  undo_push remove_file "$new"
+  nas dd if="$WORK/$2" of="$new" conv=excl,fsync oflag=nofollow status=none || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  nas mv -fT -- "$new" "$MNT/$1/$2" && nas sync -- "$MNT/$1" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+}
+
+remove_file() { run 10 rm -f -- "$1" || left "$1 on the NAS"; }
+
+# answer_good JSON: the one line of an operation that went well.
+answer_good() {
+  commit
+  unwind good
+  printf '%s\n' "$1"
+  DONE=yes
+  exit 0
+}
+
 # ---- one operation on a machine at a time, and none of a lease that has passed on -----------------
 
 # vm_lock NAME: holds the machine's lock (descriptor 9) until this process ends.
@@ -3613,7 +3685,7 @@ main() {
   OPT_DIALECT=${OPT_DIALECT:-$DEFAULT_DIALECT}
   job_join
   case $OPT_OPERATION in
-    backup | delete | stats | inspect | check | start | status | abort | retire | release | sweep) "operation_$OPT_OPERATION" ;;
+    backup | delete | stats | inspect | check | start | status | abort | retire | release | sweep | describe) "operation_$OPT_OPERATION" ;;
     '') usage && DONE=yes && exit "$EXIT_FAILED" ;;
     *) bad_option "Unknown operation: $OPT_OPERATION" ;;
   esac

@@ -4,6 +4,7 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
+OPT_MANIFEST=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
@@ -23,6 +24,7 @@ Operations
   retire    drop a bitmap that is no longer a parent
   release   drop all our bitmaps of a virtual machine
   check     is this host ready, as JSON
+  describe  write a manifest beside the files of a backup
   sweep     remove what killed calls and jobs have left behind
 
 Options
@@ -48,6 +50,7 @@ Options
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
+      --manifest JSON          what the books say of the backup
       --dry-run                say what would be removed, and remove nothing
   -h, --help
 TEXT
@@ -81,7 +84,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --manifest)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;

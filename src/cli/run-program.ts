@@ -12,12 +12,13 @@ import { retentionCommand } from './retention';
 import { runbookCommand } from './runbook';
 import { runCommand } from './runs';
 import { openapiCommand, serveCommand } from './serve';
+import { VERSION } from '../platform/version';
 
 /** The whole command line. */
 function createProgram(): Command {
   const program = new Command('chainkeeper')
     .description('incremental backups of KVM virtual machines to NAS storage, and the books on their chains')
-    .version('0.1.0')
+    .version(VERSION)
     .exitOverride()
     .addHelpText(
       'after',

@@ -7,6 +7,7 @@ import { Evidence } from './repositories/evidence';
 import { Hosts } from './repositories/hosts';
 import { Leases } from './repositories/leases';
 import { Links } from './repositories/links';
+import { Manifests } from './repositories/manifests';
 import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
 import { Runs } from './repositories/runs';
@@ -22,6 +23,7 @@ const BOOKS = [
   UnitOfWork,
   Backups,
   Links,
+  Manifests,
   Protections,
   Runs,
   Leases,

@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { BetweenRuns } from './between-runs';
 import { BookReader } from './book-reader';
 import { Deleter } from './deleter';
+import { Describer } from './describer';
+import { NasHosts } from './nas-hosts';
 import { Planner } from './planner';
 import { Recorder } from './recorder';
 import { Runner } from './runner';
@@ -9,7 +11,7 @@ import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
 @Module({
-  providers: [BetweenRuns, BookReader, Deleter, Planner, Recorder, Runner, Worker],
-  exports: [BetweenRuns, BookReader, Deleter, Planner, Worker],
+  providers: [BetweenRuns, BookReader, Deleter, Describer, NasHosts, Planner, Recorder, Runner, Worker],
+  exports: [BetweenRuns, BookReader, Deleter, Describer, NasHosts, Planner, Worker],
 })
 export class EngineModule {}

@@ -3,7 +3,9 @@ import type { InspectFacts } from '../domain/agent/facts';
 import type { JobStatus } from '../domain/agent/read-job-status';
 import type { Release } from '../domain/agent/read-release';
 import type { CheckFacts } from '../domain/agent/read-check';
+import type { Described } from '../domain/agent/read-describe';
 import type { HostSweep } from '../domain/agent/read-sweep';
+import type { Manifest } from '../domain/chain/write-manifest';
 import type { HostAccess } from './host-access';
 import type { RemoteResult } from './remote-shell';
 
@@ -54,6 +56,14 @@ export interface ReleaseRequest {
   readonly diskPaths?: readonly string[];
   /** Say what is there, remove nothing. */
   readonly dryRun?: boolean;
+}
+
+/** A backup that is to say of itself what it is. */
+export interface DescribeRequest {
+  readonly repository: Mount;
+  /** Directory of the backup. */
+  readonly path: string;
+  readonly manifest: Manifest;
 }
 
 /** A short operation of the host script that runs while one waits: `stats`, `delete`. */
@@ -124,6 +134,11 @@ export interface HostClient {
   release(host: HostAccess, request: ReleaseRequest): Promise<Release>;
   /** Whether the host is ready, and a repository to be reached from it. Writes 4 KiB there and takes them away. */
   check(host: HostAccess, repository: Mount | null): Promise<CheckFacts>;
+  /**
+   * Writes a manifest beside the files of a finished backup that are there in the sizes that it names.
+   * @throws UserError `host.stock` where nothing of ours is installed
+   */
+  describe(host: HostAccess, request: DescribeRequest): Promise<Described>;
   /** Removes what killed calls and jobs left on the host and what is safe; tells the rest. Nothing that lives is touched. */
   sweep(host: HostAccess, request: { readonly dryRun: boolean }): Promise<HostSweep>;
   /** Runs a short operation and gives back what it printed, whatever its exit code. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   buildAbort,
   buildCheck,
+  buildDescribe,
   buildInspect,
   buildRelease,
   buildRetire,
@@ -14,6 +15,7 @@ import {
 import type { InspectFacts } from '../domain/agent/facts';
 import type { Reading } from '../domain/agent/json-shape';
 import { type CheckFacts, readCheck } from '../domain/agent/read-check';
+import { type Described, readDescribe } from '../domain/agent/read-describe';
 import { readInspect } from '../domain/agent/read-inspect';
 import { type JobStatus, readJobStatus } from '../domain/agent/read-job-status';
 import { type Release, readRelease } from '../domain/agent/read-release';
@@ -21,6 +23,7 @@ import { type HostSweep, readSweep } from '../domain/agent/read-sweep';
 import { ChainkeeperError, OperationalError, UserError } from '../domain/errors';
 import { canLook, type HostAccess } from './host-access';
 import type {
+  DescribeRequest,
   HostClient,
   HostProbe,
   InspectRequest,
@@ -143,6 +146,12 @@ export class ScriptHostClient implements HostClient {
     if (!canLook(host)) throw nothingOfOurs(host, 'check');
     const command = buildCheck(repository);
     return this.#read(host, command, await this.#operation({ ...host, stock: null }, command, this.#deadlineMs), readCheck);
+  }
+
+  async describe(host: HostAccess, request: DescribeRequest): Promise<Described> {
+    if (!canLook(host)) throw nothingOfOurs(host, 'describe');
+    const command = buildDescribe(request);
+    return this.#read(host, command, await this.#operation({ ...host, stock: null }, command, this.#deadlineMs), readDescribe);
   }
 
   async sweep(host: HostAccess, request: { readonly dryRun: boolean }): Promise<HostSweep> {

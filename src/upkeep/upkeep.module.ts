@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { EngineModule } from '../engine/engine.module';
 import { CheckService } from './check.service';
+import { DescribeService } from './describe.service';
 import { SweepService } from './sweep.service';
 import { Sweeper } from './sweeper';
 import { UpkeepController } from './upkeep.controller';
@@ -9,7 +10,7 @@ import { UpkeepController } from './upkeep.controller';
 @Module({
   imports: [EngineModule],
   controllers: [UpkeepController],
-  providers: [CheckService, SweepService, Sweeper],
+  providers: [CheckService, DescribeService, SweepService, Sweeper],
   exports: [Sweeper],
 })
 export class UpkeepModule {}

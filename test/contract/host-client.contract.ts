@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { buildDelete, buildStats } from '../../src/domain/agent/build-argv';
+import type { Manifest } from '../../src/domain/chain/write-manifest';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { HostClient } from '../../src/hosts/host-client';
 import type { LabHost } from '../../src/hosts/fake/lab-host';
@@ -292,6 +293,57 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         expect(last.answer.facts?.done).toMatchObject({ mode: 'full', bitmapNew: last.bitmap });
         expect(['bitmap-missing', 'bitmap-inconsistent']).toContain(last.answer.facts?.done.reason);
         expect(await chain.identical(last)).toEqual([true, true]);
+      });
+    });
+
+    describe('what a backup says of itself', () => {
+      const manifestOf = (point: Point, size: number | null): Manifest => ({
+        v: 1,
+        backup: randomUUID(),
+        vm: { id: null, name: vm },
+        type: 'FULL',
+        reason: 'requested',
+        chain: null,
+        bitmap: point.bitmap,
+        recreation: null,
+        assuranceAtBirth: 'accounted',
+        times: { began: null, ended: null },
+        ...{ host: null, script: null, service: 'the contract' },
+        disks: [
+          {
+            ...{ target: 'vda', deviceId: 0, virtualSize: 64 * MIB, backing: null, source: null },
+            file: point.answer.facts?.disks[0]?.file ?? '',
+            size: size ?? point.answer.facts?.disks[0]?.fileSize ?? null,
+          },
+        ],
+      });
+      const request = async (path: string, manifest: Manifest) => ({
+        repository: { type: 'dir', address: await subject.lab.nas(nas), options: null },
+        path,
+        manifest,
+      });
+
+      test('describe writes a manifest beside the files of a finished backup, twice if asked', async () => {
+        const wanted = await request(last.path, manifestOf(last, null));
+        const first = await subject.client.describe(subject.host, wanted);
+        expect(first).toEqual({ path: last.path, domainXml: 'domain-config.xml', written: expect.any(String), v: 1 });
+        const again = await subject.client.describe(subject.host, wanted);
+        expect(Date.parse(again.written)).toBeGreaterThan(Date.parse(first.written));
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('what is not there, or not as it says, is described by nobody', async () => {
+        const good = manifestOf(last, null);
+        const attempts: [string, string, Manifest][] = [
+          ['path-missing', `${vm}/none`, good],
+          ['file-differs', last.path, manifestOf(last, 1)],
+          ['file-missing', last.path, { ...good, disks: good.disks.map((disk) => ({ ...disk, file: 'none.qcow2' })) }],
+        ];
+        for (const [code, path, manifest] of attempts) {
+          await expect(subject.client.describe(subject.host, await request(path, manifest))).rejects.toMatchObject({
+            facts: { script: code },
+          });
+        }
       });
     });
 

@@ -161,6 +161,21 @@ export function buildCheck(repository: RepositoryAccess | null): HostCommand {
   return repository === null ? { argv: ['check'] } : withSecrets(['check', ...repositoryOptions(repository)], repository);
 }
 
+/** Writes a manifest beside the files of a backup, if they are what it says. @throws UserError as {@link buildBackup}. */
+export const buildDescribe = ({
+  repository,
+  path,
+  manifest,
+}: {
+  readonly repository: RepositoryAccess;
+  readonly path: string;
+  readonly manifest: object;
+}): HostCommand =>
+  withSecrets(
+    ['describe', ...repositoryOptions(repository), '-p', checkName('path', path), '--manifest', JSON.stringify(manifest)],
+    repository,
+  );
+
 /** Removes what killed calls and jobs left on a host. */
 export const buildSweep = ({ dryRun }: { readonly dryRun: boolean }): HostCommand => ({
   argv: ['sweep', ...(dryRun ? ['--dry-run'] : [])],

@@ -1,9 +1,10 @@
 import { posix } from 'node:path';
 import { type Cluster, CLUSTER, type ClusterMap, sameCluster } from './cluster-map';
 
-/** A file on a NAS: an image with what it holds itself, or a text of which only the size matters. */
+/** A file on a NAS: an image with what it holds itself, or a text. */
 export interface FakeFile {
   readonly image: ClusterMap | null;
+  readonly text: string | null;
   /** As stored in the image: relative to its folder. */
   backing: string | null;
   readonly size: number;
@@ -42,9 +43,10 @@ export class FakeNas {
   /** @throws when it does not fit: the NAS is full. */
   put(path: string, content: ClusterMap | string, backing: string | null = null): FakeFile {
     const image = typeof content === 'string' ? null : content;
-    const size = typeof content === 'string' ? content.length : OVERHEAD + content.own().data;
+    const text = typeof content === 'string' ? content : null;
+    const size = typeof content === 'string' ? Buffer.byteLength(content) : OVERHEAD + content.own().data;
     if (size > this.free) throw new Error('No space left on device');
-    const file = { image, backing, size };
+    const file = { image, text, backing, size };
     this.files.set(path, file);
     return file;
   }

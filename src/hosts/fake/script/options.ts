@@ -41,7 +41,7 @@ const VALUES: Readonly<Record<string, string>> = {
   '-M': 'mode',
   '--mode': 'mode',
 };
-for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap run'.split(
+for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap run manifest'.split(
   ' ',
 ))
   Object.assign(VALUES, { [`--${name}`]: name });

@@ -3,6 +3,7 @@ import { backup } from './backup';
 import type { Call, Said } from './call';
 import { check } from './check';
 import { deleteBackup, stats } from './delete-stats';
+import { describe } from './describe';
 import { Failure, Killed } from './failure';
 import { inspect } from './inspect';
 import { abort, type RunOperation, start, status } from './jobs';
@@ -67,6 +68,8 @@ async function dispatch(call: Call, stdin: string): Promise<Said> {
       return stats(call);
     case 'check':
       return check(call);
+    case 'describe':
+      return describe(call);
     case 'inspect':
       return inspect(call);
     case 'retire':
