@@ -4,7 +4,7 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
-OPT_MANIFEST=''
+OPT_MANIFEST='' OPT_VERIFY=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
@@ -25,6 +25,7 @@ Operations
   release   drop all our bitmaps of a virtual machine
   check     is this host ready, as JSON
   describe  write a manifest beside the files of a backup
+  checksum  write down the SHA-256 of its files, slowly
   sweep     remove what killed calls and jobs have left behind
 
 Options
@@ -46,11 +47,12 @@ Options
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs
       --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
-  -b, --bandwidth MIB          of each disk a second, with pull
+  -b, --bandwidth MIB          a second: of each disk with pull, of all with checksum
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
       --manifest JSON          what the books say of the backup
+      --verify                 compare with the checksums that are there
       --dry-run                say what would be removed, and remove nothing
   -h, --help
 TEXT
@@ -66,6 +68,7 @@ parse_options() {
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
       --facts) OPT_FACTS=yes && shift && continue ;;
+      --verify) OPT_VERIFY=yes && shift && continue ;;
       --dry-run) OPT_DRY_RUN=true && shift && continue ;;
       -*) ;;
       *)
