@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { auditCommand } from './audit';
 import { backupCommand, backupsCommand, explainCommand } from './backups';
 import { chainCommand } from './chains';
+import { checksumsCommand } from './checksums';
 import { configCommand } from './config';
 import { deleteCommand, protectCommand, unprotectCommand } from './deletions';
 import { EXIT } from './exit-code';
@@ -38,6 +39,7 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not 
     backupCommand(),
     backupsCommand(),
     chainCommand(),
+    checksumsCommand(),
     explainCommand(),
     runbookCommand(),
     deleteCommand(),

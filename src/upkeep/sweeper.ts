@@ -4,6 +4,7 @@ import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { DescribeService } from './describe.service';
+import { HashService } from './hash.service';
 import { SweepService } from './sweep.service';
 
 const PAGE = 100;
@@ -20,6 +21,7 @@ export class Sweeper implements BeforeApplicationShutdown {
     private readonly hosts: Hosts,
     private readonly sweeps: SweepService,
     private readonly describes: DescribeService,
+    private readonly hashes: HashService,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -41,6 +43,7 @@ export class Sweeper implements BeforeApplicationShutdown {
       await this.describes.makeGood(this.#stop.signal).catch((error: unknown) => {
         if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'looking for backups without a manifest failed');
       });
+      this.hashes.begin(this.#stop.signal);
       await sleep(this.config.engine.sweepHours * 3_600_000, undefined, { signal: this.#stop.signal, ref: false }).catch(
         () => undefined,
       );

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { EngineModule } from '../engine/engine.module';
 import { CheckService } from './check.service';
 import { DescribeService } from './describe.service';
+import { HashService } from './hash.service';
 import { SweepService } from './sweep.service';
 import { Sweeper } from './sweeper';
 import { UpkeepController } from './upkeep.controller';
@@ -10,7 +11,7 @@ import { UpkeepController } from './upkeep.controller';
 @Module({
   imports: [EngineModule],
   controllers: [UpkeepController],
-  providers: [CheckService, DescribeService, SweepService, Sweeper],
+  providers: [CheckService, DescribeService, HashService, SweepService, Sweeper],
   exports: [Sweeper],
 })
 export class UpkeepModule {}

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { buildDelete, buildStats } from '../../src/domain/agent/build-argv';
+import { buildChecksum, buildDelete, buildStats } from '../../src/domain/agent/build-argv';
+import { type Checksums, readChecksum } from '../../src/domain/agent/read-checksum';
 import type { Manifest } from '../../src/domain/chain/write-manifest';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { HostClient } from '../../src/hosts/host-client';
@@ -344,6 +345,54 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
             facts: { script: code },
           });
         }
+      });
+    });
+
+    describe('checksums', () => {
+      const checksum = async (path: string, verify: boolean): Promise<{ exit: number | null; said: string; sums: Checksums }> => {
+        const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
+        const jobId = randomUUID();
+        await subject.client.start(subject.host, {
+          jobId,
+          fence: 0,
+          ...buildChecksum({ repository, path, verify, mib: 1000 }),
+        });
+        const { exit, stdout } = await follow(subject.client, subject.host, jobId);
+        const reading = readChecksum(stdout);
+        return { exit, said: stdout, sums: (reading.ok ? reading.value : {}) as Checksums };
+      };
+      const fileOf = (index: number): string => last.answer.facts?.disks[index]?.file ?? '';
+
+      test('nothing to compare with, then taken once and not again', async () => {
+        const early = await checksum(last.path, true);
+        expect([early.exit, early.said]).toEqual([1, expect.stringContaining('"not-hashed"')]);
+        const taken = await checksum(last.path, false);
+        expect(taken).toMatchObject({ exit: 0, sums: { path: last.path, new: true, differs: null } });
+        expect(taken.sums.files[fileOf(0)]).toEqual({
+          size: last.answer.facts?.disks[0]?.fileSize,
+          sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+        });
+        expect(Object.keys(taken.sums.files).sort()).toEqual(
+          expect.arrayContaining([fileOf(0), fileOf(1), 'domain-config.xml'].sort()),
+        );
+        expect(Object.keys(taken.sums.files)).not.toContain('manifest.json');
+        const again = await checksum(last.path, false);
+        expect(again.sums).toEqual({ ...taken.sums, new: false, bytes: 0 });
+      });
+
+      test('a comparison names the file that differs, and no other', async () => {
+        expect((await checksum(last.path, true)).sums.differs).toEqual([]);
+        const file = subject.lab.nasFile(nas, `${last.path}/${fileOf(1)}`);
+        await subject.lab.flip(file);
+        expect(await checksum(last.path, true)).toMatchObject({ exit: 0, sums: { differs: [fileOf(1)] } });
+        await subject.lab.flip(file);
+        expect((await checksum(last.path, true)).sums.differs).toEqual([]);
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('a backup that is not there', async () => {
+        const { exit, said } = await checksum(`${vm}/none`, false);
+        expect([exit, said]).toEqual([1, expect.stringContaining('"path-missing"')]);
       });
     });
 

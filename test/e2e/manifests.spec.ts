@@ -1,4 +1,5 @@
-import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import type { BackupDto, BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import type { ChecksumsDto } from '../../src/backups/dto/checksums.dto';
 import type { RunDto } from '../../src/runs/dto/run.dto';
 import { describeDatabases } from '../support/databases';
 import { until } from '../support/brake';
@@ -110,5 +111,90 @@ describeDatabases('manifests', (databases) => {
     const { body: deletion } = await service.call('DELETE', `/backups/${second.id}`);
     await service.ended(deletion.id);
     expect([...texts('manifest.json').keys()]).not.toContain(second.externalId);
+  });
+
+  describe('checksums', () => {
+    const sums = async (id: string): Promise<ChecksumsDto> =>
+      (await service.get(`/backups/${id}/checksums`)).body as ChecksumsDto;
+    const read = async (id: string, query = ''): Promise<ChecksumsDto> => {
+      const { status, body } = await service.post(`/backups/${id}/checksums${query}`, {});
+      expect([status, (body as ChecksumsDto).backupId]).toEqual([202, id]);
+      await until(async () => (await sums(id)).reading === null, 'its files are read');
+      return sums(id);
+    };
+    const fileOf = (backup: BackupWithEvidenceDto, index: number): string =>
+      service.lab.nasFile('nas1', `${backup.externalId}/${backup.disks[index]?.file}`);
+
+    it('a flipped byte in a middle link breaks every point on it, and whoever repairs the file has them again', async () => {
+      await service.register({ offering: { fullEvery: 10 } });
+      const chain: BackupWithEvidenceDto[] = [];
+      for (const pattern of [1, 2, 3]) {
+        await service.lab.write(service.vm, 'vda', pattern, 0, 65536);
+        chain.push((await service.backup()) as BackupWithEvidenceDto);
+      }
+      const [full, middle, top] = chain as [BackupWithEvidenceDto, BackupWithEvidenceDto, BackupWithEvidenceDto];
+      expect(await sums(middle.id)).toMatchObject({ hashed: null, verified: null, damaged: [], reading: null, whyNot: null });
+      expect((await service.post(`/backups/${middle.id}/checksums?verify=true`, {})).body).toMatchObject({
+        code: 'checksums.none',
+      });
+      expect(await read(middle.id)).toMatchObject({ hashed: expect.any(String), verified: null, damaged: [] });
+      expect(texts('checksums.json').has(middle.externalId ?? '')).toBe(true);
+      await service.lab.flip(fileOf(middle, 0));
+      expect(await read(middle.id, '?verify=true')).toMatchObject({
+        verified: expect.any(String),
+        damaged: [middle.disks[0]?.file],
+      });
+      const worth = async (): Promise<unknown[]> =>
+        Promise.all(
+          chain.map(async ({ id }) => {
+            const { restorable, assurance } = (await service.get(`/backups/${id}`)).body as BackupWithEvidenceDto;
+            return [restorable, assurance];
+          }),
+        );
+      expect(await worth()).toEqual([
+        [true, 'accounted'],
+        [false, 'broken'],
+        [false, 'broken'],
+      ]);
+      expect((await service.get(`/backups/${middle.id}/explain`)).text).toContain('iles are not what they were');
+      // Nothing is built on what is broken.
+      const next = (await service.backup()) as BackupWithEvidenceDto;
+      expect([next.type, next.chain.position, next.reason]).toEqual(['FULL', 0, 'parent-unproven']);
+      await service.lab.flip(fileOf(middle, 0));
+      expect(await read(middle.id, '?verify=true')).toMatchObject({ damaged: [] });
+      expect(await worth()).toEqual(chain.map(() => [true, 'accounted']));
+      expect([full, top].map(({ type }) => type)).toEqual(['FULL', 'INCREMENTAL']);
+    });
+
+    it('the upkeep takes those that are missing, those first that were never tried', async () => {
+      await service.close();
+      service = await FakeService.start(await databases.fresh(), { CHAINKEEPER_CHECKSUMS_PER_TURN: '1' });
+      await service.register();
+      const [first, second] = [await service.backup(), await service.backup()] as [BackupDto, BackupDto];
+      await until(() => texts('manifest.json').size === 2, 'both are described');
+      service.lab.host.faults.add({ kind: 'mount-failed', on: 'checksum' });
+      await service.restart();
+      await until(async () => (await sums(first.id)).whyNot !== null, 'the first has failed');
+      expect(await sums(first.id)).toMatchObject({ hashed: null, whyNot: expect.stringContaining('Connection timed out') });
+      // One a turn, and first whoever was never tried.
+      await service.restart();
+      await until(async () => (await sums(second.id)).hashed !== null, 'the second is read');
+      expect((await sums(first.id)).hashed).toBeNull();
+      await service.restart();
+      await until(async () => (await sums(first.id)).hashed !== null, 'the first is read');
+    });
+
+    it('what nobody saw the end of is followed by whoever looks next', async () => {
+      await service.register();
+      const { id } = (await service.backup()) as BackupDto;
+      service.lab.host.faults.add({ kind: 'unreachable', on: 'start' });
+      expect((await service.post(`/backups/${id}/checksums`, {})).status).toBe(202);
+      await until(() => service.lines.some((line) => line.includes('is left to the next turn')), 'nobody could ask');
+      expect(await sums(id)).toMatchObject({ reading: 'hash', hashed: null });
+      expect((await service.post(`/backups/${id}/checksums?verify=true`, {})).body).toMatchObject({ code: 'checksums.none' });
+      await service.restart();
+      await until(async () => (await sums(id)).hashed !== null, 'its files are read');
+      expect(await sums(id)).toMatchObject({ reading: null });
+    });
   });
 });

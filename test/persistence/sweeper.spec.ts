@@ -15,6 +15,7 @@ import { Volumes } from '../../src/database/repositories/volumes';
 import { BetweenRuns } from '../../src/engine/between-runs';
 import { BookReader } from '../../src/engine/book-reader';
 import { Describer } from '../../src/engine/describer';
+import { Hasher } from '../../src/engine/hasher';
 import { NasHosts } from '../../src/engine/nas-hosts';
 import { OperationalError } from '../../src/domain/errors';
 import { FakeLab } from '../../src/hosts/fake/fake-lab';
@@ -24,6 +25,7 @@ import { ScriptHostClient } from '../../src/hosts/script-host-client';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { createLog } from '../../src/platform/log';
 import { DescribeService } from '../../src/upkeep/describe.service';
+import { HashService } from '../../src/upkeep/hash.service';
 import { SweepService } from '../../src/upkeep/sweep.service';
 import { Sweeper } from '../../src/upkeep/sweeper';
 import { until } from '../support/brake';
@@ -69,12 +71,14 @@ describeDatabases(
       ); // prettier-ignore
       const [backups, evidence, manifests] = [new Backups(work), new Evidence(work), new Manifests(work)];
       const reader = new BookReader(
-        backups, new Links(work), evidence, new Protections(work), runs, vms, new Offerings(work),
+        backups, new Links(work), evidence, new Protections(work), manifests, runs, vms, new Offerings(work),
       ); // prettier-ignore
       const nasHosts = new NasHosts(hosts, vms, config);
       const describer = new Describer(backups, manifests, repositories, evidence, runs, vms, reader, nasHosts, client);
       const describes = new DescribeService(manifests, between, describer, log);
-      const sweeper = new Sweeper(hosts, sweeps, describes, config, log);
+      const hasher = new Hasher(backups, manifests, repositories, reader, nasHosts, client, config, log);
+      const hashes = new HashService(manifests, hasher, config, log);
+      const sweeper = new Sweeper(hosts, sweeps, describes, hashes, config, log);
       sweeper.start();
       await until(() => lab.host.mounts.size === 0, 'the mount is swept');
       await until(() => lines.length === 2, 'both are in the log');

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, type EntityManager } from 'typeorm';
+import { In, IsNull, Not, type EntityManager } from 'typeorm';
 import { now } from '../database-time';
 import { BackupRow } from '../entities/backup-row';
 import { ManifestRow } from '../entities/manifest-row';
@@ -9,6 +9,13 @@ import { UnitOfWork } from '../unit-of-work';
 export interface Undescribed {
   readonly id: number;
   readonly vmId: number;
+}
+
+/** A job that reads the files of a backup. */
+export interface HashJob {
+  readonly id: string;
+  /** It compares. */
+  readonly verifies: boolean;
 }
 
 type Change = Parameters<EntityManager['update']>[2];
@@ -36,12 +43,59 @@ export class Manifests {
     return this.#set(backupId, (manager) => ({ tried: () => now(manager), whyNot }));
   }
 
+  /** Backups whose files nobody has hashed, in the same order. */
+  unhashed(limit: number): Promise<Undescribed[]> {
+    return this.work.read((manager) => lacking(manager, 'hashed', 'hashTried', limit));
+  }
+
+  /** Backups whose files somebody began to read, and did not say how it ended. */
+  hashing(): Promise<ManifestRow[]> {
+    return this.work.read((manager) => manager.findBy(ManifestRow, { hashJob: Not(IsNull()) }));
+  }
+
+  /** Writes down that a job is to read its files; one that does already stays, and is answered. */
+  beginHash(backupId: number, job: { readonly id: string; readonly verifies: boolean }): Promise<HashJob> {
+    return this.work.run(async (manager) => {
+      await rowFor(manager, backupId);
+      const begun = { hashJob: job.id, hashVerifies: job.verifies };
+      await manager.update(ManifestRow, { backupId, hashJob: IsNull() }, begun);
+      const { hashJob, hashVerifies } = await manager.findOneByOrFail(ManifestRow, { backupId });
+      return { id: hashJob ?? job.id, verifies: hashVerifies ?? job.verifies };
+    });
+  }
+
+  /** What that job found: the files that differ, where it compared. */
+  hashed(backupId: number, job: HashJob, differs: readonly string[] | null): Promise<void> {
+    return this.#endHash(backupId, job, (manager) => ({
+      hashWhyNot: null,
+      // Checksums that lay there already were taken at a time that nobody wrote down.
+      hashed: () => `COALESCE(hashed, ${now(manager)})`,
+      ...(differs === null ? {} : { verified: () => now(manager), damaged: differs.length === 0 ? null : [...differs] }),
+    }));
+  }
+
+  couldNotHash(backupId: number, job: HashJob, hashWhyNot: string): Promise<void> {
+    return this.#endHash(backupId, job, () => ({ hashWhyNot }));
+  }
+
+  /** Whoever follows the same job may have said it before. */
+  #endHash(backupId: number, { id }: HashJob, change: (manager: EntityManager) => object): Promise<void> {
+    return this.work.run(async (manager) => {
+      const end = { hashJob: null, hashVerifies: null, hashTried: () => now(manager), ...change(manager) };
+      await manager.update(ManifestRow, { backupId, hashJob: id }, end);
+    });
+  }
+
   #set(backupId: number, change: (manager: EntityManager) => Change): Promise<void> {
     return this.work.run(async (manager) => {
-      if (!(await manager.existsBy(ManifestRow, { backupId }))) await manager.insert(ManifestRow, { backupId });
+      await rowFor(manager, backupId);
       await manager.update(ManifestRow, { backupId }, change(manager));
     });
   }
+}
+
+async function rowFor(manager: EntityManager, backupId: number): Promise<void> {
+  if (!(await manager.existsBy(ManifestRow, { backupId }))) await manager.insert(ManifestRow, { backupId });
 }
 
 /** NULL comes first in both databases. */

@@ -176,6 +176,19 @@ export const buildDescribe = ({
     repository,
   );
 
+/** Takes the checksums of a backup's files, or compares them. For a job: it reads all of them. @throws UserError as {@link buildBackup}. */
+export function buildChecksum(request: {
+  readonly repository: RepositoryAccess;
+  readonly path: string;
+  readonly verify: boolean;
+  /** MiB a second. */
+  readonly mib: number;
+}): HostCommand {
+  const { repository, path, verify, mib } = request;
+  const argv = ['checksum', ...repositoryOptions(repository), '-p', checkName('path', path), '-b', wholeNumber(mib)];
+  return withSecrets([...argv, ...(verify ? ['--verify'] : [])], repository);
+}
+
 /** Removes what killed calls and jobs left on a host. */
 export const buildSweep = ({ dryRun }: { readonly dryRun: boolean }): HostCommand => ({
   argv: ['sweep', ...(dryRun ? ['--dry-run'] : [])],

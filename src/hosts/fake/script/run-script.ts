@@ -3,6 +3,7 @@ import { backup } from './backup';
 import type { Call, Said } from './call';
 import { check } from './check';
 import { deleteBackup, stats } from './delete-stats';
+import { checksum } from './checksum';
 import { describe } from './describe';
 import { Failure, Killed } from './failure';
 import { inspect } from './inspect';
@@ -68,6 +69,8 @@ async function dispatch(call: Call, stdin: string): Promise<Said> {
       return stats(call);
     case 'check':
       return check(call);
+    case 'checksum':
+      return checksum(call);
     case 'describe':
       return describe(call);
     case 'inspect':
