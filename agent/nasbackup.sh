@@ -144,7 +144,7 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
-OPT_MANIFEST='' OPT_VERIFY=''
+OPT_MANIFEST='' OPT_VERIFY='' OPT_NAME='' OPT_SHA256='' OPT_LAST=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
@@ -165,6 +165,8 @@ Operations
   release   drop all our bitmaps of a virtual machine
   check     is this host ready, as JSON
   describe  write a manifest beside the files of a backup
+  take      bytes for a job, from stdin
+  keep      put a copy of the books on the NAS
   checksum  write down the SHA-256 of its files, slowly
   sweep     remove what killed calls and jobs have left behind
 
@@ -192,6 +194,9 @@ Options
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
       --manifest JSON          what the books say of the backup
+      --name NAME              of a copy of the books, books-<time>.jsonl.gz
+      --sha256 HEX             of the bytes that were handed over
+      --last N                 copies of the books that stay
       --verify                 compare with the checksums that are there
       --dry-run                say what would be removed, and remove nothing
   -h, --help
@@ -227,7 +232,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --manifest)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --manifest | --name | --sha256 | --last)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;
@@ -255,6 +260,9 @@ check_options() {
   must_match OPT_BITMAP_PARENT "$BITMAP_PATTERN" "name of the parent's bitmap"
   must_match OPT_BITMAP "$BITMAP_PATTERN" 'name of the bitmap'
   must_match OPT_RUN "$JOB_PATTERN" 'id of a run'
+  must_match OPT_NAME "$COPY_PATTERN" 'name of a copy'
+  must_match OPT_SHA256 '^[0-9a-f]{64}$' 'SHA-256'
+  must_match OPT_LAST '^[1-9][0-9]{0,3}$' 'number of copies'
   must_match OPT_FENCE '^[0-9]{1,15}$' 'fence'
   must_match OPT_TYPE '^(nfs|cifs|ceph|dir)$' 'type of the storage'
   must_match OPT_STORAGE '^[^-[:cntrl:]][^[:cntrl:]]*$' 'address of the storage'
@@ -2844,7 +2852,8 @@ operation_describe() {
   ! size_of_file "$DEFINITION" || definition=$DEFINITION
   rfc3339_now && written=$REPLY
   json_object s domainXml "$definition" s written "$written"
-  put_file "$OPT_PATH" "$MANIFEST" "${OPT_MANIFEST%\}},${REPLY:1}"
+  printf '%s\n' "${OPT_MANIFEST%\}},${REPLY:1}" >"$WORK/$MANIFEST"
+  put_file "$WORK/$MANIFEST" "$OPT_PATH"
   json_object n v 1 s path "$OPT_PATH" s domainXml "$definition" s written "$written"
   answer_good "$REPLY"
 }
@@ -2866,15 +2875,17 @@ size_of_file() {
   [[ ${RUN_OUT#* } == regular* ]] && REPLY=${RUN_OUT%% *}
 }
 
-# put_file DIRECTORY NAME TEXT: a file of that text on the NAS, in one step: whoever reads it reads the old one or the whole new one.
+# put_file FILE DIRECTORY [NAME]: onto the NAS in one step: whoever reads it there reads the old one or the whole new one.
 # The temporary file must be new: a link that somebody put there leads out of the NAS.
 put_file() {
-  local new=$MNT/$1/.$2.new
-  printf '%s\n' "$3" >"$WORK/$2"
+  local name=${3:-${1##*/}} seconds new
+  new=$MNT/$2/.$name.new
+  # A slow NAS takes a mebibyte a second.
+  seconds=$((NAS_SECONDS + $(stat -c %s -- "$1") / 1048576))
   nas rm -f -- "$new" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
   undo_push remove_file "$new"
-  nas dd if="$WORK/$2" of="$new" conv=excl,fsync oflag=nofollow status=none || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
-  nas mv -fT -- "$new" "$MNT/$1/$2" && nas sync -- "$MNT/$1" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  run "$seconds" dd if="$1" of="$new" bs=1M conv=excl,fsync oflag=nofollow status=none || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  nas mv -fT -- "$new" "$MNT/$2/$name" && nas sync -- "$MNT/$2" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
 }
 
 remove_file() { run 10 rm -f -- "$1" || left "$1 on the NAS"; }
@@ -2917,7 +2928,8 @@ operation_checksum() {
   for name in "${SUM_NAMES[@]}"; do hash_file "$name" "${SUM_SIZE[$name]}" "$total" && SUM[$name]=$REPLY; done
   json_checksums
   json_object n v 1 s algorithm sha256 r files "$REPLY"
-  put_file "$OPT_PATH" "$CHECKSUMS" "$REPLY"
+  printf '%s\n' "$REPLY" >"$WORK/$CHECKSUMS"
+  put_file "$WORK/$CHECKSUMS" "$OPT_PATH"
   answer_checksums true
 }
 
@@ -3010,6 +3022,63 @@ answer_checksums() {
   answer_good "$REPLY"
 }
 
+# ---- take and keep: a copy of the books, from the service to the NAS ------------------------------------
+#
+# The bytes come first, piece by piece, into the directory of a job that has not begun: the stdin of start is for secrets. The job then
+# finds them whole, by their checksum, or refuses.
+
+readonly BOOKS_DIR=chainkeeper-books COPY_PATTERN='^books-[0-9]{4}(\.[0-9]{2}){5}\.jsonl\.gz$'
+readonly TAKE_BYTES=$((8 * 1024 * 1024)) TAKE_SECONDS=60 # of one piece
+TAKEN_FD=''
+
+operation_take() {
+  local size
+  job_open
+  [[ $OPT_FROM =~ ^[0-9]{1,12}$ ]] || bad_option "Not a valid offset: $OPT_FROM"
+  work_open
+  [[ ! -e $JOB_DIR/started ]] || die "Job $OPT_JOB has begun" job-busy
+  # The lock dates the directory: where no job ever begins, it is removed with the old ones.
+  { mkdir -p -- "$JOB_DIR" && : >>"$JOB_DIR/lock"; } || job_unwritable
+  exec {TAKEN_FD}<&0
+  run "$TAKE_SECONDS" take_piece || die "Cannot take the bytes for job $OPT_JOB: $RUN_ERR" take-failed
+  size=$(stat -c %s -- "$JOB_DIR/input")
+  json_object n v 1 s job "$OPT_JOB" n size "$size"
+  answer_good "$REPLY"
+}
+
+take_piece() {
+  dd of="$JOB_DIR/input" bs=64K count="$TAKE_BYTES" iflag=fullblock,count_bytes oflag=seek_bytes seek="$((10#$OPT_FROM))" conv=notrunc status=none <&"$TAKEN_FD"
+}
+
+operation_keep() {
+  local name kept removed
+  local -a copies=() gone=()
+  need OPT_NAME --name
+  need OPT_SHA256 --sha256
+  need OPT_LAST --last
+  [[ $JOB_DIR && -s $JOB_DIR/input ]] || die 'Nothing was handed over to be kept' input-missing
+  work_open
+  always_push rm -f -- "$JOB_DIR/input"
+  run 600 sha256sum -- "$JOB_DIR/input" || die "Cannot read what was handed over: $RUN_ERR" input-differs
+  [[ ${RUN_OUT#\\} == "$OPT_SHA256 "* ]] || die 'What was handed over is not what was to be kept' input-differs
+  mount_repository
+  stays_inside "$BOOKS_DIR"
+  nas test -d "$MNT/$BOOKS_DIR" || nas mkdir -m 0700 -- "$MNT/$BOOKS_DIR" || die "Cannot create $BOOKS_DIR on the NAS: $RUN_ERR" nas-not-writable
+  put_file "$JOB_DIR/input" "$BOOKS_DIR" "$OPT_NAME"
+  nas ls -A -- "$MNT/$BOOKS_DIR" || die "Cannot look at $BOOKS_DIR on the NAS: $RUN_ERR" read-failed
+  lines "$RUN_OUT"
+  # Their names are in the order of time.
+  for name in "${LINES[@]}"; do [[ ! $name =~ $COPY_PATTERN ]] || copies+=("$name"); done
+  while ((${#copies[@]} > OPT_LAST)); do
+    nas rm -f -- "$MNT/$BOOKS_DIR/${copies[0]}" && gone+=("${copies[0]}") || left "$BOOKS_DIR/${copies[0]} on the NAS ($RUN_ERR)"
+    copies=("${copies[@]:1}")
+  done
+  json_strings "${copies[@]}" && kept=$REPLY
+  json_strings "${gone[@]}" && removed=$REPLY
+  json_object n v 1 s name "$OPT_NAME" r kept "$kept" r removed "$removed"
+  answer_good "$REPLY"
+}
+
 # ---- one operation on a machine at a time, and none of a lease that has passed on -----------------
 
 # vm_lock NAME: holds the machine's lock (descriptor 9) until this process ends.
@@ -3068,9 +3137,9 @@ job_is_mine() { [[ /dev/fd/8 -ef $JOB_DIR/lock ]]; }
 # job_join: before every operation: one that runs in a job learns where its progress, secrets and mounts go, so that abort
 # finds the mounts of an operation that had to be killed.
 job_join() {
-  [[ $OPT_JOB && $OPT_OPERATION != @(start|status|abort) ]] || return 0
+  [[ $OPT_JOB && $OPT_OPERATION != @(start|status|abort|take) ]] || return 0
   job_open
-  job_is_mine || bad_option '--job belongs to start, status and abort'
+  job_is_mine || bad_option '--job belongs to start, status, abort and take'
   PROGRESS_FILE=$JOB_DIR/progress
   [[ ! -e $JOB_DIR/secrets ]] || OPT_SECRETS_FILE=$JOB_DIR/secrets
   [[ ! -e $JOB_DIR/tmp ]] || JOB_TMP=$(<"$JOB_DIR/tmp")
@@ -3149,7 +3218,7 @@ job_arguments() {
     esac
     rest=("${rest[@]:1}")
   done
-  [[ $JOB_WHAT && $JOB_WHAT != @(start|status|abort) ]] || bad_option 'Operation start needs an operation after --'
+  [[ $JOB_WHAT && $JOB_WHAT != @(start|status|abort|take) ]] || bad_option 'Operation start needs an operation after --'
   [[ ! $JOB_VM || $JOB_VM =~ $VM_PATTERN ]] || bad_option "Not a valid name of the virtual machine: $JOB_VM"
   [[ ! $JOB_STOCK || $STOCK_SCRIPT ]] || bad_option 'host.conf names no stock_script'
 }
@@ -3810,7 +3879,7 @@ main() {
   OPT_DIALECT=${OPT_DIALECT:-$DEFAULT_DIALECT}
   job_join
   case $OPT_OPERATION in
-    backup | delete | stats | inspect | check | start | status | abort | retire | release | sweep | describe | checksum) "operation_$OPT_OPERATION" ;;
+    backup | delete | stats | inspect | check | start | status | abort | retire | release | sweep | describe | checksum | take | keep) "operation_$OPT_OPERATION" ;;
     '') usage && DONE=yes && exit "$EXIT_FAILED" ;;
     *) bad_option "Unknown operation: $OPT_OPERATION" ;;
   esac

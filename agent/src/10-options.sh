@@ -4,7 +4,7 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
-OPT_MANIFEST='' OPT_VERIFY=''
+OPT_MANIFEST='' OPT_VERIFY='' OPT_NAME='' OPT_SHA256='' OPT_LAST=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
@@ -25,6 +25,8 @@ Operations
   release   drop all our bitmaps of a virtual machine
   check     is this host ready, as JSON
   describe  write a manifest beside the files of a backup
+  take      bytes for a job, from stdin
+  keep      put a copy of the books on the NAS
   checksum  write down the SHA-256 of its files, slowly
   sweep     remove what killed calls and jobs have left behind
 
@@ -52,6 +54,9 @@ Options
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
       --manifest JSON          what the books say of the backup
+      --name NAME              of a copy of the books, books-<time>.jsonl.gz
+      --sha256 HEX             of the bytes that were handed over
+      --last N                 copies of the books that stay
       --verify                 compare with the checksums that are there
       --dry-run                say what would be removed, and remove nothing
   -h, --help
@@ -87,7 +92,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --manifest)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --manifest | --name | --sha256 | --last)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;
@@ -115,6 +120,9 @@ check_options() {
   must_match OPT_BITMAP_PARENT "$BITMAP_PATTERN" "name of the parent's bitmap"
   must_match OPT_BITMAP "$BITMAP_PATTERN" 'name of the bitmap'
   must_match OPT_RUN "$JOB_PATTERN" 'id of a run'
+  must_match OPT_NAME "$COPY_PATTERN" 'name of a copy'
+  must_match OPT_SHA256 '^[0-9a-f]{64}$' 'SHA-256'
+  must_match OPT_LAST '^[1-9][0-9]{0,3}$' 'number of copies'
   must_match OPT_FENCE '^[0-9]{1,15}$' 'fence'
   must_match OPT_TYPE '^(nfs|cifs|ceph|dir)$' 'type of the storage'
   must_match OPT_STORAGE '^[^-[:cntrl:]][^[:cntrl:]]*$' 'address of the storage'

@@ -23,7 +23,8 @@ operation_describe() {
   ! size_of_file "$DEFINITION" || definition=$DEFINITION
   rfc3339_now && written=$REPLY
   json_object s domainXml "$definition" s written "$written"
-  put_file "$OPT_PATH" "$MANIFEST" "${OPT_MANIFEST%\}},${REPLY:1}"
+  printf '%s\n' "${OPT_MANIFEST%\}},${REPLY:1}" >"$WORK/$MANIFEST"
+  put_file "$WORK/$MANIFEST" "$OPT_PATH"
   json_object n v 1 s path "$OPT_PATH" s domainXml "$definition" s written "$written"
   answer_good "$REPLY"
 }
@@ -45,15 +46,17 @@ size_of_file() {
   [[ ${RUN_OUT#* } == regular* ]] && REPLY=${RUN_OUT%% *}
 }
 
-# put_file DIRECTORY NAME TEXT: a file of that text on the NAS, in one step: whoever reads it reads the old one or the whole new one.
+# put_file FILE DIRECTORY [NAME]: onto the NAS in one step: whoever reads it there reads the old one or the whole new one.
 # The temporary file must be new: a link that somebody put there leads out of the NAS.
 put_file() {
-  local new=$MNT/$1/.$2.new
-  printf '%s\n' "$3" >"$WORK/$2"
+  local name=${3:-${1##*/}} seconds new
+  new=$MNT/$2/.$name.new
+  # A slow NAS takes a mebibyte a second.
+  seconds=$((NAS_SECONDS + $(stat -c %s -- "$1") / 1048576))
   nas rm -f -- "$new" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
   undo_push remove_file "$new"
-  nas dd if="$WORK/$2" of="$new" conv=excl,fsync oflag=nofollow status=none || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
-  nas mv -fT -- "$new" "$MNT/$1/$2" && nas sync -- "$MNT/$1" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  run "$seconds" dd if="$1" of="$new" bs=1M conv=excl,fsync oflag=nofollow status=none || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  nas mv -fT -- "$new" "$MNT/$2/$name" && nas sync -- "$MNT/$2" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
 }
 
 remove_file() { run 10 rm -f -- "$1" || left "$1 on the NAS"; }

@@ -27,7 +27,8 @@ operation_checksum() {
   for name in "${SUM_NAMES[@]}"; do hash_file "$name" "${SUM_SIZE[$name]}" "$total" && SUM[$name]=$REPLY; done
   json_checksums
   json_object n v 1 s algorithm sha256 r files "$REPLY"
-  put_file "$OPT_PATH" "$CHECKSUMS" "$REPLY"
+  printf '%s\n' "$REPLY" >"$WORK/$CHECKSUMS"
+  put_file "$WORK/$CHECKSUMS" "$OPT_PATH"
   answer_checksums true
 }
 

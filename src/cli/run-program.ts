@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './audit';
 import { backupCommand, backupsCommand, explainCommand } from './backups';
+import { booksCommand } from './books';
 import { chainCommand } from './chains';
 import { checksumsCommand } from './checksums';
 import { configCommand } from './config';
@@ -48,6 +49,7 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not 
     retentionCommand(),
     runCommand(),
     auditCommand(),
+    booksCommand(),
     configCommand(),
     openapiCommand(),
   ])
