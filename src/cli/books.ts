@@ -29,7 +29,10 @@ const importCommand = (): Command =>
           [
             `${total(done.rows)} rows are back, as they were at ${done.made}`,
             ...(done.cancelled === 0 ? [] : [`${done.cancelled} runs that had not begun then are cancelled: ask for them again`]),
-            ...left.map((name) => `repository ${name} needs its credentials again: chainkeeper repo change ${name} --mount-options-file FILE`),
+            ...left.map(
+              (name) =>
+                `repository ${name} needs its credentials again: chainkeeper repo change ${name} --mount-options-file FILE`,
+            ),
           ].join('\n'),
         );
         return left.length > 0 ? EXIT.warnings : EXIT.done;

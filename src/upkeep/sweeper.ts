@@ -3,6 +3,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
+import { BooksCopies } from './books-copies';
 import { DescribeService } from './describe.service';
 import { HashService } from './hash.service';
 import { SweepService } from './sweep.service';
@@ -22,6 +23,7 @@ export class Sweeper implements BeforeApplicationShutdown {
     private readonly sweeps: SweepService,
     private readonly describes: DescribeService,
     private readonly hashes: HashService,
+    private readonly copies: BooksCopies,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -44,6 +46,9 @@ export class Sweeper implements BeforeApplicationShutdown {
         if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'looking for backups without a manifest failed');
       });
       this.hashes.begin(this.#stop.signal);
+      await this.copies.turn(this.#stop.signal).catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'the books could not be copied');
+      });
       await sleep(this.config.engine.sweepHours * 3_600_000, undefined, { signal: this.#stop.signal, ref: false }).catch(
         () => undefined,
       );

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { buildChecksum, buildDelete, buildStats } from '../../src/domain/agent/build-argv';
 import { type Checksums, readChecksum } from '../../src/domain/agent/read-checksum';
 import type { Manifest } from '../../src/domain/chain/write-manifest';
@@ -393,6 +393,41 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       test('a backup that is not there', async () => {
         const { exit, said } = await checksum(`${vm}/none`, false);
         expect([exit, said]).toEqual([1, expect.stringContaining('"path-missing"')]);
+      });
+    });
+
+    describe('copies of the books', () => {
+      async function* inPieces(bytes: Buffer): AsyncGenerator<Buffer> {
+        for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
+      }
+      const request = async (second: string, bytes: Buffer, sha256 = createHash('sha256').update(bytes).digest('hex')) => ({
+        repository: { type: 'dir', address: await subject.lab.nas(nas), options: null },
+        name: `books-2026.01.01.00.00.${second}.jsonl.gz`,
+        pieces: inPieces(bytes),
+        sha256,
+        last: 2,
+      });
+      const there = (second: string): Promise<Buffer> =>
+        subject.lab.read(subject.lab.nasFile(nas, `chainkeeper-books/books-2026.01.01.00.00.${second}.jsonl.gz`));
+
+      test('come to the NAS byte for byte, in pieces, and the oldest go', async () => {
+        const copies = ['01', '02', '03'].map((second) => ({ second, bytes: randomBytes(250_000) }));
+        let kept;
+        for (const { second, bytes } of copies) kept = await subject.client.keep(subject.host, await request(second, bytes));
+        expect(kept).toMatchObject({
+          kept: ['02', '03'].map((second) => `books-2026.01.01.00.00.${second}.jsonl.gz`),
+          removed: ['books-2026.01.01.00.00.01.jsonl.gz'],
+        });
+        for (const { second, bytes } of copies.slice(1)) expect((await there(second)).equals(bytes)).toBe(true);
+        await expect(there('01')).rejects.toThrow(/no such file/);
+      });
+
+      test('what did not arrive whole is not kept', async () => {
+        const half = await request('04', randomBytes(1000), 'a'.repeat(64));
+        await expect(subject.client.keep(subject.host, half)).rejects.toMatchObject({ facts: { script: 'input-differs' } });
+        const empty = await request('04', Buffer.alloc(0));
+        await expect(subject.client.keep(subject.host, empty)).rejects.toMatchObject({ facts: { script: 'input-missing' } });
+        await expect(there('04')).rejects.toThrow(/no such file/);
       });
     });
 

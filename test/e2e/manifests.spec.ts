@@ -11,7 +11,7 @@ describeDatabases('manifests', (databases) => {
   const texts = (name: string): Map<string, string> => {
     const [nas] = [...service.lab.host.nases.values()];
     const found = [...(nas?.files ?? [])].filter(([path]) => path.endsWith(`/${name}`));
-    return new Map(found.map(([path, { text }]) => [path.slice(0, -name.length - 1), text ?? '']));
+    return new Map(found.map(([path, { bytes }]) => [path.slice(0, -name.length - 1), bytes?.toString() ?? '']));
   };
   const manifest = (externalId: string): unknown => JSON.parse(texts('manifest.json').get(externalId) ?? 'null');
 

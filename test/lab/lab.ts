@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { LabDisk, LabHost } from '../../src/hosts/fake/lab-host';
@@ -157,6 +157,9 @@ export class RealLab implements LabHost {
   }
   nasFile(name: string, path: string): string {
     return join(this.folder, 'nas', name, path);
+  }
+  read(file: string): Promise<Buffer> {
+    return readFile(file);
   }
   async flip(file: string): Promise<void> {
     const handle = await open(file, 'r+');

@@ -24,6 +24,7 @@ import { DEFAULT_SCRIPT_PATH } from '../../src/hosts/host-access';
 import { ScriptHostClient } from '../../src/hosts/script-host-client';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { createLog } from '../../src/platform/log';
+import { BooksCopies } from '../../src/upkeep/books-copies';
 import { DescribeService } from '../../src/upkeep/describe.service';
 import { HashService } from '../../src/upkeep/hash.service';
 import { SweepService } from '../../src/upkeep/sweep.service';
@@ -55,7 +56,7 @@ describeDatabases(
         { level: 'info' },
         new Writable({ write: (line: Buffer, _, done) => (lines.push(line.toString()), done()) }),
       );
-      const config = loadConfig({});
+      const config = loadConfig({ CHAINKEEPER_BOOKS_COPY_HOURS: '0' });
       const shell = new FakeShell((host) => (host.address === address ? lab.host : undefined));
       let giveUp: (error: Error) => void = () => undefined;
       const mute = new Promise<never>((_, reject) => (giveUp = reject));
@@ -78,7 +79,8 @@ describeDatabases(
       const describes = new DescribeService(manifests, between, describer, log);
       const hasher = new Hasher(backups, manifests, repositories, reader, nasHosts, client, config, log);
       const hashes = new HashService(manifests, hasher, config, log);
-      const sweeper = new Sweeper(hosts, sweeps, describes, hashes, config, log);
+      const copies = new BooksCopies(repositories, nasHosts, client, config, log);
+      const sweeper = new Sweeper(hosts, sweeps, describes, hashes, copies, config, log);
       sweeper.start();
       await until(() => lab.host.mounts.size === 0, 'the mount is swept');
       await until(() => lines.length === 2, 'both are in the log');

@@ -34,3 +34,6 @@ export interface CopyEnd {
 
 /** A moment as a copy's name has it: in the order of their names they are in that of time. */
 export const timeName = (at: Date): string => at.toISOString().slice(0, 19).replace(/[-T:]/g, '.');
+
+/** What a copy is called that the service makes by itself; the host script knows it by the same. */
+export const COPY_NAME = /^books-\d{4}(\.\d\d){5}\.jsonl\.gz$/;

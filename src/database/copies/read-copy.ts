@@ -49,9 +49,8 @@ async function* rowsOf(file: string, lines: AsyncGenerator<unknown>): AsyncGener
   let end: CopyEnd['end'] | null = null;
   for await (const value of lines) {
     if (end !== null) throw unreadable(file, 'it goes on after its end');
-    if (Array.isArray(value)) {
-      if (table === null || value.length !== table.columns.length || !value.every(isValue))
-        throw unreadable(file, 'a row does not fit its table');
+    if (isRow(value)) {
+      if (table === null || value.length !== table.columns.length) throw unreadable(file, 'a row does not fit its table');
       rows.push(value);
       counts[table.table] = (counts[table.table] ?? 0) + 1;
       length += value.reduce<number>((sum, one) => sum + (typeof one === 'string' ? one.length : 0), 0);
@@ -59,7 +58,7 @@ async function* rowsOf(file: string, lines: AsyncGenerator<unknown>): AsyncGener
     }
     if (table !== null && rows.length > 0) yield { ...table, rows };
     [rows, length] = [[], 0];
-    if (Array.isArray(value)) continue;
+    if (isRow(value)) continue;
     const { table: name, columns, end: last } = (value ?? {}) as Partial<CopyTable & CopyEnd>;
     if (typeof name === 'string' && isTexts(columns)) {
       table = { table: name, columns };
@@ -90,6 +89,7 @@ async function* linesOf(file: string): AsyncGenerator<unknown> {
 }
 
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === 'string');
+const isRow = (value: unknown): value is CopyValue[] => Array.isArray(value) && value.every(isValue);
 const isValue = (value: unknown): boolean => value === null || typeof value === 'string' || typeof value === 'number';
 const sorted = (counts: Readonly<Record<string, number>>): [string, number][] =>
   Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1));

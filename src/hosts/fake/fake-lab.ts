@@ -148,6 +148,12 @@ export class FakeLab implements LabHost {
   nasFile(name: string, path: string): string {
     return `${NAS}/${name}/${path}`;
   }
+  async read(file: string): Promise<Buffer> {
+    const nas = [...this.host.nases.values()].find(({ address }) => file.startsWith(`${address}/`));
+    const bytes = nas?.files.get(file.slice(nas.address.length + 1))?.bytes;
+    if (!bytes) throw new Error(`no such file: ${file}`);
+    return bytes;
+  }
   async flip(file: string): Promise<void> {
     const nas = [...this.host.nases.values()].find(({ address }) => file.startsWith(`${address}/`));
     const image = nas?.files.get(file.slice(nas.address.length + 1))?.image;

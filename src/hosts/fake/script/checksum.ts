@@ -11,7 +11,7 @@ type Sums = Readonly<Record<string, FileChecksum>>;
 /** `checksum`: taken once, compared as often as asked. */
 export function checksum(call: Call): Said {
   return onBackup(call, (nas, path) => {
-    const there = nas.files.get(`${path}/checksums.json`)?.text;
+    const there = nas.files.get(`${path}/checksums.json`)?.bytes?.toString();
     const files = filesOf(nas, path);
     const answer = (isNew: boolean, sums: Sums, differs: readonly string[] | null): Said =>
       jsonAnswer({ v: 1, path, new: isNew, bytes: isNew || differs !== null ? bytesOf(sums) : 0, differs, files: sums });
@@ -40,8 +40,8 @@ function filesOf(nas: FakeNas, path: string): Map<string, FileChecksum> {
   return new Map(found.map(([file, content]) => [file.slice(path.length + 1), { size: content.size, sha256: hashOf(content) }]));
 }
 
-function hashOf({ image, text, backing }: FakeFile): string {
-  const hash = createHash('sha256').update(text ?? `${image?.size} ${backing}`);
+function hashOf({ image, bytes, backing }: FakeFile): string {
+  const hash = createHash('sha256').update(bytes ?? `${image?.size} ${backing}`);
   for (const [index, cluster] of [...(image?.entries() ?? [])].sort(([a], [b]) => a - b))
     hash.update(`\n${index} `).update(cluster ?? '');
   return hash.digest('hex');

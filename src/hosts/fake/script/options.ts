@@ -44,7 +44,7 @@ const VALUES: Readonly<Record<string, string>> = {
   '-b': 'bandwidth',
   '--bandwidth': 'bandwidth',
 };
-for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap run manifest'.split(
+for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap run manifest name sha256 last'.split(
   ' ',
 ))
   Object.assign(VALUES, { [`--${name}`]: name });
@@ -59,6 +59,7 @@ const NAMES: Readonly<Record<string, NameKind>> = {
   type: 'mount',
   storage: 'address',
   job: 'job',
+  name: 'file',
   run: 'job',
 };
 const PATTERNS: Readonly<Record<string, RegExp>> = {
