@@ -68,6 +68,7 @@ const NOT_ABORTED = { how: 'none', libvirtJob: null, resumed: null, thawed: null
 /** The host client that speaks with the host script, over whatever shell reaches the host. */
 export class ScriptHostClient implements HostClient {
   readonly #deadlineMs: number;
+  #closed = false;
   readonly #warn: (host: HostAccess, text: string) => void;
 
   constructor(
@@ -190,6 +191,7 @@ export class ScriptHostClient implements HostClient {
   }
 
   close(): Promise<void> {
+    this.#closed = true;
     return this.shell.close();
   }
 
@@ -232,7 +234,7 @@ export class ScriptHostClient implements HostClient {
         const text = (chunks: Uint8Array[]): string => Buffer.concat(chunks).toString('utf8');
         return { stdout: text(stdout), stderr: text(stderr), exit: status.exit, signal: null, truncated: false };
       }
-      if (performance.now() > deadline) {
+      if (this.#closed || performance.now() > deadline) {
         throw new OperationalError('host.timeout', 'unreachable', `${host.name} gave no answer within ${deadlineMs / 1000} s`, {
           facts: { host: host.name, jobId },
         });

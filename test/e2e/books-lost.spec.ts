@@ -98,6 +98,8 @@ describeDatabases('the books are lost', (databases) => {
         ]).toEqual([moment, target, true]);
     // What comes after the books: the parent's bitmap goes, the manifest is written.
     await until(async () => (await stage.lab.leaks([next.chain.bitmap ?? ''])).length === 0, 'nothing is left behind');
+    await service?.close();
+    service = undefined;
   }, 240_000);
 
   it('the command line copies them beside a running service, and brings nothing into books that are there', async () => {
@@ -127,7 +129,7 @@ describeDatabases('the books are lost', (databases) => {
     const config = await databases.fresh();
     await start(config, {});
     await stage.register(client, { dialect: 'seed', fullEvery: 10 });
-    const secret = { name: 'cifs1', type: 'cifs', address: '//nas/x', mountOptions: 'vers=3.0,username=u,password=hunter2' };
+    const secret = { name: 'secret1', type: 'dir', address: '/none', mountOptions: 'ro,username=u,password=hunter2' };
     await client.send('POST', '/repositories', secret);
     await service?.close();
     const copies = join(folder, 'copies-of-secrets');
@@ -137,7 +139,7 @@ describeDatabases('the books are lost', (databases) => {
     service = undefined;
     const [name = ''] = copiesIn(copies);
     const back = await runCli(['books', 'import', join(copies, name)], environmentOf(await databases.fresh()));
-    expect([back.code, back.out]).toEqual([3, expect.stringContaining('repository cifs1 needs its credentials again')]);
+    expect([back.code, back.out]).toEqual([3, expect.stringContaining('repository secret1 needs its credentials again')]);
     expect(gunzipSync(readFileSync(join(copies, name))).toString()).not.toContain('hunter2');
   }, 120_000);
 });
