@@ -61,7 +61,7 @@ export async function onSnapshot<T>(config: DatabaseConfig, work: (books: Snapsh
     if (config.kind === 'sqlite') await runner.query('BEGIN');
     else {
       await runner.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
-      await runner.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
+      await runner.query('SELECT 1');
     }
     try {
       return await work(new Snapshot(dataSource, runner));
