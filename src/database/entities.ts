@@ -9,6 +9,7 @@ import { EvidenceRow } from './entities/evidence-row';
 import { HostAccessRow } from './entities/host-access-row';
 import { HostRow } from './entities/host-row';
 import { LinkRow } from './entities/link-row';
+import { ManifestRow } from './entities/manifest-row';
 import { ProtectionRow } from './entities/protection-row';
 import { RepositoryWayRow } from './entities/repository-way-row';
 import { RestoreRow } from './entities/restore-row';
@@ -40,6 +41,7 @@ export const ENTITIES = [
   HostAccessRow,
   VolumePlaceRow,
   LinkRow,
+  ManifestRow,
   ProtectionRow,
   RepositoryWayRow,
   RestoreRow,

@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories } from '../database/repositories/backup-repositories';
 import { Backups } from '../database/repositories/backups';
@@ -30,8 +29,8 @@ import { BookReader } from './book-reader';
 import { claimOf, leaseLost } from './claim';
 import type { FollowedJob } from './follow-job';
 import { type DrivenJob, type Hears, JobDriver } from './job-driver';
+import { NasHosts } from './nas-hosts';
 import { mountOf, Planner, refusalError, refuseMaintenance } from './planner';
-import { usableHost } from './usable-host';
 
 /** A request, and the host (uuid or name) that does it; null: the VM's, or for new disks any that is there. */
 export type RestoreWishes = RestoreRequest & { readonly host: string | null };
@@ -64,6 +63,7 @@ export class Restorer {
     private readonly vms: Vms,
     private readonly volumes: Volumes,
     private readonly hosts: Hosts,
+    private readonly nasHosts: NasHosts,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
@@ -109,7 +109,8 @@ export class Restorer {
     if (run.plan !== null) {
       const plan = run.plan as RestorePlan;
       const host = run.hostId === null ? null : await this.hosts.findById(run.hostId);
-      if (host === null) throw new InvariantError('run.without-host', `Run ${run.id} was planned on a host that is not in the books.`);
+      if (host === null)
+        throw new InvariantError('run.without-host', `Run ${run.id} was planned on a host that is not in the books.`);
       return { plan, access: this.#access(host), mount: await this.#mount(plan.repositoryId) };
     }
     const { plan, host } = await this.plan(vm, run.requested as RestoreWishes);
@@ -159,7 +160,8 @@ export class Restorer {
       if (settled.vmTouched !== false) await this.#closeChain(vm);
       await this.#end(lease, settled, plan, { ...job, stdout: hide(job.stdout), stderr: hide(job.stderr) });
     });
-    if (settled.state === 'succeeded') log.info({ backupId: plan.backup, way: plan.way }, 'restored, and compared with the chain');
+    if (settled.state === 'succeeded')
+      log.info({ backupId: plan.backup, way: plan.way }, 'restored, and compared with the chain');
     else log.warn({ backupId: plan.backup, code: settled.code, detail: settled.sentence }, 'the restore did not succeed');
   }
 
@@ -199,26 +201,37 @@ export class Restorer {
     if (host !== null) {
       const named = await this.hosts.find(host);
       if (named !== null) return named;
-      throw new UserError('host.not-found', 'not-found', `There is no host ${host}.`, { next: 'chainkeeper host list shows them.' });
+      throw new UserError('host.not-found', 'not-found', `There is no host ${host}.`, {
+        next: 'chainkeeper host list shows them.',
+      });
     }
-    return way === 'in-place' ? this.hosts.ofVm(vm) : usableHost(this.hosts, vm);
+    return way === 'in-place' ? this.hosts.ofVm(vm) : this.nasHosts.thatLooks(vm.id);
   }
 
   /** Where a stock script takes the backups, ours beside it restores. @throws UserError `restore.no-script` */
   #access(host: ReachableHost): HostAccess {
-    const access = hostAccess(host, this.config.ssh);
-    if (canLook(access)) return { ...access, stock: null, dialect: 'seed' };
-    throw new UserError('restore.no-script', 'refused', `On host ${host.name} there is only a stock script, which cannot restore like this.`, {
-      next: `Put ours beside it (chainkeeper host install ${host.name}), or name another host (--host).`,
-    });
+    if (canLook(hostAccess(host, this.config.ssh))) return this.nasHosts.accessOfOurs(host);
+    throw new UserError(
+      'restore.no-script',
+      'refused',
+      `On host ${host.name} there is only a stock script, which cannot restore like this.`,
+      {
+        next: `Put ours beside it (chainkeeper host install ${host.name}), or name another host (--host).`,
+      },
+    );
   }
 
   async #mount(repositoryId: string): Promise<Mount> {
     const repository = await this.repositories.find(repositoryId);
     if (repository !== null) return mountOf(repository);
-    throw new UserError('restore.repository-gone', 'refused', 'The repository that the backup lies in is no longer in the books.', {
-      next: 'Add it again, or restore by hand: docs/restore-by-hand.md.',
-    });
+    throw new UserError(
+      'restore.repository-gone',
+      'refused',
+      'The repository that the backup lies in is no longer in the books.',
+      {
+        next: 'Add it again, or restore by hand: docs/restore-by-hand.md.',
+      },
+    );
   }
 }
 

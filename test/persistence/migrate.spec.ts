@@ -13,6 +13,7 @@ const MIGRATIONS = [
   'RepositoryWays1795900000000',
   'AbortAsked1796000000000',
   'Restores1796100000000',
+  'Manifests1796300000000',
 ];
 
 describeDatabases('migrations', (databases) => {
