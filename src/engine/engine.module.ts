@@ -2,15 +2,32 @@ import { Module } from '@nestjs/common';
 import { BetweenRuns } from './between-runs';
 import { BookReader } from './book-reader';
 import { Deleter } from './deleter';
+import { Describer } from './describer';
+import { Hasher } from './hasher';
 import { JobDriver } from './job-driver';
+import { NasHosts } from './nas-hosts';
 import { Planner } from './planner';
 import { Recorder } from './recorder';
+import { Restorer } from './restorer';
 import { Runner } from './runner';
 import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
 @Module({
-  providers: [BetweenRuns, BookReader, Deleter, JobDriver, Planner, Recorder, Runner, Worker],
-  exports: [BetweenRuns, BookReader, Deleter, Planner, Worker],
+  providers: [
+    BetweenRuns,
+    BookReader,
+    Deleter,
+    Describer,
+    Hasher,
+    JobDriver,
+    NasHosts,
+    Planner,
+    Recorder,
+    Restorer,
+    Runner,
+    Worker,
+  ],
+  exports: [BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Restorer, Worker],
 })
 export class EngineModule {}

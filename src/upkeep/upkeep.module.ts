@@ -1,6 +1,9 @@
 import { Module } from '@nestjs/common';
 import { EngineModule } from '../engine/engine.module';
+import { BooksCopies } from './books-copies';
 import { CheckService } from './check.service';
+import { DescribeService } from './describe.service';
+import { HashService } from './hash.service';
 import { RepositoryCheckController } from './repository-check.controller';
 import { RepositoryCheckService } from './repository-check.service';
 import { SweepService } from './sweep.service';
@@ -11,7 +14,7 @@ import { UpkeepController } from './upkeep.controller';
 @Module({
   imports: [EngineModule],
   controllers: [UpkeepController, RepositoryCheckController],
-  providers: [CheckService, RepositoryCheckService, SweepService, Sweeper],
+  providers: [BooksCopies, CheckService, DescribeService, HashService, RepositoryCheckService, SweepService, Sweeper],
   exports: [Sweeper],
 })
 export class UpkeepModule {}

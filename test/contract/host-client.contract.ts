@@ -1,8 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { buildDelete, buildStats } from '../../src/domain/agent/build-argv';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { posix } from 'node:path';
+import { buildChecksum, buildDelete, buildStats, type RestoreWay } from '../../src/domain/agent/build-argv';
+import { type Checksums, readChecksum } from '../../src/domain/agent/read-checksum';
+import { readRestore, type RestoreFacts } from '../../src/domain/agent/read-restore';
+import type { Manifest } from '../../src/domain/chain/write-manifest';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { HostClient } from '../../src/hosts/host-client';
-import type { LabHost } from '../../src/hosts/fake/lab-host';
+import type { LabDisk, LabHost } from '../../src/hosts/fake/lab-host';
 import { loadScript } from '../../src/hosts/script-file';
 import { ChainOf, type Point } from './chain-of';
 import { follow } from './follow';
@@ -310,6 +314,140 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       });
     });
 
+    describe('what a backup says of itself', () => {
+      const manifestOf = (point: Point, size: number | null): Manifest => ({
+        v: 1,
+        backup: randomUUID(),
+        vm: { id: null, name: vm },
+        type: 'FULL',
+        reason: 'requested',
+        chain: null,
+        bitmap: point.bitmap,
+        recreation: null,
+        assuranceAtBirth: 'accounted',
+        times: { began: null, ended: null },
+        ...{ host: null, script: null, service: 'the contract' },
+        disks: [
+          {
+            ...{ target: 'vda', deviceId: 0, virtualSize: 64 * MIB, backing: null, source: null },
+            file: point.answer.facts?.disks[0]?.file ?? '',
+            size: size ?? point.answer.facts?.disks[0]?.fileSize ?? null,
+          },
+        ],
+      });
+      const request = async (path: string, manifest: Manifest) => ({
+        repository: { type: 'dir', address: await subject.lab.nas(nas), options: null },
+        path,
+        manifest,
+      });
+
+      test('describe writes a manifest beside the files of a finished backup, twice if asked', async () => {
+        const wanted = await request(last.path, manifestOf(last, null));
+        const first = await subject.client.describe(subject.host, wanted);
+        expect(first).toEqual({ path: last.path, domainXml: 'domain-config.xml', written: expect.any(String), v: 1 });
+        const again = await subject.client.describe(subject.host, wanted);
+        expect(Date.parse(again.written)).toBeGreaterThan(Date.parse(first.written));
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('what is not there, or not as it says, is described by nobody', async () => {
+        const good = manifestOf(last, null);
+        const attempts: [string, string, Manifest][] = [
+          ['path-missing', `${vm}/none`, good],
+          ['file-differs', last.path, manifestOf(last, 1)],
+          ['file-missing', last.path, { ...good, disks: good.disks.map((disk) => ({ ...disk, file: 'none.qcow2' })) }],
+        ];
+        for (const [code, path, manifest] of attempts) {
+          await expect(subject.client.describe(subject.host, await request(path, manifest))).rejects.toMatchObject({
+            facts: { script: code },
+          });
+        }
+      });
+    });
+
+    describe('checksums', () => {
+      const checksum = async (path: string, verify: boolean): Promise<{ exit: number | null; said: string; sums: Checksums }> => {
+        const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
+        const jobId = randomUUID();
+        await subject.client.start(subject.host, {
+          jobId,
+          fence: 0,
+          ...buildChecksum({ repository, path, verify, mib: 1000 }),
+        });
+        const { exit, stdout } = await follow(subject.client, subject.host, jobId);
+        const reading = readChecksum(stdout);
+        return { exit, said: stdout, sums: (reading.ok ? reading.value : {}) as Checksums };
+      };
+      const fileOf = (index: number): string => last.answer.facts?.disks[index]?.file ?? '';
+
+      test('nothing to compare with, then taken once and not again', async () => {
+        const early = await checksum(last.path, true);
+        expect([early.exit, early.said]).toEqual([1, expect.stringContaining('"not-hashed"')]);
+        const taken = await checksum(last.path, false);
+        expect(taken).toMatchObject({ exit: 0, sums: { path: last.path, new: true, differs: null } });
+        expect(taken.sums.files[fileOf(0)]).toEqual({
+          size: last.answer.facts?.disks[0]?.fileSize,
+          sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+        });
+        expect(Object.keys(taken.sums.files).sort()).toEqual(
+          expect.arrayContaining([fileOf(0), fileOf(1), 'domain-config.xml'].sort()),
+        );
+        expect(Object.keys(taken.sums.files)).not.toContain('manifest.json');
+        const again = await checksum(last.path, false);
+        expect(again.sums).toEqual({ ...taken.sums, new: false, bytes: 0 });
+      });
+
+      test('a comparison names the file that differs, and no other', async () => {
+        expect((await checksum(last.path, true)).sums.differs).toEqual([]);
+        const file = subject.lab.nasFile(nas, `${last.path}/${fileOf(1)}`);
+        await subject.lab.flip(file);
+        expect(await checksum(last.path, true)).toMatchObject({ exit: 0, sums: { differs: [fileOf(1)] } });
+        await subject.lab.flip(file);
+        expect((await checksum(last.path, true)).sums.differs).toEqual([]);
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('a backup that is not there', async () => {
+        const { exit, said } = await checksum(`${vm}/none`, false);
+        expect([exit, said]).toEqual([1, expect.stringContaining('"path-missing"')]);
+      });
+    });
+
+    describe('copies of the books', () => {
+      async function* inPieces(bytes: Buffer): AsyncGenerator<Buffer> {
+        for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
+      }
+      const request = async (second: string, bytes: Buffer, sha256 = createHash('sha256').update(bytes).digest('hex')) => ({
+        repository: { type: 'dir', address: await subject.lab.nas(nas), options: null },
+        name: `books-2026.01.01.00.00.${second}.jsonl.gz`,
+        pieces: inPieces(bytes),
+        sha256,
+        last: 2,
+      });
+      const there = (second: string): Promise<Buffer> =>
+        subject.lab.read(subject.lab.nasFile(nas, `chainkeeper-books/books-2026.01.01.00.00.${second}.jsonl.gz`));
+
+      test('come to the NAS byte for byte, in pieces, and the oldest go', async () => {
+        const copies = ['01', '02', '03'].map((second) => ({ second, bytes: randomBytes(250_000) }));
+        let kept;
+        for (const { second, bytes } of copies) kept = await subject.client.keep(subject.host, await request(second, bytes));
+        expect(kept).toMatchObject({
+          kept: ['02', '03'].map((second) => `books-2026.01.01.00.00.${second}.jsonl.gz`),
+          removed: ['books-2026.01.01.00.00.01.jsonl.gz'],
+        });
+        for (const { second, bytes } of copies.slice(1)) expect((await there(second)).equals(bytes)).toBe(true);
+        await expect(there('01')).rejects.toThrow(/no such file/);
+      });
+
+      test('what did not arrive whole is not kept', async () => {
+        const half = await request('04', randomBytes(1000), 'a'.repeat(64));
+        await expect(subject.client.keep(subject.host, half)).rejects.toMatchObject({ facts: { script: 'input-differs' } });
+        const empty = await request('04', Buffer.alloc(0));
+        await expect(subject.client.keep(subject.host, empty)).rejects.toMatchObject({ facts: { script: 'input-missing' } });
+        await expect(there('04')).rejects.toThrow(/no such file/);
+      });
+    });
+
     describe('release', () => {
       test('all our bitmaps go, and the next backup is a full', async () => {
         const request = { vm, fence: chain.fence, diskPaths: (await chain.disks()).map(({ path }) => path) };
@@ -327,6 +465,142 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         last = await chain.take('incremental', last);
         expect(last.answer.facts?.done).toMatchObject({ mode: 'full', reason: 'bitmap-missing', bitmapNew: last.bitmap });
         expect(await chain.identical(last)).toEqual([true, true]);
+      });
+    });
+
+    describe('restore', () => {
+      const restore = async (
+        point: Point,
+        to: (disk: LabDisk) => string | null,
+        way?: RestoreWay,
+      ): Promise<{ exit: number | null; facts: RestoreFacts; jobId: string }> => {
+        const order = await chain.restore(point, to, way);
+        await subject.client.start(subject.host, order);
+        const job = await follow(subject.client, subject.host, order.jobId);
+        const reading = readRestore(job.stdout);
+        if (!reading.ok) throw new Error(`${reading.path}: ${reading.message}\n${job.stdout}\n${job.stderr}`);
+        expect(reading.warnings).toEqual([]);
+        return { exit: job.exit, facts: reading.value, jobId: order.jobId };
+      };
+      const beside =
+        (suffix: string) =>
+        ({ path, target }: LabDisk): string =>
+          posix.join(posix.dirname(path), `${target}.${suffix}`);
+      const only =
+        (wanted: string, to: (disk: LabDisk) => string) =>
+        (disk: LabDisk): string | null =>
+          disk.target === wanted ? to(disk) : null;
+      const same = async (point: Point, to: (disk: LabDisk) => string): Promise<boolean[]> =>
+        Promise.all((await chain.disks()).map((disk) => subject.lab.same(vm, point.bitmap, disk.target, to(disk))));
+      let before: Point;
+
+      test('as new disks, while the VM runs: followed as a job, told disk by disk, identical', async () => {
+        before = last;
+        await write('vda', 0xb1, 3 * MIB, 64 * KIB);
+        await write('vdb', 0xb2, 3 * MIB, 64 * KIB);
+        last = await chain.take('incremental', before);
+        const { exit, facts, jobId } = await restore(last, beside('new'));
+        expect([exit, facts.error, facts.cleanup]).toEqual([0, null, { ok: true, left: [] }]);
+        expect(facts).toMatchObject({ v: 1, vm, swapped: false, domain: null, attached: null });
+        const size = { vda: 64 * MIB, vdb: 32 * MIB };
+        expect(facts.disks).toMatchObject(
+          (['vda', 'vdb'] as const).map((target) => ({
+            target,
+            virtualSize: size[target],
+            links: 2,
+            hashed: 0,
+            identical: true,
+            swapped: false,
+          })),
+        );
+        expect(facts.timings).toMatchObject({
+          convert: expect.any(Number),
+          compare: expect.any(Number),
+          total: expect.any(Number),
+        });
+        expect(await same(last, beside('new'))).toEqual([true, true]);
+        const { progress } = await subject.client.status(subject.host, { jobId });
+        expect(progress).toEqual({ processed: 96 * MIB, total: 96 * MIB });
+      });
+
+      test('refused, each with its code: what is there, what is not, what runs, what the books say otherwise', async () => {
+        const name = await chain.disks().then(([disk]) => disk?.path ?? '');
+        const code = async (...request: Parameters<typeof restore>): Promise<unknown> => {
+          const { exit, facts } = await restore(...request);
+          expect([exit, facts.swapped]).toEqual([1, false]);
+          return facts.error?.code;
+        };
+        expect(await code(last, beside('new'))).toBe('target-exists');
+        expect(
+          await code(
+            last,
+            only('vda', () => '/none/at/all'),
+          ),
+        ).toBe('target-missing');
+        expect(await code(last, ({ path }) => path, { kind: 'in-place' })).toBe('vm-running');
+        expect(await code({ ...last, path: `${vm}/2026.01.01.00.00.00` }, beside('x'))).toBe('chain-missing');
+        expect(await code(last, beside('x'), { kind: 'new-domain', name: vm, networks: false })).toBe('name-taken');
+        expect(await code(last, only('vda', beside('x')), { kind: 'attached', vm: 'i-9-9-NONE' })).toBe('vm-not-found');
+        expect(await code(last, beside('x'), { kind: 'attached', vm })).toBe('bad-option');
+        expect(await code(last, () => `${name}.x`)).toBe('bad-option');
+        const { argv, ...order } = await chain.restore(last, only('vda', beside('x')));
+        const other = argv.map((word) => word.replace(`"virtualSize":${64 * MIB}`, '"virtualSize":512'));
+        await subject.client.start(subject.host, { ...order, argv: other });
+        const job = await follow(subject.client, subject.host, order.jobId);
+        expect(readRestore(job.stdout)).toMatchObject({ value: { error: { code: 'size-mismatch' } } });
+        await expect(
+          subject.client.start(subject.host, { ...(await chain.restore(last, beside('x'))), fence: 1 }),
+        ).rejects.toMatchObject({ facts: { script: 'fence-stale' } });
+      });
+
+      test('in place: the stopped VM has the older disks, then the newer ones again; its next backup is a full', async () => {
+        await subject.lab.vmStop(vm);
+        const volumes = ({ path }: LabDisk): string => path;
+        const older = await restore(before, volumes, { kind: 'in-place' });
+        expect([older.exit, older.facts.swapped]).toEqual([0, true]);
+        expect(await same(before, volumes)).toEqual([true, true]);
+        expect(await same(last, volumes)).toEqual([false, false]);
+        const newer = await restore(last, volumes, { kind: 'in-place' });
+        expect(newer.facts.disks.map(({ swapped }) => swapped)).toEqual([true, true]);
+        expect(await same(last, volumes)).toEqual([true, true]);
+        expect(await subject.lab.bitmaps(vm, 'vda')).toEqual([]);
+        await subject.lab.vmStart(vm);
+        last = await chain.take('incremental', last);
+        expect(last.answer.facts?.done).toMatchObject({ mode: 'full', reason: 'bitmap-missing' });
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('as a new domain, which is there and does not run', async () => {
+        const name = `${vm}-new`;
+        const { exit, facts } = await restore(last, beside('domain'), { kind: 'new-domain', name, networks: false });
+        const seen = await subject.client.inspect(subject.host, { vm: name });
+        await subject.lab.domainRemove(name);
+        expect([exit, facts.domain?.name]).toEqual([0, name]);
+        expect(facts.domain?.uuid).toMatch(/^[0-9a-f-]{36}$/);
+        expect(seen.vm.state).toBe('shut off');
+        expect(await same(last, beside('domain'))).toEqual([true, true]);
+      });
+
+      test('attached to another VM under the next free name', async () => {
+        const other = `${vm}-other`;
+        await subject.lab.vmCreate(other, [{ target: 'vda', size: MIB }]);
+        await subject.lab.vmStart(other);
+        const { exit, facts } = await restore(last, only('vda', beside('attached')), { kind: 'attached', vm: other });
+        const { disks } = await subject.client.inspect(subject.host, { vm: other });
+        await subject.lab.vmRemove(other);
+        expect([exit, facts.attached]).toEqual([0, { vm: other, target: 'vdb' }]);
+        const [disk] = await chain.disks();
+        expect(disks.map(({ target, path }) => [target, path])[1]).toEqual(['vdb', disk && beside('attached')(disk)]);
+      });
+
+      test('abort: it takes everything back and says so, also when asked again', async () => {
+        const order = await chain.restore(last, beside('aborted'));
+        await subject.client.start(subject.host, order);
+        const aborted = await subject.client.abort(subject.host, order.jobId);
+        expect(aborted).toMatchObject({ state: 'done', aborted: true, abort: { restore: 'rolled-back', left: [] } });
+        expect((await subject.client.abort(subject.host, order.jobId)).abort).toMatchObject({ restore: 'rolled-back' });
+        const again = await restore(last, beside('aborted'));
+        expect([again.exit, again.facts.error]).toEqual([0, null]);
       });
     });
 

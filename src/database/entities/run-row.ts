@@ -3,7 +3,7 @@ import type { RunState } from '../../domain/run/run-state';
 import { COUNT, JSON_TEXT, LOG_TEXT, MOMENT, NUMBER, TEXT, WORD } from '../columns';
 
 /** What a run does. */
-export type RunKind = 'backup' | 'delete';
+export type RunKind = 'backup' | 'delete' | 'restore';
 
 /** One run: written down before anything happens, kept for ever. */
 @Entity('ck_runs')

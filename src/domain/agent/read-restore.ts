@@ -39,7 +39,7 @@ export interface RestoreFacts {
   /** Where the new disk was attached. */
   readonly attached: { readonly vm: string; readonly target: string } | null;
   readonly cleanup: { readonly ok: boolean; readonly left: readonly string[] };
-  /** Milliseconds of mount, prepare (looking, checking and hashing), convert, compare, swap, unmount, total. */
+  /** Milliseconds of mount, prepare (looking, checking and hashing), convert, compare, sync, swap, unmount, total. */
   readonly timings: Readonly<Record<string, number | null>>;
   /** Why the restore failed: a stable code of the script and a sentence. Null on success. */
   readonly error: { readonly code: string; readonly message: string } | null;

@@ -133,9 +133,9 @@ function checkWishes({ way, to, paths, newName, attachTo, disks }: RestoreReques
     return bad('A restore in place goes over the VM’s own volumes: it has no other place, name or VM.', 'Leave these out.');
   if (way !== 'in-place' && to === null && Object.keys(paths).length === 0)
     return bad('Nobody said where the disks are to go.', 'Name a directory of the host (--to), or ask for --in-place.');
-  if ((way === 'domain') !== (newName !== null))
+  if ((way === 'new-domain') !== (newName !== null))
     return bad('A new VM needs a name, and only a new VM has one.', 'Give it with --new-name.');
-  if (attachTo !== null && (way !== 'disks' || disks?.length !== 1))
+  if (attachTo !== null && (way !== 'new-disks' || disks?.length !== 1))
     return bad('Only one new disk can be attached to another VM.', 'Name it with --disk, and leave --new-name out.');
   return null;
 }

@@ -1,10 +1,10 @@
 import type { Assurance } from '../chain/assurance';
 
 /**
- * Where a restore point can go: over the VM's own volumes (`in-place`), into new files or block devices (`disks`), or into new files and a
- * new VM that is defined over them (`domain`).
+ * Where a restore point can go: over the VM's own volumes (`in-place`), into new files or block devices (`new-disks`), or into new files and a
+ * new VM that is defined over them (`new-domain`).
  */
-export const RESTORE_WAYS = ['in-place', 'disks', 'domain'] as const;
+export const RESTORE_WAYS = ['in-place', 'new-disks', 'new-domain'] as const;
 /** Where a restore point goes. */
 export type RestoreWay = (typeof RESTORE_WAYS)[number];
 

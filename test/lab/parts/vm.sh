@@ -125,6 +125,23 @@ remove_it() {
   rm -f "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.boots" "$RUN/$1.xml" "$RUN/$1.disks" "$RUN/$1".vd?.aside "$RUN/$1.removing"
 }
 
+#: domain-remove NAME              take a persistent domain that a restore has made out of libvirt; its disks stay
+verb_domain_remove() {
+  check_name "$1"; need_up
+  ! running "$1" || virsh_q destroy "$1" >/dev/null
+  virsh_q undefine "$1" >/dev/null
+}
+
+# forget_definitions: what a restore has defined over disks of this lab. A VM that was only defined besides running is one of ours again.
+forget_definitions() {
+  local name
+  for name in $(virsh_q list --all --persistent --name); do
+    [[ $(virsh_q domblklist "$name") == *" $IMAGES/"* ]] || continue
+    virsh_q undefine "$name" --managed-save --checkpoints-metadata >/dev/null
+    [[ -e $RUN/$name.disks ]] || ! running "$name" || virsh_q destroy "$name" >/dev/null
+  done
+}
+
 #: vm-disks NAME                   TARGET<TAB>PATH<TAB>SIZE of each disk
 verb_vm_disks() { need_vm "$1"; cut -f1-3 "$RUN/$1.disks"; }
 
