@@ -1698,13 +1698,16 @@ declare -A TRIED=() # what came of it; what was not tried is unknown
 check_repository() {
   look_at_qemu_entry
   ! step 'tell its type' stat -f -c %T -- "$MNT" || TRIED[type]=$RUN_OUT
-  if ! step 'make a directory' mktemp -d -- "$MNT/.chainkeeper-check.XXXXXX"; then
-    TRIED[directories]=false
+  # No other host has the name, and no other call here: the note of it may come first.
+  CHECK_DIR=$MNT/.chainkeeper-check.$HOSTNAME.${WORK##*.}
+  owned "$CHECK_DIR"
+  if ! step 'make a directory' mkdir -m 700 -- "$CHECK_DIR"; then
+    CHECK_DIR='' TRIED[directories]=false
     cannot_write
     return 0
   fi
-  CHECK_DIR=$RUN_OUT
   always_push remove_check_dir
+  remove_old_checks
   run 10 dd if=/dev/urandom of="$WORK/pattern" bs=64k count=16 status=none || die "Cannot write to the state directory $STATE_DIR: $RUN_ERR" state-dir
   try_data
   try_latency
@@ -1824,6 +1827,13 @@ remove_check_dir() {
   else
     left "directory ${dir##*/} on the NAS"
   fi
+}
+
+# remove_old_checks: what a check left there, on whatever host, is no longer at work after an hour, by the clock of the NAS itself.
+remove_old_checks() {
+  step 'tell a time' stat -c %Y -- "$CHECK_DIR" || return 0
+  step 'remove files' find "$MNT" -maxdepth 1 -name '.chainkeeper-check.*' -type d ! -newermt "@$((RUN_OUT - 3600))" -exec rm -rf --one-file-system -- {} + ||
+    [[ $RUN_CODE == 124 ]] || left "what an earlier check wrote to the NAS: $RUN_ERR"
 }
 
 # look_at_qemu_entry: whether QEMU's user, who writes a push, may enter.
@@ -4848,7 +4858,7 @@ job_machine() {
 
 # sweep_calls: the private directories of calls. A call that was killed cannot remove its own, nor what it noted there.
 sweep_calls() {
-  local dir path kept
+  local dir path kept i
   for dir in "$STATE_DIR"/work.*/; do
     dir=${dir%/}
     [[ -d $dir && $dir != "$WORK" ]] || continue
@@ -4859,7 +4869,8 @@ sweep_calls() {
       continue
     fi
     kept=''
-    for path in "${owned[@]}"; do sweep_folder "$path" 'a killed call' || kept=yes; done
+    # The last one first: it may lie in a mount that was made before.
+    for ((i = ${#owned[@]} - 1; i >= 0; i--)); do sweep_folder "${owned[i]}" 'a killed call' || kept=yes; done
     # The note stays as long as what it tells of.
     if [[ $kept ]]; then [[ $OPT_DRY_RUN ]] || rm -rf -- "${dir:?}"/!(owner|owned)
     else sweep_away work-dir "$dir" 'left by a killed call' rm -rf --one-file-system -- "$dir" || :; fi
@@ -4876,12 +4887,17 @@ work_alive() {
   fi
 }
 
-# sweep_folder PATH OWNER [ABORT]: a mount point, a folder of mount points or sockets, or scratch files. False when it stays.
+# sweep_folder PATH OWNER [ABORT]: a mount point, a folder of mount points or sockets, scratch files, or what a check wrote into a mount.
+# False when it stays.
 sweep_folder() {
   local code=tmp-dir vm
+  local -a remove=(sweep_remove "$1")
   [[ $1 == @(/tmp/csbackup.*|"$SCRATCH_DIR"/*) && /$1/ != */../* ]] || return 0
   # One that is mounted is not looked at: it may hang.
   if mounted "$1" || mounted_below "$1"; then code=mount
+  elif [[ $1 == */.chainkeeper-check.* ]]; then
+    mounted "${1%/*}" || return 0
+    code=check-dir remove=(run "$CHECK_SECONDS" rm -rf --one-file-system -- "$1")
   elif [[ ! -e $1 ]]; then return 0
   elif [[ $1 == "$SCRATCH_DIR"/* ]]; then code=scratch; fi
   # A job's folder says all about what is in it.
@@ -4894,7 +4910,7 @@ sweep_folder() {
     swept "$code" "$1" left "left by $2, and libvirt's backup job of $vm uses it"
     SWEEP_KEPT+=$1$'\n' && return 1
   done
-  sweep_away "$code" "$1" "left by $2" sweep_remove "$1" || { SWEEP_KEPT+=$1$'\n' && return 1; }
+  sweep_away "$code" "$1" "left by $2" "${remove[@]}" || { SWEEP_KEPT+=$1$'\n' && return 1; }
 }
 
 # sweep_away CODE PATH WHAT COMMAND...: false when it stays.

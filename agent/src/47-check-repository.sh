@@ -11,13 +11,16 @@ declare -A TRIED=() # what came of it; what was not tried is unknown
 check_repository() {
   look_at_qemu_entry
   ! step 'tell its type' stat -f -c %T -- "$MNT" || TRIED[type]=$RUN_OUT
-  if ! step 'make a directory' mktemp -d -- "$MNT/.chainkeeper-check.XXXXXX"; then
-    TRIED[directories]=false
+  # No other host has the name, and no other call here: the note of it may come first.
+  CHECK_DIR=$MNT/.chainkeeper-check.$HOSTNAME.${WORK##*.}
+  owned "$CHECK_DIR"
+  if ! step 'make a directory' mkdir -m 700 -- "$CHECK_DIR"; then
+    CHECK_DIR='' TRIED[directories]=false
     cannot_write
     return 0
   fi
-  CHECK_DIR=$RUN_OUT
   always_push remove_check_dir
+  remove_old_checks
   run 10 dd if=/dev/urandom of="$WORK/pattern" bs=64k count=16 status=none || die "Cannot write to the state directory $STATE_DIR: $RUN_ERR" state-dir
   try_data
   try_latency
@@ -137,6 +140,13 @@ remove_check_dir() {
   else
     left "directory ${dir##*/} on the NAS"
   fi
+}
+
+# remove_old_checks: what a check left there, on whatever host, is no longer at work after an hour, by the clock of the NAS itself.
+remove_old_checks() {
+  step 'tell a time' stat -c %Y -- "$CHECK_DIR" || return 0
+  step 'remove files' find "$MNT" -maxdepth 1 -name '.chainkeeper-check.*' -type d ! -newermt "@$((RUN_OUT - 3600))" -exec rm -rf --one-file-system -- {} + ||
+    [[ $RUN_CODE == 124 ]] || left "what an earlier check wrote to the NAS: $RUN_ERR"
 }
 
 # look_at_qemu_entry: whether QEMU's user, who writes a push, may enter.

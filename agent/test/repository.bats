@@ -91,7 +91,6 @@ quick_script() { use_stubs && sed -i 's/^CHECK_SECONDS=10/CHECK_SECONDS=2/' "$SC
   [[ $(tried data rename gone) == 'false null false' || $(tried data rename gone) == 'false false false' ]]
   # The writer that was left in it ends, and what stays is swept, by the note of it.
   for _ in {1..50}; do script sweep; [[ $(mount_of_run) ]] || break; sleep 0.1; done
-  rm -rf "$data"/.chainkeeper-check.*
   nothing_left "$data"
 }
 
@@ -105,6 +104,39 @@ quick_script() { use_stubs && sed -i 's/^CHECK_SECONDS=10/CHECK_SECONDS=2/' "$SC
   end
   [[ $status -eq 1 && $(answer .error.code) == job-cancelled ]]
   nothing_left "$LAB_DIR/run/$LINE.data"
+}
+
+@test "kill -9 in the middle: a sweep takes away what lies on the NAS, then the mount" {
+  local data
+  slow_nas
+  data=$LAB_DIR/run/$LINE.data
+  line 100K
+  begin check -t dir -s "$REPOSITORY" -m ''
+  until [[ $(find "$data" -name data) ]]; do sleep 0.02; done
+  kill -KILL "$SCRIPT_PID"
+  end
+  [[ $status -eq 137 && $(find "$data" -name data) ]]
+  script sweep --dry-run
+  [[ $(answer '[.items[] | .code + " " + .action] | sort | join(", ")') =~ ^'check-dir '(left|would-be-removed) ]]
+  [[ $(find "$data" -name '.chainkeeper-check.*') ]]
+  line unlimited
+  # Its last command ends first.
+  for _ in {1..50}; do script sweep; [[ $(mount_of_run) ]] || break; sleep 0.1; done
+  [[ $(answer '[.items[] | .code + " " + .action] | join(", ")') == 'check-dir removed, mount removed, work-dir removed' ]]
+  nothing_left "$data"
+}
+
+@test "what a check left an hour ago goes with the next one, on whatever host; a younger one may be at work" {
+  mkdir -p "$NAS"/.chainkeeper-check.{elsewhere.abc123/sub,young.abc123} "$NAS/2026.chainkeeper-check.old"
+  touch "$NAS/.chainkeeper-check.elsewhere.abc123/hole"
+  touch -d '61 minutes ago' "$NAS"/{.chainkeeper-check.elsewhere.abc123,2026.chainkeeper-check.old}
+  touch -d '59 minutes ago' "$NAS/.chainkeeper-check.young.abc123"
+  check
+  [[ $status -eq 0 && -z $(problems) ]]
+  [[ ! -e $NAS/.chainkeeper-check.elsewhere.abc123 ]]
+  [[ -d $NAS/.chainkeeper-check.young.abc123 && -d $NAS/2026.chainkeeper-check.old ]]
+  rmdir "$NAS/.chainkeeper-check.young.abc123" "$NAS/2026.chainkeeper-check.old"
+  nothing_left
 }
 
 @test "one that gives back something else than it was given" {

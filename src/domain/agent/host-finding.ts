@@ -39,7 +39,7 @@ const PROBLEMS: Readonly<Record<string, Known>> = {
   'nas-no-rename': { severity: 'error', why: 'A manifest takes its place by being renamed; without it a reader could find half of one.', command: null },
   'nas-no-sync': { severity: 'warning', why: 'A backup called good could be gone from its directory after a power cut of the NAS.', command: null },
   'nas-no-directories': { severity: 'error', why: 'Every backup has a directory of its own.', command: null },
-  'left-behind': { severity: 'warning', why: 'It could not be taken away; a sweep tries again, and a directory on the NAS is removed by hand.', command: null },
+  'left-behind': { severity: 'warning', why: 'It could not be taken away; a sweep tries again, and so does a check of the repository an hour later.', command: null },
   'nas-silent': { severity: 'warning', why: 'A NAS that does not tell its space cannot be kept from running full.', command: null },
   'qemu-user-unknown': { severity: 'warning', why: 'It has to be tried: QEMU writes a push as its own user.', command: null },
 }; // prettier-ignore
