@@ -170,6 +170,14 @@ describeDatabases(
       expect(await ck('repo', 'check', 'nas1', '--host', 'nope')).toMatchObject({ code: 10 });
     });
 
+    it('looks at a repository from no host in maintenance, unless that one is named', async () => {
+      await ck('host', 'change', 'kvm1', '--state', 'Maintenance');
+      const none = await ck('repo', 'check', 'nas1');
+      const named = await ck('repo', 'check', 'nas1', '--host', 'kvm1');
+      await ck('host', 'change', 'kvm1', '--state', 'Enabled');
+      expect([none.code, none.err, named.code]).toEqual([11, expect.stringContaining('(host.none-looks)'), 0]);
+    });
+
     it('says which script takes the backups of a host', async () => {
       expect((await ck('host', 'add', 'kvm8', '--script', 'stock', '--dialect', 'mid', '--beside')).code).toBe(0);
       expect(await json('host', 'show', 'kvm8')).toMatchObject({
@@ -518,6 +526,7 @@ describeDatabases(
         'backup',
         'backups',
         'chain',
+        'checksums',
         'explain',
         'runbook',
         'delete',
@@ -526,6 +535,7 @@ describeDatabases(
         'retention',
         'run',
         'audit',
+        'books',
         'config',
         'openapi',
         'help',
