@@ -145,7 +145,7 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
-OPT_SWAP='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
+OPT_SWAP='' OPT_SALVAGE='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
 OPT_MANIFEST='' OPT_VERIFY='' OPT_NAME='' OPT_SHA256='' OPT_LAST=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
@@ -153,7 +153,7 @@ OPT_REST=()         # what follows "--"
 readonly VM_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,126}$'
 readonly BITMAP_PATTERN='^backup-[0-9]{1,12}$'
 readonly PATH_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]*(/[A-Za-z0-9_][A-Za-z0-9_.+@:-]*)*$'
-readonly FLAG_PATTERN='^--(facts|dry-run|verify|swap|overwrite|networks)$' # options without a value
+readonly FLAG_PATTERN='^--(facts|dry-run|verify|salvage|swap|overwrite|networks)$' # options without a value
 readonly SAFE_TEXT='^[^[:cntrl:]]*$'
 
 usage() {
@@ -198,6 +198,7 @@ Options
       --swap                   restore in place of the volumes of a stopped machine
       --overwrite              restore to block devices, whatever they hold
       --new-name NAME          restore as a new, stopped domain   --networks  with its links up
+      --salvage                restore what can be read, though files are not what they were
       --attach NAME            attach the restored disk to that machine
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
@@ -221,7 +222,7 @@ parse_options() {
     case $option in
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
-      --facts | --dry-run | --verify | --swap | --overwrite | --networks)
+      --facts | --dry-run | --verify | --salvage | --swap | --overwrite | --networks)
         option=${option#--} option=OPT_${option^^}
         printf -v "${option//-/_}" true
         shift && continue
@@ -2972,7 +2973,7 @@ count_clusters() {
 # of a chain by name, and follows nothing that a file says about others.
 
 readonly CHAIN_LINKS=400 # a chain is told to QEMU in one argument, which the kernel limits to 128 KiB
-declare -A CHECKSUMS=()  # by directory below the mount: read once; by path: "<size> <sha256>"
+declare -A HASHES=()  # by directory below the mount: read once; by path: "<size> <sha256>"
 
 look_at_chains() {
   local i
@@ -2997,7 +2998,7 @@ walk_chain() {
     ((${#links[@]} <= CHAIN_LINKS)) || die "The chain of ${R[$i.file]} is longer than $CHAIN_LINKS files" chain-unsafe
     look_at_link "$at"
     ((${#links[@]} > 1)) || R[$i.virtual]=$LINK_SIZE
-    ! has_checksum "$at" || { check_hash "$at" && R[$i.hashed]=$((R[$i.hashed] + 1)); }
+    ! has_checksum "$at" || ! check_hash "$at" || R[$i.hashed]=$((R[$i.hashed] + 1))
     [[ $LINK_BACKING ]] || break
     # Relative to the file, as ours and CloudStack's are.
     [[ $LINK_BACKING != /* && $LINK_BACKING =~ $SAFE_TEXT ]] || die "${at#"$MNT/"} stands on a file outside of the repository: $LINK_BACKING" chain-unsafe
@@ -3030,29 +3031,36 @@ look_at_link() {
   json_get info backing-filename-format || :
   [[ ! $LINK_BACKING || $REPLY == @(|qcow2) ]] || die "$name stands on a file of the format $REPLY" chain-unsafe
   # Leaked clusters (code 3) waste room but hurt nothing.
-  run "$TIME_LIMIT" qemu-img check -q "$node" || ((RUN_CODE == 3)) || die "qemu-img check found errors in $name: $RUN_ERR $RUN_OUT" check-failed
+  run "$TIME_LIMIT" qemu-img check -q "$node" || ((RUN_CODE == 3)) || damaged "qemu-img check found errors in $name: $RUN_ERR $RUN_OUT" check-failed
 }
 LINK_SIZE='' LINK_BACKING=''
+
+# damaged TEXT CODE: ends the restore, unless what can still be read is asked for.
+damaged() {
+  [[ $OPT_SALVAGE ]] || die "$1" "$2"
+  warn "$1"
+  DAMAGED+=("$1")
+}
 
 # has_checksum FILE: checksums.json beside it, which comes some time after the backup, names it.
 has_checksum() {
   local folder=${1%/*} count name
   local -A said
-  if [[ ! ${CHECKSUMS[$folder]-} ]]; then
-    CHECKSUMS[$folder]=read
-    nas test -f "$folder/checksums.json" || return 1
-    nas realpath -e -- "$folder/checksums.json" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 1048576 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
-      json_get said algorithm && [[ $REPLY == sha256 ]] || { warn "${folder#"$MNT/"}/checksums.json cannot be read: its files are not hashed" && return 1; }
+  if [[ ! ${HASHES[$folder]-} ]]; then
+    HASHES[$folder]=read
+    nas test -f "$folder/$CHECKSUMS" || return 1
+    nas realpath -e -- "$folder/$CHECKSUMS" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 1048576 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
+      json_get said algorithm && [[ $REPLY == sha256 ]] || { warn "${folder#"$MNT/"}/$CHECKSUMS cannot be read: its files are not hashed" && return 1; }
     json_get said files@ || :
     lines "$REPLY"
     for name in "${LINES[@]}"; do
       json_get said "files.$name.sha256" && [[ $REPLY =~ ^[0-9a-f]{64}$ ]] || continue
-      CHECKSUMS[$folder/$name]=$REPLY
+      HASHES[$folder/$name]=$REPLY
       json_get said "files.$name.size" || :
-      CHECKSUMS[$folder/$name]="$REPLY ${CHECKSUMS[$folder/$name]}"
+      HASHES[$folder/$name]="$REPLY ${HASHES[$folder/$name]}"
     done
   fi
-  [[ ${CHECKSUMS[$1]-} ]]
+  [[ ${HASHES[$1]-} ]]
 }
 
 # check_hash FILE: the first look at its bytes since they were hashed.
@@ -3061,8 +3069,9 @@ check_hash() {
   nas stat -c %s -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
   is=$RUN_OUT
   run "$TIME_LIMIT" sha256sum -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
-  [[ "$is ${RUN_OUT:0:64}" == "${CHECKSUMS[$1]}" || ${CHECKSUMS[$1]} == " ${RUN_OUT:0:64}" ]] ||
-    die "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
+  [[ "$is ${RUN_OUT:0:64}" != "${HASHES[$1]}" && ${HASHES[$1]} != " ${RUN_OUT:0:64}" ]] || return 0
+  damaged "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
+  return 1
 }
 
 # check_room: what the new files take at most, by file system, and the reserve.
@@ -3071,9 +3080,12 @@ check_room() {
   local -A wanted=() where=() info
   for ((i = 0; i < RESTORES; i++)); do
     # As qcow2 for raw, too: a sparse file takes no more.
-    run "$TIME_LIMIT" qemu-img measure -O qcow2 --output=json "json:${R[$i.chain]}" && json_read info "$RUN_OUT" && json_get info required ||
-      die "Cannot measure ${R[$i.file]}: $RUN_ERR" check-failed
-    R[$i.required]=$REPLY
+    if run "$TIME_LIMIT" qemu-img measure -O qcow2 --output=json "json:${R[$i.chain]}" && json_read info "$RUN_OUT" && json_get info required; then
+      R[$i.required]=$REPLY
+    else
+      damaged "Cannot measure ${R[$i.file]}: ${RUN_ERR##*$'\n'}" check-failed
+      R[$i.required]=${R[$i.virtual]}
+    fi
     if [[ ${R[$i.kind]} == device ]]; then
       size=${R[$i.virtual]}
       [[ ${R[$i.format]} == raw ]] || size=${R[$i.required]}
@@ -3103,9 +3115,9 @@ readonly XML_OPEN="^ *<($XML_NAME)( [^<>]*[^<>/])?>([^<>]*)\$" XML_CLOSE="^([^<>
 # An absolute path, or what is one even without its slash: QEMU stands in the root directory.
 readonly NAMES_PATH='=["'\'']/|>/| (file|path|evdev|socket|rendernode)='
 readonly HARMLESS_PATH='^ *<(backend model=.random.>/dev/u?random<|loader( [^>]*)?>/usr/share/([A-Za-z0-9_+-][A-Za-z0-9_.+-]*/)*[A-Za-z0-9_.+-]+<)'
-DEFINITION='' TAKEN_OUT=()
+DOMAIN_XML='' TAKEN_OUT=()
 
-# read_definition: DEFINITION is the new domain's, from the one that lies beside the backup.
+# read_definition: DOMAIN_XML is the new domain's, from the one that lies beside the backup.
 read_definition() {
   local file=$MNT/$OPT_PATH/domain-config.xml
   ! virsh_q domuuid "$OPT_NEW_NAME" || die "There is a domain $OPT_NEW_NAME already" name-taken
@@ -3122,7 +3134,7 @@ read_definition() {
 rewrite_definition() {
   local line kind name depth=0 i
   local -a path=() element=()
-  DEFINITION='' TAKEN_OUT=()
+  DOMAIN_XML='' TAKEN_OUT=()
   lines "$1"
   for line in "${LINES[@]}"; do
     # What applications have noted there is of no form.
@@ -3141,24 +3153,24 @@ rewrite_definition() {
     case $kind:$depth:${name-} in
       open:1:domain) begin_domain "$line" && continue ;;
       close:0:domain) continue ;;
-      open:2:devices) DEFINITION+=$'  <devices>\n' && continue ;;
-      close:1:devices) DEFINITION+=$'  </devices>\n' && continue ;;
+      open:2:devices) DOMAIN_XML+=$'  <devices>\n' && continue ;;
+      close:1:devices) DOMAIN_XML+=$'  </devices>\n' && continue ;;
       :* | *:0:*) bad_definition "$line" ;;
     esac
     element+=("$line")
     if [[ $depth == 2 && ${path[1]} == devices ]]; then keep_device && element=(); elif ((depth == 1)); then keep_element && element=(); fi
   done
-  ((depth == 0)) && [[ $DEFINITION ]] || bad_definition 'its end is missing'
-  DEFINITION+=$'</domain>\n'
+  ((depth == 0)) && [[ $DOMAIN_XML ]] || bad_definition 'its end is missing'
+  DOMAIN_XML+=$'</domain>\n'
   for ((i = 0; i < RESTORES; i++)); do [[ ${R[$i.defined]-} ]] || die "The stored definition has no disk ${R[$i.target]}" definition-unsafe; done
 }
 
 bad_definition() { die "domain-config.xml is not as libvirt writes it: ${1:0:200}" definition-unsafe; }
 
 begin_domain() {
-  [[ ! $DEFINITION && $1 == '<domain '* ]] && xml_attribute "$1" type && [[ $REPLY =~ ^[a-z]+$ ]] || bad_definition "$1"
-  DEFINITION="<domain type='$REPLY'>"$'\n'
-  DEFINITION+="  <name>$OPT_NEW_NAME</name>"$'\n'"  <uuid>$DOMAIN_UUID</uuid>"$'\n'
+  [[ ! $DOMAIN_XML && $1 == '<domain '* ]] && xml_attribute "$1" type && [[ $REPLY =~ ^[a-z]+$ ]] || bad_definition "$1"
+  DOMAIN_XML="<domain type='$REPLY'>"$'\n'
+  DOMAIN_XML+="  <name>$OPT_NEW_NAME</name>"$'\n'"  <uuid>$DOMAIN_UUID</uuid>"$'\n'
 }
 
 # The elements and devices below read `element`, of rewrite_definition.
@@ -3172,8 +3184,8 @@ keep_element() {
   element_name
   case $REPLY:$type in
     @(name|uuid|title|metadata|resource|seclabel):*) ;; # of that machine, or made by libvirt
-    genid:*) DEFINITION+=$'  <genid/>\n' ;;
-    description:*) ((${#element[@]} > 1)) || DEFINITION+=${element[0]}$'\n' ;;
+    genid:*) DOMAIN_XML+=$'  <genid/>\n' ;;
+    description:*) ((${#element[@]} > 1)) || DOMAIN_XML+=${element[0]}$'\n' ;;
     os:*) keep_lines '@(nvram|kernel|initrd|cmdline|dtb|acpi|init*)' ;;
     @(memory|currentMemory|maxMemory|vcpu|vcpus|iothreads|iothreadids|cputune|memtune|blkiotune|numatune|memoryBacking):* | \
       @(features|cpu|clock|on_poweroff|on_reboot|on_crash|pm):* | sysinfo:smbios) keep_lines '' ;;
@@ -3197,7 +3209,7 @@ keep_lines() {
       [[ $name == @(nvram|alias|source|log|mac|target|link) ]] || TAKEN_OUT+=("${line#"${line%%[!" "]*}"}")
       [[ $line == *'/>' || $line == *"</$name>" ]] || { skip=$name && nested=1; }
     else
-      DEFINITION+=$line$'\n'
+      DOMAIN_XML+=$line$'\n'
     fi
   done
 }
@@ -3240,7 +3252,7 @@ keep_disk() {
   for line in "${element[@]}"; do [[ $line != '      <target '* ]] || { xml_attribute "$line" dev && target=$REPLY; }; done
   if [[ $device == @(cdrom|floppy) ]]; then
     for line in "${element[@]}"; do [[ $line != '      <source '* ]] || TAKEN_OUT+=("the medium of $target"); done
-    DEFINITION+="    <disk type='file' device='$device'>"$'\n'
+    DOMAIN_XML+="    <disk type='file' device='$device'>"$'\n'
     keep_parts '' '@(target|readonly|address|boot)'
     return 0
   fi
@@ -3249,7 +3261,7 @@ keep_disk() {
   i=$found R[$found.defined]=yes
   xml_escape "${R[$i.to]}" && where="<source file='$REPLY'/>"
   [[ ${R[$i.kind]} != device ]] || type=block where=${where/file=/dev=}
-  DEFINITION+="    <disk type='$type' device='disk'>"$'\n'
+  DOMAIN_XML+="    <disk type='$type' device='disk'>"$'\n'
   keep_parts "${R[$i.format]}" '@(target|boot|serial|wwn|address|iotune|shareable|blockio|geometry)' "$where"
 }
 
@@ -3262,17 +3274,17 @@ keep_parts() {
       xml_attribute "$line" "$key" && [[ $REPLY =~ ^[a-z0-9_]+$ ]] && driver+=" $key='$REPLY'"
     done
   done
-  DEFINITION+="$driver/>"$'\n'
-  [[ ! ${3-} ]] || DEFINITION+="      $3"$'\n'
+  DOMAIN_XML+="$driver/>"$'\n'
+  [[ ! ${3-} ]] || DOMAIN_XML+="      $3"$'\n'
   for line in "${element[@]:1:${#element[@]}-2}"; do
     # Six blanks are the disk's own level; what lies deeper goes with what it belongs to.
     if [[ $line == '      <'[!\ ]* ]]; then
       tag_of "$line" && name=$REPLY
       if has_pattern "$name" "$2" && [[ ! $line =~ $NAMES_PATH ]]; then skip=''; else skip=yes; fi
     fi
-    [[ $skip ]] || [[ $line =~ $NAMES_PATH ]] || DEFINITION+=$line$'\n'
+    [[ $skip ]] || [[ $line =~ $NAMES_PATH ]] || DOMAIN_XML+=$line$'\n'
   done
-  DEFINITION+=$'    </disk>\n'
+  DOMAIN_XML+=$'    </disk>\n'
 }
 
 # keep_interface: libvirt gives it a MAC of its own; its link is down, or two machines would answer to one address.
@@ -3280,14 +3292,14 @@ keep_interface() {
   local end=${element[-1]}
   unset 'element[-1]'
   keep_lines '@(mac|alias|target|link)'
-  [[ $OPT_NETWORKS ]] || DEFINITION+=$'      <link state=\'down\'/>\n'
-  DEFINITION+=$end$'\n'
+  [[ $OPT_NETWORKS ]] || DOMAIN_XML+=$'      <link state=\'down\'/>\n'
+  DOMAIN_XML+=$end$'\n'
 }
 
 define_domain() {
   add_note "domain $OPT_NEW_NAME $DOMAIN_UUID"
   undo_push undefine_domain "$OPT_NEW_NAME" "$DOMAIN_UUID"
-  printf '%s' "$DEFINITION" >"$WORK/domain.xml"
+  printf '%s' "$DOMAIN_XML" >"$WORK/domain.xml"
   virsh_q define "$WORK/domain.xml" || die "libvirt does not take the definition of $OPT_NEW_NAME: $RUN_ERR" define-failed
   virsh_q domuuid "$OPT_NEW_NAME" && [[ $RUN_OUT == *"$DOMAIN_UUID"* ]] || die "libvirt did not keep $OPT_NEW_NAME: $RUN_ERR" define-failed
   DOMAIN_MADE=yes
@@ -3680,6 +3692,7 @@ RESTORES=0
 # hashed virtual required; allocated identical convert compare swapped.
 declare -A R=()
 DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
+DAMAGED=()                 # what is not as it was, where it is taken all the same
 RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress
 
 operation_restore() {
@@ -3780,14 +3793,30 @@ copy_disk() {
   # A device is there; what it held is not taken for zeroes.
   [[ ${R[$i.kind]} != device || ${R[$i.format]} != raw ]] || how+=(-n)
   [[ ! $OPT_BANDWIDTH ]] || how+=(-r "${OPT_BANDWIDTH}M")
+  [[ ! $OPT_SALVAGE ]] || how+=(--salvage)
   now_ms && from=$REPLY
   run_copy "$RESTORED" "${R[$i.virtual]}" "$RESTORE_TOTAL" qemu-img convert -p "${how[@]}" -- "json:${R[$i.chain]}" "$to" || {
     [[ $RUN_ERR != *'No space left'* ]] || die "Writing ${R[$i.to]} failed: its file system is full: $RUN_ERR" target-full
     [[ $RUN_ERR != *lock* ]] || die "Writing ${R[$i.to]} failed: somebody uses it: $RUN_ERR" target-in-use
     die "Restoring ${R[$i.target]} to ${R[$i.to]} failed: ${RUN_ERR:-without a word}" convert-failed
   }
+  # What --salvage could not read it tells, and leaves as zeroes.
+  R[$i.unread]=''
+  [[ $RUN_ERR != *'while reading'* ]] || look_at_unread "$i" "$RUN_ERR"
   RESTORED=$((RESTORED + R[$i.virtual]))
   now_ms && R[$i.convert]=$((REPLY - from)) TIMING[convert]=$((TIMING[convert] + REPLY - from))
+}
+
+# look_at_unread I SAID: convert tells each sector that it could not read.
+look_at_unread() {
+  local line first=''
+  R[$1.unread]=0
+  lines "$2"
+  for line in "${LINES[@]}"; do
+    [[ $line =~ while\ reading\ offset\ ([0-9]+): ]] || continue
+    first=${first:-${BASH_REMATCH[1]}} R[$1.unread]=$((R[$1.unread] + 512))
+  done
+  damaged "${R[$1.unread]} bytes of ${R[$1.file]} cannot be read and are zeroes now, the first at ${first:-an unknown offset}" convert-failed
 }
 
 # compare_disk I: the target holds what the chain holds, to the byte, and is of its size.
@@ -3810,6 +3839,8 @@ compare_disk() {
   run "$NAS_SECONDS" qemu-img info --output=json "json:$node" && json_read info "$RUN_OUT" && json_get info virtual-size ||
     die "Cannot read back $to: $RUN_ERR" restore-differs
   [[ $REPLY == "${R[$i.virtual]}" ]] || die "$to is of $REPLY bytes, ${R[$i.file]} of ${R[$i.virtual]}" restore-differs
+  # Zeroes that stand for what cannot be read have nothing to be compared with.
+  [[ ! ${R[$i.unread]} ]] || return 0
   run "$TIME_LIMIT" qemu-img compare -q "json:${R[$i.chain]}" "json:$node" || {
     ((RUN_CODE == 1)) || die "Cannot compare $to with ${R[$i.file]}: $RUN_ERR $RUN_OUT" compare-failed
     R[$i.identical]=false
@@ -3842,12 +3873,12 @@ print_restore() {
 
 # json_restore: REPLY is the whole of RESTORE, version 1.
 json_restore() {
-  local i host left timings domain='' attached='' error='' swapped=false
+  local i host left timings damaged domain='' attached='' error='' swapped=false
   local -a disks=()
   json_host && host=$REPLY
   for ((i = 0; i < RESTORES; i++)); do
     json_object S target "${R[$i.target]}" S file "${R[$i.file]}" S to "${R[$i.to]}" s format "${R[$i.format]}" n virtualSize "${R[$i.virtual]-}" \
-      n allocated "${R[$i.allocated]-}" n links "${R[$i.links]-}" n hashed "${R[$i.hashed]-}" b identical "${R[$i.identical]-}" \
+      n allocated "${R[$i.allocated]-}" n links "${R[$i.links]-}" n hashed "${R[$i.hashed]-}" n unread "${R[$i.unread]-}" b identical "${R[$i.identical]-}" \
       n convertMs "${R[$i.convert]-}" n compareMs "${R[$i.compare]-}" b swapped "${R[$i.swapped]}"
     disks+=("$REPLY") swapped=${R[$i.swapped]}
   done
@@ -3859,8 +3890,9 @@ json_restore() {
     n sync "${TIMING[sync]-}" n swap "${TIMING[swap]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
+  json_strings "${DAMAGED[@]}" && damaged=$REPLY
   json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
-    r domain "$domain" r attached "$attached" r cleanup "$left" r timings "$timings" r error "$error"
+    r domain "$domain" r attached "$attached" r damaged "$damaged" r cleanup "$left" r timings "$timings" r error "$error"
 }
 
 # ---- delete and stats --------------------------------------------------------------------------------

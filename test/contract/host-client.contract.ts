@@ -553,6 +553,37 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         ).rejects.toMatchObject({ facts: { script: 'fence-stale' } });
       });
 
+      test('an altered file ends it, unless what is there is wanted all the same', async () => {
+        const file = last.answer.facts?.disks[0]?.file ?? '';
+        const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
+        const hash = {
+          jobId: randomUUID(),
+          fence: 0,
+          ...buildChecksum({ repository, path: last.path, verify: false, mib: 1000 }),
+        };
+        await subject.client.start(subject.host, hash);
+        await follow(subject.client, subject.host, hash.jobId);
+        await subject.lab.flip(subject.lab.nasFile(nas, `${last.path}/${file}`));
+        const refused = await restore(last, beside('altered'));
+        expect([refused.exit, refused.facts.error?.code, refused.facts.damaged]).toEqual([1, 'checksum-mismatch', []]);
+        const { argv, ...order } = await chain.restore(last, beside('altered'));
+        await subject.client.start(subject.host, { ...order, argv: [...argv, '--salvage'] });
+        const { exit, stdout } = await follow(subject.client, subject.host, order.jobId);
+        expect(exit).toBe(0);
+        expect(readRestore(stdout)).toMatchObject({
+          value: {
+            damaged: [expect.stringContaining(`${file} of ${last.path} is not what it was`)],
+            disks: [
+              { links: 2, hashed: expect.any(Number), unread: null, identical: true },
+              { links: 2, identical: true },
+            ],
+          },
+        });
+        expect(await same(last, beside('altered'))).toEqual([false, true]);
+        await subject.lab.flip(subject.lab.nasFile(nas, `${last.path}/${file}`));
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
       test('in place: the stopped VM has the older disks, then the newer ones again; its next backup is a full', async () => {
         await subject.lab.vmStop(vm);
         const volumes = ({ path }: LabDisk): string => path;

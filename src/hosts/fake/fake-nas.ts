@@ -19,8 +19,6 @@ export class FakeNas {
   readonly folders = new Set<string>();
   /** Folders of runs that have not finished them, each with its run. */
   readonly unfinished = new Map<string, string>();
-  /** Files that a checksum is kept of, each with whether it still holds. */
-  readonly hashed = new Map<string, boolean>();
   /** What the NAS asks for at mount; null: nothing. */
   credentials: { readonly username: string; readonly password: string } | null = null;
 
