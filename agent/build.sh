@@ -16,9 +16,9 @@ if grep -nE '\breturn *([;}]|$)' src/*.sh; then
 fi
 # All parts are one program: what one calls read-only or its own, no other may assign or define.
 constants=$(sed -n 's/^readonly //p' src/*.sh | grep -oE '\b[A-Z][A-Z_0-9]*=' | sort | uniq -d)
-for name in $(sed -n 's/^readonly //p' src/*.sh | grep -oE '\b[A-Z][A-Z_0-9]*=' | sort -u); do
+while read -r name; do
   (($(grep -hoE "(^|[ ;{(])$name" src/*.sh | wc -l) == 1)) || constants+=" $name"
-done
+done < <(sed -n 's/^readonly //p' src/*.sh | grep -oE '\b[A-Z][A-Z_0-9]*=' | sort -u)
 functions=$(grep -hoE '^[a-z_]+\(\)' src/*.sh | sort | uniq -d)
 if [[ $constants$functions ]]; then
   echo "two parts of the script use the same names: $constants $functions" >&2
