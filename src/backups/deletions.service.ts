@@ -9,6 +9,7 @@ import { UserError } from '../domain/errors';
 import { Deleter } from '../engine/deleter';
 import { refusalError } from '../engine/planner';
 import { found } from '../platform/found';
+import type { AskedBy } from '../runs/asked-by';
 import type { RunDto } from '../runs/dto/run.dto';
 import { RunPresenter } from '../runs/present-run';
 import type { DeletionPlanDto } from './dto/deletion.dto';
@@ -46,11 +47,7 @@ export class DeletionsService {
    * Writes a run down that deletes it; what is refused is refused at once.
    * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`, `deletion.*`
    */
-  async create(
-    id: string,
-    wishes: DeletionWishes,
-    { idempotencyKey, trigger }: { idempotencyKey: string | undefined; trigger: 'rest' | 'cli' },
-  ): Promise<RunDto> {
+  async create(id: string, wishes: DeletionWishes, { idempotencyKey, trigger }: AskedBy): Promise<RunDto> {
     const { vmId, uuid } = await this.#find(id);
     await this.plan(uuid, wishes);
     const run = await this.runs.request({

@@ -59,8 +59,11 @@ export class RunsService {
       }));
     if (!cancelled) await this.runs.askToAbort(id);
     const host = cancelled || run.hostId === null ? null : await this.hosts.findById(run.hostId);
-    // A run that was dispatched again has another job.
-    if (host !== null) await this.client.abort(hostAccess(host, this.config.ssh), run.jobId ?? id);
+    if (host !== null) {
+      const access = hostAccess(host, this.config.ssh);
+      // A restore is always a job of our script. A run that was dispatched again has another job.
+      await this.client.abort(run.kind === 'restore' ? { ...access, stock: null } : access, run.jobId ?? id);
+    }
     return this.show(id);
   }
 }

@@ -54,13 +54,21 @@ export class Runs {
    */
   request(run: NewRun): Promise<RunRow> {
     return this.work.run(async (manager) => {
-      const { idempotencyKey } = run;
       await lockVm(manager, run.vmId);
       // A retry is answered whatever goes on meanwhile: nothing new is asked for.
-      if (idempotencyKey !== null && (await manager.existsBy(RunRow, { idempotencyKey })))
-        return sameAs(manager, run, idempotencyKey);
+      const before = await this.repeated(run);
+      if (before !== null) return before;
       await refuseActiveRun(manager, run.vmId);
       return (await this.create(run)).run;
+    });
+  }
+
+  /** What this request was written down as before; null: it is a new one. @throws UserError `run.key-reused` as `create` */
+  repeated(run: Omit<NewRun, 'id'>): Promise<RunRow | null> {
+    return this.work.read(async (manager) => {
+      const { idempotencyKey } = run;
+      const known = idempotencyKey !== null && (await manager.existsBy(RunRow, { idempotencyKey }));
+      return known ? sameAs(manager, run, idempotencyKey) : null;
     });
   }
 
@@ -194,7 +202,7 @@ export class Runs {
   }
 }
 
-async function sameAs(manager: EntityManager, asked: NewRun, idempotencyKey: string): Promise<RunRow> {
+async function sameAs(manager: EntityManager, asked: Omit<NewRun, 'id'>, idempotencyKey: string): Promise<RunRow> {
   const run = await manager.findOneBy(RunRow, { idempotencyKey });
   // Written by another after this transaction began to read: the whole of it is done again, and then sees it.
   if (run === null) throw new OperationalError('database.busy', 'busy', 'The same request is being written down just now.');
