@@ -108,7 +108,8 @@ function restoreText({ run, plan, identical, vmTouched, result }: RestoreDto): s
     runText(run),
     ...(result?.disks ?? []).map((disk) => {
       const hashed = disk.links === null ? '' : `, ${disk.hashed ?? 0} of ${disk.links} files hashed`;
-      return `${disk.target}: ${same(disk.identical)}, ${disk.to}${disk.swapped ? ', in place' : ''}${hashed}`;
+      const lost = disk.unread ? `, ${bytes(disk.unread)} of it could not be read` : '';
+      return `${disk.target}: ${same(disk.identical)}${lost}, ${disk.to}${disk.swapped ? ', in place' : ''}${hashed}`;
     }),
     ...(result?.domain ? [`VM ${result.domain.name} (${result.domain.uuid}) is there, and does not run`] : []),
     ...(result?.attached ? [`attached to ${result.attached.vm} as ${result.attached.target}`] : []),

@@ -24,13 +24,20 @@ export const presentPlan = (plan: RestorePlan, host: string): RestorePlanDto => 
 });
 
 /** What the host script said, as the API shows it. */
-export const presentResult = ({ disks, swapped, domain, attached, cleanup, timings }: RestoreFacts): RestoreResultDto => ({
-  disks: disks.map(({ target, to, identical, virtualSize, allocated, links, hashed, swapped: own, convertMs, compareMs }) => ({
-    ...{ target, to, identical, virtualSize, allocated, links, hashed, swapped: own, convertMs, compareMs },
-  })),
+export const presentResult = ({
+  disks,
   swapped,
   domain,
   attached,
+  damaged,
+  cleanup,
+  timings,
+}: RestoreFacts): RestoreResultDto => ({
+  disks: disks.map(({ file: _file, format: _format, ...disk }) => disk),
+  swapped,
+  domain,
+  attached,
+  damaged: [...damaged],
   left: [...cleanup.left],
   timings,
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
@@ -55,8 +55,7 @@ describe('restoring on a real host', () => {
     (await client.send<RunDto>('POST', '/restores', body)).body.id;
   const restore = async (body: Partial<CreateRestoreDto>): Promise<RestoreDto> => {
     const id = await begin(body);
-    const r = await waitForRun(client, id);
-    if (r.state !== 'succeeded') console.log(r, await client.get(`/runs/${id}/log`));
+    await waitForRun(client, id);
     return client.get<RestoreDto>(`/restores/${id}`);
   };
   const SAME = { identical: true, run: { state: 'succeeded', errorCode: null, exitCode: 0 } };
@@ -68,6 +67,11 @@ describe('restoring on a real host', () => {
   });
   const volumes = async (): Promise<Record<string, string>> =>
     Object.fromEntries((await stage.lab.vmDisks(stage.vm)).map(({ target, path }) => [target, path]));
+  /** From here on the record of what the disks hold goes on from that moment. */
+  const goesOnFrom = (moment: string, targets: readonly string[] = stage.targets): void => {
+    const record = (target: string, at: string): string => join(folder, 'lab/mirror', `${stage.vm}.${target}${at}.raw`);
+    for (const target of targets) copyFileSync(record(target, `@${moment}`), record(target, ''));
+  };
   const identical = (): Promise<boolean[]> =>
     Promise.all(
       points.map(({ backup, moment }) =>
@@ -120,6 +124,7 @@ describe('restoring on a real host', () => {
     expect(await restore({ ...body, backup: point(2).id })).toMatchObject(SAME);
     expect(await holds(point(2).moment, await volumes())).toEqual([true, true]);
     expect((await client.get<VmDto>(`/vms/${vm}`)).activeCheckpoint).toBeNull();
+    goesOnFrom(point(2).moment);
     await lab.vmStart(vm);
     expect(await take()).toMatchObject({ type: 'FULL', reason: 'restored-since', assurance: 'accounted' });
     expect(await identical()).toEqual(points.map(() => true));
@@ -133,6 +138,7 @@ describe('restoring on a real host', () => {
     expect(await restore({ backup: point(0).id, way: 'in-place', disks: ['vda'] })).toMatchObject(SAME);
     const { vda = '', vdb = '' } = await volumes();
     expect([await holds(point(0).moment, { vda }), await holds(point(-1).moment, { vdb })]).toEqual([[true], [true]]);
+    goesOnFrom(point(0).moment, ['vda']);
     await lab.vmStart(vm);
     const rescued = await take();
     expect(rescued).toMatchObject({ type: 'INCREMENTAL', reason: 'rescued', assurance: 'accounted' });
@@ -168,9 +174,10 @@ describe('restoring on a real host', () => {
 
   it('cancelled in its middle: the VM has its disks, and its chain goes on', async () => {
     const { lab, vm } = stage;
+    await lab.write(vm, 'vda', 0x77, 40 * MIB, 64 * KIB);
     await lab.vmStop(vm);
     await lab.moment(vm, 'before');
-    const id = await begin({ backup: point(0).id, way: 'in-place', bandwidth: 1 });
+    const id = await begin({ backup: point(-1).id, way: 'in-place', bandwidth: 1 });
     await until(async () => ((await client.get<RunDto>(`/runs/${id}`)).progress?.done ?? 0) > 0, 'it copies');
     await client.send('POST', `/runs/${id}/abort`);
     expect(await waitForRun(client, id)).toMatchObject({ state: 'cancelled', errorCode: 'job-cancelled' });
@@ -200,7 +207,7 @@ describe('restoring on a real host', () => {
     );
     client = new Client({ url: await doomed.line('http') });
     await lab.vmStop(vm);
-    const body = { backup: point(-1).id, way: 'in-place', bandwidth: 1 } as const;
+    const body = { backup: point(-1).id, way: 'in-place', bandwidth: 2 } as const;
     await expect(begin(body)).rejects.toMatchObject({ code: 'restore.unproven' });
     const accept = { level: 'unproven', by: 'night shift', why: 'the array is on fire' } as const;
     const id = await begin({ ...body, accept });
@@ -212,6 +219,7 @@ describe('restoring on a real host', () => {
     await waitForRun(client, id);
     expect(await client.get<RestoreDto>(`/restores/${id}`)).toMatchObject({ ...SAME, assurance: 'unproven', accepted: accept });
     expect(await holds(point(-1).moment, await volumes())).toEqual([true, true]);
+    goesOnFrom(point(-1).moment);
     await lab.vmStart(vm);
     // Its parent is unproven, so there is nothing to compare with.
     expect(await take()).toMatchObject({ type: 'FULL' });

@@ -113,13 +113,18 @@ describe('settleRestore', () => {
 
   it('what could not be read has nothing to be compared with: a success of a salvage only, and said', () => {
     const accepted = { level: 'broken', by: 'ops', why: 'nothing else is left' } as const;
-    const part = facts({ disks: [told('vda'), told('vdb', { identical: null, unread: 512 })], damaged: ['vdb: 512 bytes are zeroes'] });
+    const part = facts({
+      disks: [told('vda'), told('vdb', { identical: null, unread: 512 })],
+      damaged: ['vdb: 512 bytes are zeroes'],
+    });
     expect(settle({ facts: part }, { accepted })).toMatchObject({
       ...{ state: 'succeeded', identical: null, warnings: ['vdb: 512 bytes are zeroes'] },
     });
     expect(settle({ facts: part }, { accepted: { ...accepted, level: 'unproven' } }).code).toBe('restore-not-compared');
     for (const over of [{ identical: null }, { identical: null, unread: 0 }, { identical: false, unread: 512 }])
-      expect(settle({ facts: facts({ disks: [told('vda'), told('vdb', over)] }) }, { accepted }).code).toBe('restore-not-compared');
+      expect(settle({ facts: facts({ disks: [told('vda'), told('vdb', over)] }) }, { accepted }).code).toBe(
+        'restore-not-compared',
+      );
   });
 
   it('says which files nobody has hashed yet', () => {

@@ -89,6 +89,8 @@ export class RestoredDiskDto {
   links!: number | null;
   /** Of these the ones with a checksum that held; the others are not hashed yet. */
   hashed!: number | null;
+  /** Bytes that could not be read and are zeroes now, of a salvage; null: all were read, or it did not come to that. */
+  unread!: number | null;
   /** It stands in the place of the old volume. */
   swapped!: boolean;
   /** Milliseconds of the copy. */
@@ -123,6 +125,8 @@ export class RestoreResultDto {
   domain!: NewDomainDto | null;
   /** Where the one disk was attached; null: nowhere. */
   attached!: AttachedDto | null;
+  /** What was not as it had been and was taken all the same, in sentences: a salvage. */
+  damaged!: string[];
   /** What it left behind on the host. */
   left!: string[];
   /** Milliseconds by phase. */
