@@ -72,9 +72,10 @@ describe('restoring on a real host', () => {
     const record = (target: string, at: string): string => join(folder, 'lab/mirror', `${stage.vm}.${target}${at}.raw`);
     for (const target of targets) copyFileSync(record(target, `@${moment}`), record(target, ''));
   };
-  const identical = (): Promise<boolean[]> =>
+  /** Backups on the NAS with their chains; the last alone, or all that were taken. */
+  const identical = (some = points.slice(-1)): Promise<boolean[]> =>
     Promise.all(
-      points.map(({ backup, moment }) =>
+      some.map(({ backup, moment }) =>
         isIdentical(
           stage.story(client, () => undefined),
           backup,
@@ -127,7 +128,7 @@ describe('restoring on a real host', () => {
     goesOnFrom(point(2).moment);
     await lab.vmStart(vm);
     expect(await take()).toMatchObject({ type: 'FULL', reason: 'restored-since', assurance: 'accounted' });
-    expect(await identical()).toEqual(points.map(() => true));
+    expect(await identical()).toEqual([true]);
   }, 120_000);
 
   it('in place where the offering rescues: the chain goes on, by comparison, identical', async () => {
@@ -144,7 +145,7 @@ describe('restoring on a real host', () => {
     expect(rescued).toMatchObject({ type: 'INCREMENTAL', reason: 'rescued', assurance: 'accounted' });
     expect(rescued.chain).toMatchObject({ chainId: chain.chainId, recreateMethod: 'rescued' });
     expect(await take()).toMatchObject({ type: 'INCREMENTAL', reason: 'regular' });
-    expect(await identical()).toEqual(points.map(() => true));
+    expect(await identical(points.slice(-2))).toEqual([true, true]);
   }, 120_000);
 
   it('as a new VM; one disk attached to another VM; on another host than the one that took it', async () => {
@@ -185,7 +186,7 @@ describe('restoring on a real host', () => {
     expect(await holds('before', await volumes())).toEqual([true, true]);
     await lab.vmStart(vm);
     expect(await take()).toMatchObject({ type: 'INCREMENTAL', reason: 'redefined' });
-    expect(await identical()).toEqual(points.map(() => true));
+    expect(await identical()).toEqual([true]);
   }, 120_000);
 
   it('the service killed in its middle: the next one finds the job and its end; an unproven point only when accepted', async () => {
@@ -223,7 +224,7 @@ describe('restoring on a real host', () => {
     await lab.vmStart(vm);
     // Its parent is unproven, so there is nothing to compare with.
     expect(await take()).toMatchObject({ type: 'FULL' });
-    expect(await identical()).toEqual(points.map(() => true));
+    expect(await identical(points)).toEqual(points.map(() => true));
     const known = points.flatMap(({ backup }) => backup.chain.bitmap ?? []);
     await until(async () => (await lab.leaks(known)).length === 0, 'nothing is left behind');
     expect(readdirSync(out, { recursive: true }).filter((name) => /restore-|before-/.test(String(name)))).toEqual([]);
