@@ -4,6 +4,7 @@ import { CloudstackTables1795500000000 } from './mysql/cloudstack-tables';
 import { Protections1795800000000 } from './mysql/protections';
 import { RunCause1795700000000 } from './mysql/run-cause';
 import { RepositoryWays1795900000000 } from './mysql/repository-ways';
+import { RetentionPolicies1796310000000 } from './mysql/retention-policies';
 import { StockHosts1795600000000 } from './mysql/stock-hosts';
 
 /** What brings a MySQL or MariaDB database up to date, in order. Same names as for SQLite. */
@@ -15,4 +16,5 @@ export const MYSQL_MIGRATIONS = [
   Protections1795800000000,
   RepositoryWays1795900000000,
   AbortAsked1796000000000,
+  RetentionPolicies1796310000000,
 ];

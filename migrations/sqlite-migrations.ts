@@ -4,6 +4,7 @@ import { CloudstackTables1795500000000 } from './sqlite/cloudstack-tables';
 import { Protections1795800000000 } from './sqlite/protections';
 import { RunCause1795700000000 } from './sqlite/run-cause';
 import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
+import { RetentionPolicies1796310000000 } from './sqlite/retention-policies';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
 
 /** What brings a SQLite file up to date, in order. Named one by one: a forgotten file is a compile error, not a surprise. */
@@ -15,4 +16,5 @@ export const SQLITE_MIGRATIONS = [
   Protections1795800000000,
   RepositoryWays1795900000000,
   AbortAsked1796000000000,
+  RetentionPolicies1796310000000,
 ];

@@ -9,7 +9,9 @@ import { Leases } from './repositories/leases';
 import { Links } from './repositories/links';
 import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
+import { RetentionPolicies } from './repositories/retention-policies';
 import { Runs } from './repositories/runs';
+import { Schedules } from './repositories/schedules';
 import { Vms } from './repositories/vms';
 import { Volumes } from './repositories/volumes';
 import { UnitOfWork } from './unit-of-work';
@@ -23,6 +25,8 @@ const BOOKS = [
   Backups,
   Links,
   Protections,
+  RetentionPolicies,
+  Schedules,
   Runs,
   Leases,
   Evidence,

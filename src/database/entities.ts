@@ -11,6 +11,7 @@ import { HostRow } from './entities/host-row';
 import { LinkRow } from './entities/link-row';
 import { ProtectionRow } from './entities/protection-row';
 import { RepositoryWayRow } from './entities/repository-way-row';
+import { RetentionPolicyRow } from './entities/retention-policy-row';
 import { RunRow } from './entities/run-row';
 import { StoragePoolRow } from './entities/storage-pool-row';
 import { VmDetailRow } from './entities/vm-detail-row';
@@ -41,4 +42,5 @@ export const ENTITIES = [
   LinkRow,
   ProtectionRow,
   RepositoryWayRow,
+  RetentionPolicyRow,
 ];

@@ -27,6 +27,7 @@ import { claimOf, leaseLost } from './claim';
 import { type FollowedJob, followJob } from './follow-job';
 import { Planner, refusalError, type Surroundings } from './planner';
 import { type Again, type EndedRun, Recorder } from './recorder';
+import { Retainer } from './retainer';
 
 /** One run under its lease. */
 interface Drive {
@@ -64,6 +65,7 @@ export class Runner {
     private readonly vms: Vms,
     private readonly volumes: Volumes,
     private readonly evidence: Evidence,
+    private readonly retainer: Retainer,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
@@ -330,9 +332,20 @@ export class Runner {
           'the parent bitmap was recreated before this incremental; lay it beside VM restarts when its size surprises',
         );
       if (next !== null) log.info({ backupId, nextRunId: next.id, detail: next.cause }, 'the next backup is taken at once');
+      await this.#letGo({ ...drive, log }, backupId);
     }
     await this.#retire(drive, plan, access, settled.retire);
     return null;
+  }
+
+  /** What the new backup has pushed out goes in a run of its own: the backup is taken, whatever becomes of that. */
+  async #letGo({ vm, log }: Drive, backupId: string): Promise<void> {
+    try {
+      const run = await this.retainer.askFor(vm, `backup ${backupId} was taken`);
+      if (run !== null) log.info({ backupId, nextRunId: run.id }, 'restore points that no rule keeps any more are let go');
+    } catch (error) {
+      log.warn({ err: error, backupId }, 'what is to be let go could not be planned; it is after the next backup');
+    }
   }
 
   /** What our script, beside the stock one, saw before the run and sees now. */

@@ -3,7 +3,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import type { Lease } from '../database/repositories/leases';
 import { Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
-import type { RunRow } from '../database/entities/run-row';
+import { DELETING, type RunRow } from '../database/entities/run-row';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { claimOf } from './claim';
@@ -85,7 +85,7 @@ export class Worker implements BeforeApplicationShutdown {
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
       const lost = AbortSignal.any([this.#stop.signal, kept.lost]);
-      if (run.kind === 'delete') await this.deleter.drive(run.id, lease, lost);
+      if (DELETING.includes(run.kind)) await this.deleter.drive(run.id, lease, lost);
       else
         await this.runner.drive(run.id, lease, lost, (answers) => {
           if (answers) this.#silent.delete(run.id);

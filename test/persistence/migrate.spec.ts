@@ -12,6 +12,7 @@ const MIGRATIONS = [
   'Protections1795800000000',
   'RepositoryWays1795900000000',
   'AbortAsked1796000000000',
+  'RetentionPolicies1796310000000',
 ];
 
 describeDatabases('migrations', (databases) => {
