@@ -144,12 +144,14 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
+OPT_SWAP='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
 readonly VM_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,126}$'
 readonly BITMAP_PATTERN='^backup-[0-9]{1,12}$'
 readonly PATH_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]*(/[A-Za-z0-9_][A-Za-z0-9_.+@:-]*)*$'
+readonly FLAG_PATTERN='^--(facts|dry-run|swap|overwrite|networks)$' # options without a value
 readonly SAFE_TEXT='^[^[:cntrl:]]*$'
 
 usage() {
@@ -162,6 +164,7 @@ Operations
   start, status, abort                             detached jobs
   retire    drop a bitmap that is no longer a parent
   release   drop all our bitmaps of a virtual machine
+  restore   bring disks of a backup back, as a job: checked before, compared after
   check     is this host ready, as JSON
   sweep     remove what killed calls and jobs have left behind
 
@@ -179,12 +182,17 @@ Options
       --parent-paths CSV       parent files on the NAS, one for each disk
       --parent-path PATH       parent file of the first disk; the others lie beside it
       --disks JSON             [{"target","mode","parentFile","path","format"}], one for each disk; its
-                               mode is full, incremental or (with --on-lost-bitmap rescue) rescued
+                               mode is full, incremental or (with --on-lost-bitmap rescue) rescued;
+                               of a restore [{"target","file","to","format","virtualSize"}]
       --dialect seed|final     what to print (final)
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs
       --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
-  -b, --bandwidth MIB          of each disk a second, with pull
+  -b, --bandwidth MIB          of each disk a second, with pull and restore
+      --swap                   restore in place of the volumes of a stopped machine
+      --overwrite              restore to block devices, whatever they hold
+      --new-name NAME          restore as a new, stopped domain   --networks  with its links up
+      --attach NAME            attach the restored disk to that machine
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
@@ -202,8 +210,11 @@ parse_options() {
     case $option in
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
-      --facts) OPT_FACTS=yes && shift && continue ;;
-      --dry-run) OPT_DRY_RUN=true && shift && continue ;;
+      --facts | --dry-run | --swap | --overwrite | --networks)
+        option=${option#--} option=OPT_${option^^}
+        printf -v "${option//-/_}" true
+        shift && continue
+        ;;
       -*) ;;
       *)
         [[ ! $OPT_OPERATION ]] || invalid_option "$option"
@@ -221,7 +232,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --new-name | --attach)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;
@@ -245,6 +256,8 @@ invalid_option() {
 check_options() {
   local disk
   must_match OPT_VM "$VM_PATTERN" 'name of the virtual machine'
+  must_match OPT_NEW_NAME "$VM_PATTERN" 'name of the new machine'
+  must_match OPT_ATTACH "$VM_PATTERN" 'name of the machine to attach to'
   must_match OPT_BITMAP_NEW "$BITMAP_PATTERN" 'name of the new bitmap'
   must_match OPT_BITMAP_PARENT "$BITMAP_PATTERN" "name of the parent's bitmap"
   must_match OPT_BITMAP "$BITMAP_PATTERN" 'name of the bitmap'
@@ -651,11 +664,12 @@ nas() {
   run "$NAS_SECONDS" "$@" || { [[ $RUN_CODE != 124 ]] || die "The NAS does not answer: $RUN_ERR" target-hung; return "$RUN_CODE"; }
 }
 
+# mount_repository [ro]
 mount_repository() {
   need OPT_TYPE -t
   need OPT_STORAGE -s
   timing_start mount
-  mount_options
+  mount_options "$@"
   MNT=$(mktemp -d "${JOB_TMP:-/tmp}/csbackup.XXXXXX") || die "Cannot make a mount point in ${JOB_TMP:-/tmp}" mount-failed
   owned "$MNT"
   always_push unmount_repository
@@ -667,7 +681,7 @@ mount_repository() {
   timing_stop mount
 }
 
-# mount_options: MOUNT_ARGS for mount. Secrets go into a 0600 file, never on a command line that others can read.
+# mount_options [ro]: MOUNT_ARGS for mount. Secrets go into a 0600 file, never on a command line that others can read.
 mount_options() {
   local options=$OPT_MOUNT_OPTIONS item key name='' secret='' domain=''
   local -a plain=()
@@ -705,6 +719,8 @@ mount_options() {
       ;;
     *) [[ ! $name$secret$domain ]] || bad_option "A repository of type $OPT_TYPE takes no credentials" ;;
   esac
+  # The last one counts.
+  plain+=("$@")
   MOUNT_ARGS=(-t "$OPT_TYPE")
   if [[ $OPT_TYPE == dir ]]; then
     [[ $OPT_STORAGE == /* && /$OPT_STORAGE/ != */../* ]] || bad_option "Not an absolute directory: $OPT_STORAGE"
@@ -1453,6 +1469,10 @@ print_failure() {
     backup | delete | stats | '')
       printf '%s\n' "$ERROR_TEXT"
       [[ $OPT_OPERATION != backup ]] || print_facts
+      ;;
+    restore)
+      printf '%s\n' "$ERROR_TEXT"
+      print_restore
       ;;
     *)
       json_object s code "$ERROR_CODE" s message "$ERROR_TEXT"
@@ -2670,25 +2690,31 @@ seed_bitmaps() {
 
 # convert_disk I: QEMU's image lock keeps the machine from starting meanwhile.
 convert_disk() {
-  local i=$1 before=0 total=0 n percent
+  local i=$1 before=0 total=0 n
   for ((n = 0; n < DISKS; n++)); do
     total=$((total + D[$n.virtual]))
     ((n >= i)) || before=$((before + D[$n.virtual]))
   done
-  run_start qemu-img convert -p -f "${D[$i.format]}" -O qcow2 -- "${D[$i.path]}" "$DEST/${D[$i.file]}"
-  until run_wait 0.5; do
-    IFS= read -r -d '' percent <"$WORK/out" || :
-    percent=${percent##*'('} && percent=${percent%%[!0-9]*}
-    progress $((before + D[$i.virtual] * ${percent:-0} / 100)) "$total"
-    now_ms
-    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
-  done
-  ((RUN_CODE == 0)) || {
+  run_copy "$before" "${D[$i.virtual]}" "$total" qemu-img convert -p -f "${D[$i.format]}" -O qcow2 -- "${D[$i.path]}" "$DEST/${D[$i.file]}" || {
     [[ $RUN_ERR != *lock* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" image-in-use
     [[ $RUN_ERR != *'No space left'* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" target-full
     die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" convert-failed
   }
-  progress $((before + D[$i.virtual])) "$total"
+}
+
+# run_copy BEFORE SIZE TOTAL COMMAND...: as run, a program that says its percents in brackets, of SIZE bytes after BEFORE of TOTAL.
+run_copy() {
+  local percent
+  run_start "${@:4}"
+  until run_wait 0.5; do
+    IFS= read -r -d '' percent <"$WORK/out" || :
+    percent=${percent##*'('} && percent=${percent%%[!0-9]*}
+    progress $(($1 + $2 * ${percent:-0} / 100)) "$3"
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "Copying took longer than $TIME_LIMIT s" time-limit
+  done
+  ((RUN_CODE)) || progress $(($1 + $2)) "$3"
+  return "$RUN_CODE"
 }
 
 # ---- are the files what they claim to be -----------------------------------------------------------
@@ -2770,6 +2796,904 @@ count_clusters() {
   D[$i.data]=$data
   # QEMU before 6.1 does not tell a zero cluster from an absent one.
   [[ ! $known ]] || D[$i.zero]=$zero
+}
+
+# ---- what a restore reads: chains, checksums, room ---------------------------------------------------
+#
+# The NAS is not trusted: whoever writes there must not make this host read one of its own files into a disk. QEMU is told every file
+# of a chain by name, and follows nothing that a file says about others.
+
+readonly CHAIN_LINKS=400 # a chain is told to QEMU in one argument, which the kernel limits to 128 KiB
+declare -A CHECKSUMS=()  # by directory below the mount: read once; by path: "<size> <sha256>"
+
+look_at_chains() {
+  local i
+  for ((i = 0; i < RESTORES; i++)); do
+    walk_chain "$i"
+    [[ ! ${R[$i.virtualSize]} || ${R[$i.virtualSize]} == "${R[$i.virtual]}" ]] ||
+      die "${R[$i.file]} is of ${R[$i.virtual]} bytes, the books say ${R[$i.virtualSize]}" size-mismatch
+  done
+}
+
+# walk_chain I: every file that disk I's stands on, the file itself first.
+walk_chain() {
+  local i=$1 at=$MNT/$OPT_PATH/${R[$1.file]} n
+  local -a links=()
+  R[$i.hashed]=0
+  while :; do
+    nas realpath -e -- "$at" || die "A file of the chain is missing: ${at#"$MNT/"}: $RUN_ERR" chain-missing
+    [[ $RUN_OUT == "$MNT"/* && $RUN_OUT =~ $SAFE_TEXT ]] || die "${at#"$MNT/"} leads out of the repository" chain-unsafe
+    at=$RUN_OUT
+    for n in "${links[@]}"; do [[ $n != "$at" ]] || die "${at#"$MNT/"} stands on itself" chain-unsafe; done
+    links+=("$at")
+    ((${#links[@]} <= CHAIN_LINKS)) || die "The chain of ${R[$i.file]} is longer than $CHAIN_LINKS files" chain-unsafe
+    look_at_link "$at"
+    ((${#links[@]} > 1)) || R[$i.virtual]=$LINK_SIZE
+    ! has_checksum "$at" || { check_hash "$at" && R[$i.hashed]=$((R[$i.hashed] + 1)); }
+    [[ $LINK_BACKING ]] || break
+    # Relative to the file, as ours and CloudStack's are.
+    [[ $LINK_BACKING != /* && $LINK_BACKING =~ $SAFE_TEXT ]] || die "${at#"$MNT/"} stands on a file outside of the repository: $LINK_BACKING" chain-unsafe
+    at=${at%/*}/$LINK_BACKING
+  done
+  R[$i.links]=${#links[@]} R[$i.chain]=null
+  for ((n = ${#links[@]} - 1; n >= 0; n--)); do
+    json_string "${links[n]}"
+    R[$i.chain]="{\"driver\":\"qcow2\",\"file\":{\"driver\":\"file\",\"filename\":$REPLY},\"backing\":${R[$i.chain]}}"
+  done
+}
+
+# look_at_link FILE: LINK_SIZE and LINK_BACKING (as it stands in the file); it is a sound qcow2 that keeps its data itself.
+look_at_link() {
+  local name=${1#"$MNT/"} node features
+  local -A info
+  nas test -f "$1" || die "$name is not a file" chain-unsafe
+  # Before QEMU opens it: with an external data file it would open that as well.
+  nas od -An -v -tx1 -N80 -- "$1" || die "Cannot read $name: $RUN_ERR" chain-missing
+  features=${RUN_OUT//[[:space:]]/}
+  [[ $features == 514649fb* ]] || die "$name is not a qcow2 file" chain-unsafe
+  # Version 2 has no features; bit 2 of those that a reader must know is the external data file.
+  [[ ${features:8:8} == 00000002 ]] || (((16#${features:158:2} & 4) == 0)) || die "$name keeps its data in another file" chain-unsafe
+  json_string "$1"
+  node="json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\",\"filename\":$REPLY}}"
+  nas qemu-img info --output=json "$node" && json_read info "$RUN_OUT" && json_get info virtual-size || die "Cannot read $name: $RUN_ERR" check-failed
+  LINK_SIZE=$REPLY
+  json_get info backing-filename || :
+  LINK_BACKING=$REPLY
+  json_get info backing-filename-format || :
+  [[ ! $LINK_BACKING || $REPLY == @(|qcow2) ]] || die "$name stands on a file of the format $REPLY" chain-unsafe
+  # Leaked clusters (code 3) waste room but hurt nothing.
+  run "$TIME_LIMIT" qemu-img check -q "$node" || ((RUN_CODE == 3)) || die "qemu-img check found errors in $name: $RUN_ERR $RUN_OUT" check-failed
+}
+LINK_SIZE='' LINK_BACKING=''
+
+# has_checksum FILE: checksums.json beside it, which comes some time after the backup, names it.
+has_checksum() {
+  local folder=${1%/*} count name
+  local -A said
+  if [[ ! ${CHECKSUMS[$folder]-} ]]; then
+    CHECKSUMS[$folder]=read
+    nas test -f "$folder/checksums.json" || return 1
+    nas realpath -e -- "$folder/checksums.json" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 1048576 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
+      json_get said algorithm && [[ $REPLY == sha256 ]] || { warn "${folder#"$MNT/"}/checksums.json cannot be read: its files are not hashed" && return 1; }
+    json_get said files@ || :
+    lines "$REPLY"
+    for name in "${LINES[@]}"; do
+      json_get said "files.$name.sha256" && [[ $REPLY =~ ^[0-9a-f]{64}$ ]] || continue
+      CHECKSUMS[$folder/$name]=$REPLY
+      json_get said "files.$name.size" || :
+      CHECKSUMS[$folder/$name]="$REPLY ${CHECKSUMS[$folder/$name]}"
+    done
+  fi
+  [[ ${CHECKSUMS[$1]-} ]]
+}
+
+# check_hash FILE: the first look at its bytes since they were hashed.
+check_hash() {
+  local folder=${1%/*} is
+  nas stat -c %s -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
+  is=$RUN_OUT
+  run "$TIME_LIMIT" sha256sum -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
+  [[ "$is ${RUN_OUT:0:64}" == "${CHECKSUMS[$1]}" || ${CHECKSUMS[$1]} == " ${RUN_OUT:0:64}" ]] ||
+    die "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
+}
+
+# check_room: what the new files take at most, by file system, and the reserve.
+check_room() {
+  local i device size free
+  local -A wanted=() where=() info
+  for ((i = 0; i < RESTORES; i++)); do
+    # As qcow2 for raw, too: a sparse file takes no more.
+    run "$TIME_LIMIT" qemu-img measure -O qcow2 --output=json "json:${R[$i.chain]}" && json_read info "$RUN_OUT" && json_get info required ||
+      die "Cannot measure ${R[$i.file]}: $RUN_ERR" check-failed
+    R[$i.required]=$REPLY
+    if [[ ${R[$i.kind]} == device ]]; then
+      size=${R[$i.virtual]}
+      [[ ${R[$i.format]} == raw ]] || size=${R[$i.required]}
+      ((R[$i.room] >= size)) || die "${R[$i.to]} has ${R[$i.room]} bytes, the disk needs $size" target-too-small
+      continue
+    fi
+    target stat -c %d -- "${R[$i.to]%/*}/" || die "Cannot look at ${R[$i.to]%/*}: $RUN_ERR" target-missing
+    device=$RUN_OUT
+    where[$device]=${R[$i.to]%/*}/ wanted[$device]=$((${wanted[$device]:-0} + R[$i.required]))
+  done
+  for device in "${!where[@]}"; do
+    target stat -f -c '%S %a' -- "${where[$device]}" || die "Cannot ask for the space of ${where[$device]}: $RUN_ERR" target-missing
+    free=$((${RUN_OUT% *} * ${RUN_OUT#* }))
+    ((free >= wanted[$device] + RESERVE_BYTES)) ||
+      die "${where[$device]} has $free bytes free; the restore may take ${wanted[$device]} and $RESERVE_BYTES are kept in reserve" target-full
+  done
+}
+
+# ---- what is made of restored disks: a new domain, or one more disk of a machine ----------------------
+#
+# The definition lies on the NAS, where somebody may have changed it: what of a host's it names (its files, devices, programs) does not
+# come back, but what we put there ourselves. Each line is one element, as libvirt writes it; nothing else is read.
+
+readonly XML_NAME='[A-Za-z_][A-Za-z0-9_.:-]*'
+readonly XML_LEAF="^ *<($XML_NAME)( [^<>]*)?/>\$" XML_TEXT="^ *<($XML_NAME)( [^<>]*)?>[^<>]*</($XML_NAME)>\$"
+readonly XML_OPEN="^ *<($XML_NAME)( [^<>]*[^<>/])?>([^<>]*)\$" XML_CLOSE="^([^<>]*)</($XML_NAME)>\$"
+# An absolute path, or what is one even without its slash: QEMU stands in the root directory.
+readonly NAMES_PATH='=["'\'']/|>/| (file|path|evdev|socket|rendernode)='
+readonly HARMLESS_PATH='^ *<(backend model=.random.>/dev/u?random<|loader( [^>]*)?>/usr/share/([A-Za-z0-9_+-][A-Za-z0-9_.+-]*/)*[A-Za-z0-9_.+-]+<)'
+DEFINITION='' TAKEN_OUT=()
+
+# read_definition: DEFINITION is the new domain's, from the one that lies beside the backup.
+read_definition() {
+  local file=$MNT/$OPT_PATH/domain-config.xml
+  ! virsh_q domuuid "$OPT_NEW_NAME" || die "There is a domain $OPT_NEW_NAME already" name-taken
+  is_gone "$RUN_ERR" || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  nas test -f "$file" || die "$OPT_PATH holds no domain-config.xml: the machine was stopped when it was backed up, or it is another tool's" definition-missing
+  nas realpath -e -- "$file" && [[ $RUN_OUT == "$MNT"/* ]] || die "$OPT_PATH/domain-config.xml leads out of the repository" chain-unsafe
+  nas head -c 1048576 -- "$RUN_OUT" || die "Cannot read $OPT_PATH/domain-config.xml: $RUN_ERR" definition-missing
+  DOMAIN_UUID=$(</proc/sys/kernel/random/uuid)
+  rewrite_definition "$RUN_OUT"
+  ((${#TAKEN_OUT[@]} == 0)) || warn "not in the new domain: $(printf '%s; ' "${TAKEN_OUT[@]}")"
+}
+
+# rewrite_definition XML
+rewrite_definition() {
+  local line kind name depth=0 i
+  local -a path=() element=()
+  DEFINITION='' TAKEN_OUT=()
+  lines "$1"
+  for line in "${LINES[@]}"; do
+    # What applications have noted there is of no form.
+    [[ $depth -lt 2 || ${path[1]} != metadata || $line == '  </metadata>' ]] || continue
+    kind=''
+    if [[ $line =~ $XML_LEAF ]]; then kind=leaf
+    elif [[ $line =~ $XML_TEXT ]]; then [[ ${BASH_REMATCH[1]} != "${BASH_REMATCH[3]}" ]] || kind=leaf
+    elif [[ $line =~ $XML_OPEN ]]; then
+      name=${BASH_REMATCH[1]}
+      [[ ${BASH_REMATCH[3]} && $name != description ]] || { kind=open && path[depth]=$name && depth=$((depth + 1)); }
+    elif [[ $depth -gt 0 && $line =~ $XML_CLOSE && ${BASH_REMATCH[2]} == "${path[depth - 1]}" ]]; then
+      name=${BASH_REMATCH[2]}
+      [[ ${BASH_REMATCH[1]} == *[!\ ]* && $name != description ]] || { kind=close && depth=$((depth - 1)); }
+    elif [[ $line != *[\<\>]* && $depth == 2 && ${path[1]} == description ]]; then kind=text
+    fi
+    case $kind:$depth:${name-} in
+      open:1:domain) begin_domain "$line" && continue ;;
+      close:0:domain) continue ;;
+      open:2:devices) DEFINITION+=$'  <devices>\n' && continue ;;
+      close:1:devices) DEFINITION+=$'  </devices>\n' && continue ;;
+      :* | *:0:*) bad_definition "$line" ;;
+    esac
+    element+=("$line")
+    if [[ $depth == 2 && ${path[1]} == devices ]]; then keep_device && element=(); elif ((depth == 1)); then keep_element && element=(); fi
+  done
+  ((depth == 0)) && [[ $DEFINITION ]] || bad_definition 'its end is missing'
+  DEFINITION+=$'</domain>\n'
+  for ((i = 0; i < RESTORES; i++)); do [[ ${R[$i.defined]-} ]] || die "The stored definition has no disk ${R[$i.target]}" definition-unsafe; done
+}
+
+bad_definition() { die "domain-config.xml is not as libvirt writes it: ${1:0:200}" definition-unsafe; }
+
+begin_domain() {
+  [[ ! $DEFINITION && $1 == '<domain '* ]] && xml_attribute "$1" type && [[ $REPLY =~ ^[a-z]+$ ]] || bad_definition "$1"
+  DEFINITION="<domain type='$REPLY'>"$'\n'
+  DEFINITION+="  <name>$OPT_NEW_NAME</name>"$'\n'"  <uuid>$DOMAIN_UUID</uuid>"$'\n'
+}
+
+# The elements and devices below read `element`, of rewrite_definition.
+element_name() { tag_of "${element[0]}"; }
+# tag_of LINE: REPLY is the name of what begins or ends there.
+tag_of() { REPLY=${1#*<} && REPLY=${REPLY#/} && REPLY=${REPLY%%[!A-Za-z0-9_.:-]*}; }
+
+keep_element() {
+  local type=''
+  xml_attribute "${element[0]}" type && type=$REPLY
+  element_name
+  case $REPLY:$type in
+    @(name|uuid|title|metadata|resource|seclabel):*) ;; # of that machine, or made by libvirt
+    genid:*) DEFINITION+=$'  <genid/>\n' ;;
+    description:*) ((${#element[@]} > 1)) || DEFINITION+=${element[0]}$'\n' ;;
+    os:*) keep_lines '@(nvram|kernel|initrd|cmdline|dtb|acpi|init*)' ;;
+    @(memory|currentMemory|maxMemory|vcpu|vcpus|iothreads|iothreadids|cputune|memtune|blkiotune|numatune|memoryBacking):* | \
+      @(features|cpu|clock|on_poweroff|on_reboot|on_crash|pm):* | sysinfo:smbios) keep_lines '' ;;
+    *) TAKEN_OUT+=("$REPLY") ;;
+  esac
+}
+
+# keep_lines PATTERN: the element, without the elements of these names below it, nor any that names a file of a host.
+keep_lines() {
+  local line name skip='' nested=0
+  for line in "${element[@]}"; do
+    tag_of "$line" && name=$REPLY
+    if [[ $skip ]]; then
+      case $line in
+        *"</$skip>"*) nested=$((nested - 1)) ;;
+        *"<$skip"[\ \>]*) [[ $line == *'/>' ]] || nested=$((nested + 1)) ;;
+      esac
+      ((nested)) || skip=''
+    elif has_pattern "$name" "$1" || names_file "$name" "$line"; then
+      # What libvirt made by itself is not missed.
+      [[ $name == @(nvram|alias|source|log|mac|target|link) ]] || TAKEN_OUT+=("${line#"${line%%[!" "]*}"}")
+      [[ $line == *'/>' || $line == *"</$name>" ]] || { skip=$name && nested=1; }
+    else
+      DEFINITION+=$line$'\n'
+    fi
+  done
+}
+
+# shellcheck disable=SC2053 # a pattern
+has_pattern() { [[ $1 == $2 ]]; }
+
+# names_file NAME LINE: also where it is said in a text, with or without a slash.
+names_file() {
+  [[ ! $2 =~ $HARMLESS_PATH ]] || return 1
+  [[ $2 =~ $NAMES_PATH || $1 == @(loader|backend) && $2 == *"</$1>" ]]
+}
+
+keep_device() {
+  local line type=''
+  xml_attribute "${element[0]}" type && type=$REPLY
+  element_name
+  case $REPLY:$type in
+    emulator:*) ;; # libvirt knows its own
+    disk:*) keep_disk ;;
+    interface:@(bridge|network|user|direct)) keep_interface ;;
+    @(channel|serial|console|parallel|redirdev):@(pty|unix|spicevmc|spiceport|null|vc)) keep_lines '@(alias|source|log)' ;;
+    @(controller|input|graphics|video|sound|audio|memballoon|watchdog|panic|vsock|hub|iommu):*) keep_lines alias ;;
+    @(rng|tpm):*)
+      # Nothing is left of it without its source.
+      for line in "${element[@]}"; do
+        tag_of "$line"
+        ! names_file "$REPLY" "$line" || { TAKEN_OUT+=("the device of ${line#"${line%%[!" "]*}"}") && return 0; }
+      done
+      keep_lines alias
+      ;;
+    *) TAKEN_OUT+=("device $REPLY${type:+ of type $type}") ;;
+  esac
+}
+
+# keep_disk: a restored one with its new source; a drive without its medium; others do not come along.
+keep_disk() {
+  local line device=disk target='' i found='' type=file where
+  xml_attribute "${element[0]}" device && device=$REPLY
+  for line in "${element[@]}"; do [[ $line != '      <target '* ]] || { xml_attribute "$line" dev && target=$REPLY; }; done
+  if [[ $device == @(cdrom|floppy) ]]; then
+    for line in "${element[@]}"; do [[ $line != '      <source '* ]] || TAKEN_OUT+=("the medium of $target"); done
+    DEFINITION+="    <disk type='file' device='$device'>"$'\n'
+    keep_parts '' '@(target|readonly|address|boot)'
+    return 0
+  fi
+  for ((i = 0; i < RESTORES; i++)); do [[ ${R[$i.target]} != "$target" ]] || found=$i; done
+  [[ $found ]] || { TAKEN_OUT+=("disk $target, which is not restored") && return 0; }
+  i=$found R[$found.defined]=yes
+  xml_escape "${R[$i.to]}" && where="<source file='$REPLY'/>"
+  [[ ${R[$i.kind]} != device ]] || type=block where=${where/file=/dev=}
+  DEFINITION+="    <disk type='$type' device='disk'>"$'\n'
+  keep_parts "${R[$i.format]}" '@(target|boot|serial|wwn|address|iotune|shareable|blockio|geometry)' "$where"
+}
+
+# keep_parts FORMAT PATTERN [SOURCE]: the disk's own elements of these names behind its driver and source.
+keep_parts() {
+  local line name key driver="      <driver name='qemu' type='${1:-raw}'" skip=''
+  for line in "${element[@]}"; do
+    [[ $line == '      <driver '* && $1 ]] || continue
+    for key in cache error_policy rerror_policy io discard detect_zeroes iothread queues; do
+      xml_attribute "$line" "$key" && [[ $REPLY =~ ^[a-z0-9_]+$ ]] && driver+=" $key='$REPLY'"
+    done
+  done
+  DEFINITION+="$driver/>"$'\n'
+  [[ ! ${3-} ]] || DEFINITION+="      $3"$'\n'
+  for line in "${element[@]:1:${#element[@]}-2}"; do
+    # Six blanks are the disk's own level; what lies deeper goes with what it belongs to.
+    if [[ $line == '      <'[!\ ]* ]]; then
+      tag_of "$line" && name=$REPLY
+      if has_pattern "$name" "$2" && [[ ! $line =~ $NAMES_PATH ]]; then skip=''; else skip=yes; fi
+    fi
+    [[ $skip ]] || [[ $line =~ $NAMES_PATH ]] || DEFINITION+=$line$'\n'
+  done
+  DEFINITION+=$'    </disk>\n'
+}
+
+# keep_interface: libvirt gives it a MAC of its own; its link is down, or two machines would answer to one address.
+keep_interface() {
+  local end=${element[-1]}
+  unset 'element[-1]'
+  keep_lines '@(mac|alias|target|link)'
+  [[ $OPT_NETWORKS ]] || DEFINITION+=$'      <link state=\'down\'/>\n'
+  DEFINITION+=$end$'\n'
+}
+
+define_domain() {
+  add_note "domain $OPT_NEW_NAME $DOMAIN_UUID"
+  undo_push undefine_domain "$OPT_NEW_NAME" "$DOMAIN_UUID"
+  printf '%s' "$DEFINITION" >"$WORK/domain.xml"
+  virsh_q define "$WORK/domain.xml" || die "libvirt does not take the definition of $OPT_NEW_NAME: $RUN_ERR" define-failed
+  virsh_q domuuid "$OPT_NEW_NAME" && [[ $RUN_OUT == *"$DOMAIN_UUID"* ]] || die "libvirt did not keep $OPT_NEW_NAME: $RUN_ERR" define-failed
+  DOMAIN_MADE=yes
+}
+
+# undefine_domain NAME UUID: ours alone.
+undefine_domain() {
+  DOMAIN_MADE=''
+  virsh_q domuuid "$1" && [[ $RUN_OUT == *"$2"* ]] || { is_gone "$RUN_ERR" || [[ ! $RUN_ERR ]] || left "domain $1: $RUN_ERR"; return 0; }
+  virsh_q undefine "$1" --nvram || virsh_q undefine "$1" || left "domain $1: $RUN_ERR"
+}
+
+# look_at_receiver: the machine that the disk is attached to.
+look_at_receiver() {
+  virsh_q domstate "$OPT_ATTACH" || {
+    ! is_gone "$RUN_ERR" || die "There is no virtual machine $OPT_ATTACH" vm-not-found
+    die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  }
+  [[ $OPT_ATTACH == "$OPT_VM" || ! -e $STATE_DIR/locks/$OPT_ATTACH ]] || flock -n "$STATE_DIR/locks/$OPT_ATTACH" true || die "Another operation works on $OPT_ATTACH" vm-busy
+}
+
+# is_persistent: of the machine whose dominfo RUN_OUT is.
+is_persistent() { [[ $RUN_OUT =~ Persistent:\ +yes ]]; }
+
+# attach_disk: under the next free name of the same letters.
+attach_disk() {
+  local bus=${R[0.target]%[a-z]} name='' letter used type=file subdriver=${R[0.format]}
+  local -a how=()
+  virsh_q domstate "$OPT_ATTACH" || die "$OPT_ATTACH is gone: $RUN_ERR" attach-failed
+  [[ $RUN_OUT == 'shut off'* ]] || how+=(--live)
+  virsh_q dominfo "$OPT_ATTACH" || die "$OPT_ATTACH is gone: $RUN_ERR" attach-failed
+  ! is_persistent || how+=(--config)
+  virsh_q dumpxml "$OPT_ATTACH" && used=$RUN_OUT || die "$OPT_ATTACH is gone: $RUN_ERR" attach-failed
+  # Next time it starts it may have disks that it has not now.
+  ! virsh_q dumpxml "$OPT_ATTACH" --inactive || used+=$RUN_OUT
+  for letter in {a..z}; do [[ $used == *"<target dev='$bus$letter'"* ]] || { name=$bus$letter && break; }; done
+  [[ $name ]] || die "$OPT_ATTACH has no name left for a disk $bus" attach-failed
+  [[ ${R[0.kind]} != device ]] || type=block
+  add_note "attach $OPT_ATTACH ${R[0.to]}"
+  undo_push detach_disk "$OPT_ATTACH" "${R[0.to]}"
+  virsh_q attach-disk "$OPT_ATTACH" "${R[0.to]}" "$name" --driver qemu --subdriver "$subdriver" --sourcetype "$type" "${how[@]}" ||
+    die "$OPT_ATTACH does not take the disk: $RUN_ERR" attach-failed
+  ATTACHED=$name
+}
+
+# detach_disk VM PATH: from the definition; a running machine that has it keeps it, and so the disk stays (take_back looks).
+detach_disk() {
+  ATTACHED=''
+  virsh_q dominfo "$1" && is_persistent && virsh_q domblklist "$1" --inactive && [[ $RUN_OUT == *" $2"?($'\n'*) ]] || return 0
+  virsh_q detach-disk "$1" "$2" --config || left "disk $2 in the definition of $1: $RUN_ERR"
+}
+
+# unmake: for a restore whose script is gone.
+unmake() {
+  [[ ! $NOTE_ATTACHED ]] || detach_disk "${NOTE_ATTACHED%% *}" "${NOTE_ATTACHED#* }"
+  # shellcheck disable=SC2086 # a name and a uuid
+  [[ ! $NOTE_DOMAIN ]] || undefine_domain $NOTE_DOMAIN
+}
+
+# ---- where restored disks go: looked at, put in place, or taken back ----------------------------------
+#
+# A disk is written to TO.restore-JOB. A new one gets its name as a second one, and loses the first when all is done. In the place of a
+# volume: that one gets the second name TO.before-JOB, the new one is renamed over it, and when all disks are there the old ones go.
+# So the names alone tell how far it came, after any death: see disk_step. The job's note (file `restore` in its directory) names the
+# disks, file `restored` how it ended: "swapped" (all are in place and only what is left over has to go), then "finished" or
+# "rolled-back".
+
+HELD=()       # pids that keep QEMU's lock on images for us
+NOTE_MODE=''  # swap or new
+NOTE_DISKS=() # targets that are files
+
+# target COMMAND...: something short on the storage that the disks go to.
+target() {
+  run "$NAS_SECONDS" "$@" || { [[ $RUN_CODE != 124 ]] || die "The storage of the disks does not answer: $RUN_ERR" target-hung; return "$RUN_CODE"; }
+}
+
+# look_at_targets: R[i.kind] is new, swap or device.
+look_at_targets() {
+  local i to
+  for ((i = 0; i < RESTORES; i++)); do
+    to=${R[$i.to]}
+    target test -d "${to%/*}/" || die "There is no directory ${to%/*}/" target-missing
+    R[$i.kind]=new
+    if target stat -c %F -- "$to"; then look_at_old "$i" "$RUN_OUT"
+    else [[ $RUN_ERR == *'No such file'* ]] || die "Cannot look at $to: $RUN_ERR" target-missing; fi
+    [[ ${R[$i.kind]} == device ]] || ! target stat -- "$to.restore-$OPT_JOB" || die "$to.restore-$OPT_JOB is there already" target-exists
+  done
+  # One after the other and all of them: what is ours to hold is held from here on.
+  for ((i = 0; i < RESTORES; i++)); do [[ ${R[$i.kind]} != swap ]] || hold "${R[$i.to]}"; done
+}
+
+# look_at_old I WHAT: something is there.
+look_at_old() {
+  local i=$1 to=${R[$1.to]} what=$2
+  if [[ $OPT_SWAP ]]; then
+    [[ $what == 'regular '* ]] || die "$to is a $what: only files can be swapped; restore to it as a new disk" target-unsupported
+    R[$i.kind]=swap
+    return 0
+  fi
+  # Logical volumes are links to their devices.
+  [[ $what != 'symbolic link' ]] || { target realpath -e -- "$to" && R[$i.real]=$RUN_OUT && target stat -c %F -- "$RUN_OUT" && what=$RUN_OUT || :; }
+  [[ $what == 'block special file' ]] || die "$to is there already" target-exists
+  [[ $OPT_OVERWRITE ]] || die "$to is a block device: --overwrite writes over what it holds" target-exists
+  R[$i.kind]=device R[$i.real]=${R[$i.real]:-$to}
+  look_at_device "$i"
+}
+
+# look_at_device I: nothing is mounted from it, made of it, or runs from it.
+look_at_device() {
+  local i=$1 line
+  target lsblk -nrpo TYPE,MOUNTPOINT -- "${R[$i.real]}" || die "Cannot look at ${R[$i.to]}: $RUN_ERR" target-missing
+  lines "$RUN_OUT"
+  for line in "${LINES[@]:1}"; do [[ $line == 'part '?( ) || $line == part ]] || die "${R[$i.to]} is in use: $line" target-in-use; done
+  [[ ${LINES[0]} != *' '?* ]] || die "${R[$i.to]} is in use: ${LINES[0]}" target-in-use
+  target blockdev --getsize64 "${R[$i.real]}" || die "Cannot tell the size of ${R[$i.to]}: $RUN_ERR" target-missing
+  R[$i.room]=$RUN_OUT
+  is_free "${R[$i.real]}" host_device || die "${R[$i.to]} is in use: $RUN_ERR" target-in-use
+}
+
+# as_nobody_else IMAGE [DEVICE]: REPLY opens it for qemu-io without looking into it, if no other QEMU has it open, for reading neither,
+# and for as long as none can.
+as_nobody_else() {
+  json_string "$1"
+  REPLY="json:{\"driver\":\"blkdebug\",\"take-child-perms\":[\"write\"],\"unshare-child-perms\":[\"write\",\"consistent-read\"],\"image\":{\"driver\":\"${2:-file}\",\"filename\":$REPLY}}"
+}
+
+# is_free IMAGE [DEVICE]
+is_free() {
+  as_nobody_else "$@"
+  run 30 qemu-io -c quit -- "$REPLY" || { RUN_ERR=${RUN_ERR##*\}: } && return 1; }
+}
+
+# hold IMAGE: until let_go, or until this script is gone, no machine can be started with it.
+hold() {
+  local n=${#HELD[@]} until image
+  ((n)) || always_push let_go
+  as_nobody_else "$1" && image=$REPLY
+  : >"$WORK/held.$n"
+  (
+    set +eE
+    trap - ERR EXIT TERM INT HUP PIPE
+    exec 8>&- 9>&-
+    # Ends with this script, however that ends.
+    tail --pid="$$" -s 0.2 -f /dev/null | qemu-io -- "$image"
+  ) >"$WORK/held.$n" 2>&1 </dev/null &
+  HELD+=("$!")
+  now_ms && until=$((REPLY + 10000))
+  # Its prompt says that it has the image.
+  until RUN_ERR=$(<"$WORK/held.$n") && [[ $RUN_ERR == *'qemu-io> '* ]]; do
+    now_ms
+    [[ $RUN_ERR != *"can't open"* ]] && ((REPLY < until)) || die "$1 is in use: ${RUN_ERR##*\}: }" target-in-use
+    nap 0.02
+  done
+}
+
+# let_go: and wait until they are gone: the caller may start the machine at once.
+let_go() {
+  local REPLY holder pid all='' until
+  now_ms && until=$((REPLY + 3000))
+  for holder in "${HELD[@]}"; do all+=" $(pids_below "$holder")"; done
+  # Their shells end by themselves, without a word.
+  for pid in $all; do [[ " ${HELD[*]} " == *" $pid "* ]] || kill -KILL "$pid" 2>/dev/null || :; done
+  HELD=()
+  for pid in $all; do
+    while process_lives "$pid"; do
+      now_ms
+      ((REPLY < until)) || { left "process $pid, which holds an image" && break; }
+      nap 0.02
+    done
+  done
+}
+
+# note_restore: before the first byte: what abort and sweep have to know.
+note_restore() {
+  local i mode=new note
+  [[ ! $OPT_SWAP ]] || mode=swap
+  NOTE_MODE=$mode NOTE_DISKS=()
+  note="mode $mode"
+  for ((i = 0; i < RESTORES; i++)); do
+    [[ ${R[$i.kind]} == device ]] || { NOTE_DISKS+=("${R[$i.to]}") && note+=$'\n'"disk ${R[$i.to]}"; }
+  done
+  restore_note restore "$note" || job_unwritable
+  undo_push roll_back
+}
+
+# restore_note FILE TEXT: on disk before it counts.
+restore_note() { job_write "$1" "$2" && sync -- "$JOB_DIR/$1" "$JOB_DIR"; }
+
+# add_note LINE: what else would have to be taken back.
+add_note() { restore_note restore "$(<"$JOB_DIR/restore")"$'\n'"$1" || job_unwritable; }
+
+roll_back() {
+  local disk word=rolled-back
+  for disk in "${NOTE_DISKS[@]}"; do take_back "$disk" || { word='' && left "$disk: $RUN_ERR"; }; done
+  for ((disk = 0; disk < RESTORES; disk++)); do [[ ${R[$disk.kind]-} != swap ]] || R[$disk.swapped]=false; done
+  [[ ! $word ]] || job_write restored "$word" || :
+}
+
+# swap_disks: every new disk gets the old one's owner and rights and is held; then all are swapped, or none.
+swap_disks() {
+  local i to
+  timing_start swap
+  for ((i = 0; i < RESTORES; i++)); do
+    to=${R[$i.to]}
+    [[ ${R[$i.kind]} != swap ]] || like_the_old "$to" "$to.restore-$OPT_JOB"
+    hold "$to.restore-$OPT_JOB"
+  done
+  # Storage without locks does not keep a machine from being started.
+  must_be_stopped
+  for ((i = 0; i < RESTORES; i++)); do
+    to=${R[$i.to]}
+    if [[ ${R[$i.kind]} == swap ]]; then swap_disk "$to"; else place_disk "$to"; fi
+    R[$i.swapped]=true
+  done
+  in_place
+  timing_stop swap
+  forget_checkpoints
+}
+
+# like_the_old OLD NEW: owner, group, mode with access list, SELinux label.
+like_the_old() {
+  local what=mode,ownership
+  [[ ! -e /sys/fs/selinux/enforce ]] || what+=,context
+  target cp --attributes-only --preserve="$what" -- "$1" "$2" || die "$2 does not take owner and mode of $1: $RUN_ERR" swap-failed
+}
+
+# swap_disk TO: at any moment there is one whole disk of that name.
+swap_disk() {
+  target ln -T -- "$1" "$1.before-$OPT_JOB" || die "$1 cannot be kept beside the new one: $RUN_ERR" target-unsupported
+  target sync -- "${1%/*}/" || die "${1%/*} does not take changes: $RUN_ERR" sync-failed
+  target mv -fT -- "$1.restore-$OPT_JOB" "$1" || die "$1 cannot be replaced: $RUN_ERR" swap-failed
+  target sync -- "${1%/*}/" || die "${1%/*} does not take changes: $RUN_ERR" sync-failed
+}
+
+# place_disk TO: only if nobody has come first.
+place_disk() {
+  target ln -T -- "$1.restore-$OPT_JOB" "$1" || {
+    [[ $RUN_ERR != *'File exists'* ]] || die "$1 is there already" target-exists
+    die "$1 cannot be made: $RUN_ERR" target-unsupported
+  }
+  target sync -- "${1%/*}/" || die "${1%/*} does not take changes: $RUN_ERR" sync-failed
+}
+
+# place_disks: new disks, and what is made of them.
+place_disks() {
+  local disk
+  timing_start swap
+  for disk in "${NOTE_DISKS[@]}"; do place_disk "$disk"; done
+  # From here on it takes moments, and libvirt cannot be told to forget half of a question.
+  trap : TERM INT HUP PIPE
+  [[ ! $OPT_NEW_NAME ]] || define_domain
+  [[ ! $OPT_ATTACH ]] || attach_disk
+  in_place
+  timing_stop swap
+}
+
+# in_place: all is done: what is left over goes. Without the note nobody could tell later whether a second name has to go or to come back.
+in_place() {
+  local disk
+  trap : TERM INT HUP PIPE
+  restore_note restored swapped || { rm -f -- "$JOB_DIR/restored" && die "Cannot write into $JOB_DIR: is the disk that it lies on full?" job-unwritable; }
+  commit
+  tidy_up
+}
+
+# tidy_up: after "swapped".
+tidy_up() {
+  local disk word=finished
+  for disk in "${NOTE_DISKS[@]}"; do
+    run "$NAS_SECONDS" rm -f -- "$disk.before-$OPT_JOB" "$disk.restore-$OPT_JOB" || { word='' && left "$disk.before-$OPT_JOB, which can go: $RUN_ERR"; }
+  done
+  [[ ! $word ]] || job_write restored "$word" || :
+}
+
+# forget_checkpoints: libvirt's records of bitmaps that went with the old images. Other tools' stay, and no longer hold.
+forget_checkpoints() {
+  local name others=''
+  [[ $VM_STATE == 'shut off' ]] && look_at_checkpoints || return 0
+  for name in "${CHECKPOINTS[@]}"; do
+    if [[ ! $name =~ $BITMAP_PATTERN ]]; then others+=" $name"
+    else virsh_q checkpoint-delete "$OPT_VM" "$name" --metadata || warn "cannot remove the checkpoint $name: $RUN_ERR"; fi
+  done
+  [[ ! $others ]] || warn "$OPT_VM has checkpoints of other tools, whose bitmaps went with the old disks:$others"
+}
+
+# there PATH: yes or no, in REPLY; false when its storage does not say.
+there() {
+  REPLY=no
+  if run "$NAS_SECONDS" stat -- "$1"; then REPLY=yes; else [[ $RUN_ERR == *'No such file'* ]]; fi
+}
+
+# disk_step TO: REPLY is how far this disk came: begun (or not even that), kept (the old one has its second name), swapped, placed; false
+# when it cannot be told.
+disk_step() {
+  local new old step=begun
+  there "$1.restore-$OPT_JOB" && new=$REPLY && there "$1.before-$OPT_JOB" && old=$REPLY || return 1
+  if [[ $old == yes ]]; then
+    step=swapped
+    ! run "$NAS_SECONDS" test "$1.before-$OPT_JOB" -ef "$1" || step=kept
+  elif [[ $new == yes ]]; then
+    ! run "$NAS_SECONDS" test "$1.restore-$OPT_JOB" -ef "$1" || step=placed
+  fi
+  REPLY=$step
+}
+
+# take_back TO: as it was; false, with the reason in RUN_ERR, when it cannot be.
+take_back() {
+  disk_step "$1" || return 1
+  case $REPLY in
+    swapped) is_idle "$1" && run "$NAS_SECONDS" mv -fT -- "$1.before-$OPT_JOB" "$1" && run "$NAS_SECONDS" sync -- "${1%/*}/" || return 1 ;;
+    kept) run "$NAS_SECONDS" rm -f -- "$1.before-$OPT_JOB" || return 1 ;;
+    placed) is_idle "$1" && run "$NAS_SECONDS" rm -f -- "$1" || return 1 ;;
+  esac
+  run "$NAS_SECONDS" rm -f -- "$1.restore-$OPT_JOB"
+}
+
+# is_idle IMAGE: held by ourselves, or in nobody's use. A holder of a job that was killed ends a moment later.
+is_idle() {
+  local until
+  ((${#HELD[@]})) && return 0
+  now_ms && until=$((REPLY + 2000))
+  until is_free "$1"; do
+    now_ms
+    ((REPLY < until)) || { RUN_ERR="it is in use already: $RUN_ERR" && return 1; }
+    nap 0.1
+  done
+}
+
+# settle_restore: of a restore whose script is gone, under the machine's lock: SETTLED is rolled-back or finished; empty, and something
+# left, when it could be neither. Everything here may be done twice.
+settle_restore() {
+  local word='' line all=yes begun=''
+  SETTLED=''
+  # Nothing had been begun.
+  [[ -e $JOB_DIR/restore ]] || { SETTLED=rolled-back && return 0; }
+  job_text restored && word=$REPLY
+  [[ $word != @(finished|rolled-back) ]] || { SETTLED=$word && return 0; }
+  read_restore_note
+  if [[ $word != swapped && $NOTE_MODE == swap ]]; then
+    for line in "${NOTE_DISKS[@]}"; do
+      disk_step "$line" || { left "$line: $RUN_ERR" && return 0; }
+      if [[ $REPLY == @(swapped|placed) ]]; then begun=yes; else all=''; fi
+    done
+    # All of them are the new ones: that is as good as told, and somebody may already have started the machine.
+    if [[ $all ]]; then
+      restore_note restored swapped || { left "$JOB_DIR cannot be written" && return 0; }
+      word=swapped
+    elif [[ $begun ]]; then
+      { look_at_state || { left "disks of $OPT_VM, half of them swapped: libvirt does not answer: $RUN_ERR" && return 0; }; }
+      ! vm_is_live || { left "disks of $OPT_VM, half of them swapped: it was started meanwhile; stop it, then this puts the old ones back: $SCRIPT_FILE abort --job $OPT_JOB" && return 0; }
+    fi
+  fi
+  if [[ $word == swapped ]]; then
+    tidy_up
+    [[ $NOTE_MODE != swap ]] || ! look_at_state || forget_checkpoints
+  else
+    unmake
+    roll_back
+  fi
+  ! job_text restored || [[ $REPLY != @(finished|rolled-back) ]] || SETTLED=$REPLY
+}
+SETTLED=''
+
+# read_restore_note: NOTE_MODE, NOTE_DISKS, and what was made of new disks: NOTE_DOMAIN "<name> <uuid>", NOTE_ATTACHED.
+read_restore_note() {
+  local line
+  NOTE_MODE='' NOTE_DISKS=() NOTE_DOMAIN='' NOTE_ATTACHED=''
+  lines "$(<"$JOB_DIR/restore")"
+  for line in "${LINES[@]}"; do
+    case $line in
+      'mode '*) NOTE_MODE=${line#* } ;;
+      'disk '*) NOTE_DISKS+=("${line#* }") ;;
+      'domain '*) NOTE_DOMAIN=${line#* } ;;
+      'attach '*) NOTE_ATTACHED=${line#* } ;;
+    esac
+  done
+}
+NOTE_DOMAIN='' NOTE_ATTACHED=''
+
+# restore_is_settled DIR: of a job; one without a restore is.
+restore_is_settled() { [[ ! -e $1/restore || -e $1/restored && $(<"$1/restored") == @(finished|rolled-back) ]]; }
+
+# ---- restore: disks of a backup, brought back -------------------------------------------------------
+#
+# Everything is looked at before anything is written: targets, the chain of each file, its checksums, the room. Each disk is written
+# under a name of this job beside its target and compared with its chain; only when all are true do they get their names. What was
+# begun stands in the job's note, so that whoever comes after a kill can settle it (59-restore-place).
+
+RESTORES=0
+# R["$i.field"] of disk i: target file to format size, as asked; kind (new, swap, device) and real (the device); chain links hashed
+# virtual required; allocated identical convert compare swapped.
+declare -A R=()
+DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
+RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress
+
+operation_restore() {
+  need OPT_VM -v
+  need OPT_PATH -p
+  need OPT_DISKS --disks
+  [[ $OPT_JOB ]] || bad_option 'A restore runs as a job: start --job ID --fence N -- restore ...'
+  parse_restore_disks
+  check_way
+  work_open
+  vm_lock "$OPT_VM"
+  [[ ! $OPT_FENCE ]] || fence_check "$OPT_VM" "$OPT_FENCE"
+  # Plain new disks come back without libvirt, too.
+  if look_at_host; then [[ ! $OPT_SWAP$OPT_NEW_NAME$OPT_ATTACH ]] || check_versions
+  else [[ ! $OPT_SWAP$OPT_NEW_NAME$OPT_ATTACH ]] || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable; fi
+  [[ ! $OPT_SWAP ]] || must_be_stopped
+  [[ ! $OPT_ATTACH ]] || look_at_receiver
+  look_at_targets
+  mount_repository ro
+  timing_start prepare
+  stays_inside "$OPT_PATH"
+  look_at_chains
+  [[ ! $OPT_NEW_NAME ]] || read_definition
+  check_room
+  timing_stop prepare
+  copy_disks
+  if [[ $OPT_SWAP ]]; then swap_disks; else place_disks; fi
+  finish_restore
+}
+
+# parse_restore_disks: --disks of a restore.
+parse_restore_disks() {
+  local i n key value
+  local -A asked
+  json_read asked "$OPT_DISKS" && json_get asked '#' || bad_option '--disks is not a JSON array'
+  RESTORES=$REPLY
+  # All of it first: a refusal tells what was asked for.
+  for ((i = 0; i < RESTORES; i++)); do
+    for key in target file to format virtualSize; do
+      json_get asked "$i.$key" || :
+      R[$i.$key]=$REPLY
+    done
+    R[$i.swapped]=false
+  done
+  ((RESTORES)) || bad_option '--disks names no disk'
+  for ((i = 0; i < RESTORES; i++)); do
+    json_get asked "$i@" || :
+    lines "$REPLY"
+    for key in "${LINES[@]}"; do
+      [[ $key == @(|target|file|to|format|virtualSize) ]] || bad_option "--disks: unknown key $key"
+    done
+    value=${R[$i.target]} && [[ $value =~ ^[a-z][a-z0-9]{0,15}$ ]] || bad_option "--disks: not a valid target: $value"
+    value=${R[$i.file]} && [[ $value =~ $PATH_PATTERN && $value != */* ]] || bad_option "--disks: not a valid file: $value"
+    value=${R[$i.format]} && [[ $value == @(qcow2|raw) ]] || bad_option "--disks: not a valid format: $value"
+    value=${R[$i.virtualSize]} && [[ $value =~ ^[0-9]{0,16}$ ]] || bad_option "--disks: not a valid size: $value"
+    value=${R[$i.to]} && [[ $value =~ ^/[^[:cntrl:]]*[^/[:cntrl:]]$ && $value/ != */../* ]] || bad_option "--disks: not a valid path: $value"
+    for ((n = 0; n < i; n++)); do
+      [[ ${R[$n.target]} != "${R[$i.target]}" ]] || bad_option "--disks names ${R[$i.target]} twice"
+      [[ ${R[$n.to]} != "$value" ]] || bad_option "--disks names $value twice"
+    done
+  done
+}
+
+# check_way: in place, as a new domain, attached to a machine, or plain new disks: one of them.
+check_way() {
+  [[ ! $OPT_NETWORKS || $OPT_NEW_NAME ]] || bad_option '--networks goes with --new-name'
+  [[ ! $OPT_SWAP || ! $OPT_NEW_NAME$OPT_ATTACH$OPT_OVERWRITE ]] || bad_option '--swap goes with none of --new-name, --attach, --overwrite'
+  [[ ! $OPT_NEW_NAME || ! $OPT_ATTACH ]] || bad_option '--new-name and --attach do not go together'
+  [[ ! $OPT_ATTACH || $RESTORES == 1 ]] || bad_option '--attach takes one disk'
+}
+
+# must_be_stopped: a paused machine is not a stopped one, and one with a saved state goes on with disks that would no longer be its own.
+must_be_stopped() {
+  look_at_state || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
+  ! vm_is_live || die "$OPT_VM is $VM_STATE: stop it, or restore to new disks" vm-running
+  [[ $VM_STATE != 'shut off' ]] || ! virsh_q dominfo "$OPT_VM" || [[ ! $RUN_OUT =~ Managed\ save:\ +yes ]] ||
+    die "$OPT_VM has a saved state, which would go on with other disks: virsh managedsave-remove $OPT_VM" vm-saved
+}
+
+# copy_disks: one after the other, so that the NAS and the limit serve one.
+copy_disks() {
+  local i
+  note_restore
+  TIMING[convert]=0 TIMING[compare]=0 TIMING[sync]=0
+  for ((i = 0; i < RESTORES; i++)); do RESTORE_TOTAL=$((RESTORE_TOTAL + R[$i.virtual])); done
+  progress 0 "$RESTORE_TOTAL"
+  timing_start job
+  for ((i = 0; i < RESTORES; i++)); do
+    copy_disk "$i"
+    compare_disk "$i"
+    sync_disk "$i"
+  done
+}
+
+copy_disk() {
+  local i=$1 to=${R[$1.real]:-${R[$1.to]}.restore-$OPT_JOB} from
+  local -a how=(-O "${R[$1.format]}")
+  # A device is there; what it held is not taken for zeroes.
+  [[ ${R[$i.kind]} != device || ${R[$i.format]} != raw ]] || how+=(-n)
+  [[ ! $OPT_BANDWIDTH ]] || how+=(-r "${OPT_BANDWIDTH}M")
+  now_ms && from=$REPLY
+  run_copy "$RESTORED" "${R[$i.virtual]}" "$RESTORE_TOTAL" qemu-img convert -p "${how[@]}" -- "json:${R[$i.chain]}" "$to" || {
+    [[ $RUN_ERR != *'No space left'* ]] || die "Writing ${R[$i.to]} failed: its file system is full: $RUN_ERR" target-full
+    [[ $RUN_ERR != *lock* ]] || die "Writing ${R[$i.to]} failed: somebody uses it: $RUN_ERR" target-in-use
+    die "Restoring ${R[$i.target]} to ${R[$i.to]} failed: ${RUN_ERR:-without a word}" convert-failed
+  }
+  RESTORED=$((RESTORED + R[$i.virtual]))
+  now_ms && R[$i.convert]=$((REPLY - from)) TIMING[convert]=$((TIMING[convert] + REPLY - from))
+}
+
+# compare_disk I: the target holds what the chain holds, to the byte, and is of its size.
+compare_disk() {
+  local i=$1 to=${R[$1.real]:-${R[$1.to]}.restore-$OPT_JOB} from node driver=file
+  local -A info
+  now_ms && from=$REPLY
+  [[ ${R[$i.kind]} != device ]] || driver=host_device
+  json_string "$to"
+  node="{\"driver\":\"$driver\",\"filename\":$REPLY}"
+  if [[ ${R[$i.format]} == qcow2 ]]; then
+    node="{\"driver\":\"qcow2\",\"backing\":null,\"file\":$node}"
+    run "$TIME_LIMIT" qemu-img check -q "json:$node" || die "qemu-img check found errors in $to: $RUN_ERR $RUN_OUT" restore-differs
+  elif [[ ${R[$i.kind]} == device ]]; then
+    # What a larger device holds behind the disk is not the disk's.
+    node="{\"driver\":\"raw\",\"size\":${R[$i.virtual]},\"file\":$node}"
+  else
+    node="{\"driver\":\"raw\",\"file\":$node}"
+  fi
+  run "$NAS_SECONDS" qemu-img info --output=json "json:$node" && json_read info "$RUN_OUT" && json_get info virtual-size ||
+    die "Cannot read back $to: $RUN_ERR" restore-differs
+  [[ $REPLY == "${R[$i.virtual]}" ]] || die "$to is of $REPLY bytes, ${R[$i.file]} of ${R[$i.virtual]}" restore-differs
+  run "$TIME_LIMIT" qemu-img compare -q "json:${R[$i.chain]}" "json:$node" || {
+    ((RUN_CODE == 1)) || die "Cannot compare $to with ${R[$i.file]}: $RUN_ERR $RUN_OUT" compare-failed
+    R[$i.identical]=false
+    die "$to is not what ${R[$i.file]} and its chain hold" restore-differs
+  }
+  R[$i.identical]=true
+  now_ms && R[$i.compare]=$((REPLY - from)) TIMING[compare]=$((TIMING[compare] + REPLY - from))
+}
+
+sync_disk() {
+  local to=${R[$1.real]:-${R[$1.to]}.restore-$OPT_JOB} from
+  now_ms && from=$REPLY
+  run "$TIME_LIMIT" sync -- "$to" || die "$to was not taken by its storage: $RUN_ERR" sync-failed
+  [[ ${R[$1.kind]} == device ]] || ! run "$NAS_SECONDS" stat -c '%b %B' -- "$to" || R[$1.allocated]=$((${RUN_OUT% *} * ${RUN_OUT#* }))
+  now_ms && TIMING[sync]=$((TIMING[sync] + REPLY - from))
+}
+
+finish_restore() {
+  unwind good
+  timing_stop total
+  print_restore
+  DONE=yes
+  exit 0
+}
+
+print_restore() {
+  json_restore
+  printf 'RESTORE=%s\n' "$REPLY"
+}
+
+# json_restore: REPLY is the whole of RESTORE, version 1.
+json_restore() {
+  local i host left timings domain='' attached='' error='' swapped=false
+  local -a disks=()
+  json_host && host=$REPLY
+  for ((i = 0; i < RESTORES; i++)); do
+    json_object S target "${R[$i.target]}" S file "${R[$i.file]}" S to "${R[$i.to]}" s format "${R[$i.format]}" n virtualSize "${R[$i.virtual]-}" \
+      n allocated "${R[$i.allocated]-}" n links "${R[$i.links]-}" n hashed "${R[$i.hashed]-}" b identical "${R[$i.identical]-}" \
+      n convertMs "${R[$i.convert]-}" n compareMs "${R[$i.compare]-}" b swapped "${R[$i.swapped]}"
+    disks+=("$REPLY") swapped=${R[$i.swapped]}
+  done
+  [[ ! $DOMAIN_MADE ]] || { json_object s name "$OPT_NEW_NAME" s uuid "$DOMAIN_UUID" && domain=$REPLY; }
+  [[ ! $ATTACHED ]] || { json_object s vm "$OPT_ATTACH" s target "$ATTACHED" && attached=$REPLY; }
+  json_strings "${LEFT[@]}" && left=$REPLY
+  json_object b ok "$( ((${#LEFT[@]})) && echo false || echo true)" r left "$left" && left=$REPLY
+  json_object n mount "${TIMING[mount]-}" n prepare "${TIMING[prepare]-}" n convert "${TIMING[convert]-}" n compare "${TIMING[compare]-}" \
+    n sync "${TIMING[sync]-}" n swap "${TIMING[swap]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
+  [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
+  json_array "${disks[@]}" && disks=("$REPLY")
+  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
+    r domain "$domain" r attached "$attached" r cleanup "$left" r timings "$timings" r error "$error"
 }
 
 # ---- delete and stats --------------------------------------------------------------------------------
@@ -2938,7 +3862,7 @@ job_arguments() {
   while ((${#rest[@]})); do
     argument=${rest[0]} value=${rest[1]-}
     rest=("${rest[@]:1}")
-    [[ $argument != --facts ]] || continue
+    [[ ! $argument =~ $FLAG_PATTERN ]] || continue
     [[ $argument == -* ]] || { JOB_WHAT=$argument && continue; }
     case $argument in
       -o | --operation) JOB_WHAT=$value ;;
@@ -3197,6 +4121,7 @@ job_prune() {
   for dir in "$STATE_DIR"/jobs/*/; do
     [[ -e $dir && $dir/lock -ot $STATE_DIR/prune-before && (! -e $dir/started || $dir/started -ot $STATE_DIR/prune-before) ]] || continue
     [[ ! -e $dir/ended || $dir/ended -ot $STATE_DIR/prune-before ]] || continue
+    restore_is_settled "$dir" || continue
     flock -n "$dir/lock" rm -rf -- "$dir"
   done
   printf '%s\n' "$today" >"$STATE_DIR/pruned"
@@ -3205,7 +4130,7 @@ job_prune() {
 # ---- abort: end a job and leave the guest as it was, within ten seconds --------------------------
 #
 # The operation is asked first and cleans up by itself. Whatever it could not do any more is done here: libvirt's job, the
-# guest's filesystems, a guest our job has paused, mounts.
+# guest's filesystems, a guest our job has paused, disks of a restore, mounts.
 
 ABORT_HOW=none       # term, kill or none
 ABORT_LIBVIRT=none   # none, aborted, hung, foreign, unreachable
@@ -3223,7 +4148,7 @@ operation_abort() {
   [[ $JOB_STATE != running ]] || left "job $OPT_JOB, which does not end"
   ((${#LEFT[@]} == 0)) || code=$EXIT_CLEANUP_FAILED
   json_strings "${LEFT[@]}"
-  json_object s how "$ABORT_HOW" s libvirtJob "$ABORT_LIBVIRT" b resumed "$ABORT_RESUMED" b thawed "$ABORT_THAWED" r left "$REPLY"
+  json_object s how "$ABORT_HOW" s libvirtJob "$ABORT_LIBVIRT" b resumed "$ABORT_RESUMED" b thawed "$ABORT_THAWED" s restore "$SETTLED" r left "$REPLY"
   job_answer "\"abort\":$REPLY" "$code"
 }
 
@@ -3277,7 +4202,7 @@ job_aftercare() {
   local count=$REPLY
   for ((i = 0; i < count; i++)); do json_get parsed "$i" || :; OPT_REST+=("$REPLY"); done
   job_arguments
-  [[ ! $JOB_VM ]] || job_free_guest
+  if [[ $JOB_WHAT == restore ]]; then job_settle; elif [[ $JOB_VM ]]; then job_free_guest; fi
   ! job_text tmp || { JOB_TMP=$REPLY && job_sweep_mounts; }
 }
 
@@ -3292,6 +4217,13 @@ job_free_guest() {
   [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
   [[ $JOB_QUIESCE != true ]] || { virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true; }
   job_resume_guest
+}
+
+# job_settle: a restore that did not end by itself: its disks are all in place, or none.
+job_settle() {
+  OPT_VM=$JOB_VM
+  vm_try_lock "$OPT_VM" 1 || { left "the restore of job $OPT_JOB: another operation works on $OPT_VM" && return 0; }
+  settle_restore
 }
 
 # job_end_libvirt: libvirt's answer to domjobabort is not the end of the job: with a target that hangs it never comes.
@@ -3473,8 +4405,25 @@ sweep_jobs() {
     fi
     [[ ! -e $JOB_DIR/secrets ]] || sweep_away secrets "$JOB_DIR/secrets" "left by job $OPT_JOB" rm -f -- "$JOB_DIR/secrets" || :
     ! job_text tmp || sweep_folder "$REPLY" "job $OPT_JOB, which has ended" "$SCRIPT_FILE abort --job $OPT_JOB" || :
+    restore_is_settled "$JOB_DIR" || sweep_restore
     [[ -e $JOB_DIR/exit ]] || ! job_machine || DEAD_JOB[$REPLY]=$OPT_JOB
   done
+}
+
+# sweep_restore: disks of a restore that died: put in place where all were, else taken back, as abort does.
+sweep_restore() {
+  local vm
+  job_machine && vm=$REPLY || return 0
+  if [[ $OPT_DRY_RUN ]]; then
+    swept restore "$vm" would-be-removed "what the restore of job $OPT_JOB has begun and not ended"
+    return 0
+  fi
+  local -a LEFT=()
+  OPT_VM=$vm
+  if vm_try_lock "$vm" 0; then settle_restore; else SETTLED='' && left "another operation works on $vm"; fi
+  exec 9>&-
+  if [[ $SETTLED ]]; then swept restore "$vm" removed "what the restore of job $OPT_JOB has begun and not ended: $SETTLED"
+  else swept restore "$vm" left "the restore of job $OPT_JOB is not settled: ${LEFT[*]}"; fi
 }
 
 # job_machine: REPLY is the machine that a job was about; false when it was about none.
@@ -3613,7 +4562,7 @@ main() {
   OPT_DIALECT=${OPT_DIALECT:-$DEFAULT_DIALECT}
   job_join
   case $OPT_OPERATION in
-    backup | delete | stats | inspect | check | start | status | abort | retire | release | sweep) "operation_$OPT_OPERATION" ;;
+    backup | delete | stats | inspect | check | start | status | abort | restore | retire | release | sweep) "operation_$OPT_OPERATION" ;;
     '') usage && DONE=yes && exit "$EXIT_FAILED" ;;
     *) bad_option "Unknown operation: $OPT_OPERATION" ;;
   esac

@@ -4,12 +4,14 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
+OPT_SWAP='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
 readonly VM_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,126}$'
 readonly BITMAP_PATTERN='^backup-[0-9]{1,12}$'
 readonly PATH_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]*(/[A-Za-z0-9_][A-Za-z0-9_.+@:-]*)*$'
+readonly FLAG_PATTERN='^--(facts|dry-run|swap|overwrite|networks)$' # options without a value
 readonly SAFE_TEXT='^[^[:cntrl:]]*$'
 
 usage() {
@@ -22,6 +24,7 @@ Operations
   start, status, abort                             detached jobs
   retire    drop a bitmap that is no longer a parent
   release   drop all our bitmaps of a virtual machine
+  restore   bring disks of a backup back, as a job: checked before, compared after
   check     is this host ready, as JSON
   sweep     remove what killed calls and jobs have left behind
 
@@ -39,12 +42,17 @@ Options
       --parent-paths CSV       parent files on the NAS, one for each disk
       --parent-path PATH       parent file of the first disk; the others lie beside it
       --disks JSON             [{"target","mode","parentFile","path","format"}], one for each disk; its
-                               mode is full, incremental or (with --on-lost-bitmap rescue) rescued
+                               mode is full, incremental or (with --on-lost-bitmap rescue) rescued;
+                               of a restore [{"target","file","to","format","virtualSize"}]
       --dialect seed|final     what to print (final)
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs
       --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
-  -b, --bandwidth MIB          of each disk a second, with pull
+  -b, --bandwidth MIB          of each disk a second, with pull and restore
+      --swap                   restore in place of the volumes of a stopped machine
+      --overwrite              restore to block devices, whatever they hold
+      --new-name NAME          restore as a new, stopped domain   --networks  with its links up
+      --attach NAME            attach the restored disk to that machine
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
@@ -62,8 +70,11 @@ parse_options() {
     case $option in
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
-      --facts) OPT_FACTS=yes && shift && continue ;;
-      --dry-run) OPT_DRY_RUN=true && shift && continue ;;
+      --facts | --dry-run | --swap | --overwrite | --networks)
+        option=${option#--} option=OPT_${option^^}
+        printf -v "${option//-/_}" true
+        shift && continue
+        ;;
       -*) ;;
       *)
         [[ ! $OPT_OPERATION ]] || invalid_option "$option"
@@ -81,7 +92,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --new-name | --attach)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;
@@ -105,6 +116,8 @@ invalid_option() {
 check_options() {
   local disk
   must_match OPT_VM "$VM_PATTERN" 'name of the virtual machine'
+  must_match OPT_NEW_NAME "$VM_PATTERN" 'name of the new machine'
+  must_match OPT_ATTACH "$VM_PATTERN" 'name of the machine to attach to'
   must_match OPT_BITMAP_NEW "$BITMAP_PATTERN" 'name of the new bitmap'
   must_match OPT_BITMAP_PARENT "$BITMAP_PATTERN" "name of the parent's bitmap"
   must_match OPT_BITMAP "$BITMAP_PATTERN" 'name of the bitmap'

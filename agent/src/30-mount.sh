@@ -10,11 +10,12 @@ nas() {
   run "$NAS_SECONDS" "$@" || { [[ $RUN_CODE != 124 ]] || die "The NAS does not answer: $RUN_ERR" target-hung; return "$RUN_CODE"; }
 }
 
+# mount_repository [ro]
 mount_repository() {
   need OPT_TYPE -t
   need OPT_STORAGE -s
   timing_start mount
-  mount_options
+  mount_options "$@"
   MNT=$(mktemp -d "${JOB_TMP:-/tmp}/csbackup.XXXXXX") || die "Cannot make a mount point in ${JOB_TMP:-/tmp}" mount-failed
   owned "$MNT"
   always_push unmount_repository
@@ -26,7 +27,7 @@ mount_repository() {
   timing_stop mount
 }
 
-# mount_options: MOUNT_ARGS for mount. Secrets go into a 0600 file, never on a command line that others can read.
+# mount_options [ro]: MOUNT_ARGS for mount. Secrets go into a 0600 file, never on a command line that others can read.
 mount_options() {
   local options=$OPT_MOUNT_OPTIONS item key name='' secret='' domain=''
   local -a plain=()
@@ -64,6 +65,8 @@ mount_options() {
       ;;
     *) [[ ! $name$secret$domain ]] || bad_option "A repository of type $OPT_TYPE takes no credentials" ;;
   esac
+  # The last one counts.
+  plain+=("$@")
   MOUNT_ARGS=(-t "$OPT_TYPE")
   if [[ $OPT_TYPE == dir ]]; then
     [[ $OPT_STORAGE == /* && /$OPT_STORAGE/ != */../* ]] || bad_option "Not an absolute directory: $OPT_STORAGE"

@@ -26,6 +26,10 @@ print_failure() {
       printf '%s\n' "$ERROR_TEXT"
       [[ $OPT_OPERATION != backup ]] || print_facts
       ;;
+    restore)
+      printf '%s\n' "$ERROR_TEXT"
+      print_restore
+      ;;
     *)
       json_object s code "$ERROR_CODE" s message "$ERROR_TEXT"
       json_object n v 1 r error "$REPLY"

@@ -38,23 +38,29 @@ seed_bitmaps() {
 
 # convert_disk I: QEMU's image lock keeps the machine from starting meanwhile.
 convert_disk() {
-  local i=$1 before=0 total=0 n percent
+  local i=$1 before=0 total=0 n
   for ((n = 0; n < DISKS; n++)); do
     total=$((total + D[$n.virtual]))
     ((n >= i)) || before=$((before + D[$n.virtual]))
   done
-  run_start qemu-img convert -p -f "${D[$i.format]}" -O qcow2 -- "${D[$i.path]}" "$DEST/${D[$i.file]}"
-  until run_wait 0.5; do
-    IFS= read -r -d '' percent <"$WORK/out" || :
-    percent=${percent##*'('} && percent=${percent%%[!0-9]*}
-    progress $((before + D[$i.virtual] * ${percent:-0} / 100)) "$total"
-    now_ms
-    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
-  done
-  ((RUN_CODE == 0)) || {
+  run_copy "$before" "${D[$i.virtual]}" "$total" qemu-img convert -p -f "${D[$i.format]}" -O qcow2 -- "${D[$i.path]}" "$DEST/${D[$i.file]}" || {
     [[ $RUN_ERR != *lock* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" image-in-use
     [[ $RUN_ERR != *'No space left'* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" target-full
     die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" convert-failed
   }
-  progress $((before + D[$i.virtual])) "$total"
+}
+
+# run_copy BEFORE SIZE TOTAL COMMAND...: as run, a program that says its percents in brackets, of SIZE bytes after BEFORE of TOTAL.
+run_copy() {
+  local percent
+  run_start "${@:4}"
+  until run_wait 0.5; do
+    IFS= read -r -d '' percent <"$WORK/out" || :
+    percent=${percent##*'('} && percent=${percent%%[!0-9]*}
+    progress $(($1 + $2 * ${percent:-0} / 100)) "$3"
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "Copying took longer than $TIME_LIMIT s" time-limit
+  done
+  ((RUN_CODE)) || progress $(($1 + $2)) "$3"
+  return "$RUN_CODE"
 }

@@ -87,7 +87,7 @@ job_arguments() {
   while ((${#rest[@]})); do
     argument=${rest[0]} value=${rest[1]-}
     rest=("${rest[@]:1}")
-    [[ $argument != --facts ]] || continue
+    [[ ! $argument =~ $FLAG_PATTERN ]] || continue
     [[ $argument == -* ]] || { JOB_WHAT=$argument && continue; }
     case $argument in
       -o | --operation) JOB_WHAT=$value ;;

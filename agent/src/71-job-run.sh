@@ -122,6 +122,7 @@ job_prune() {
   for dir in "$STATE_DIR"/jobs/*/; do
     [[ -e $dir && $dir/lock -ot $STATE_DIR/prune-before && (! -e $dir/started || $dir/started -ot $STATE_DIR/prune-before) ]] || continue
     [[ ! -e $dir/ended || $dir/ended -ot $STATE_DIR/prune-before ]] || continue
+    restore_is_settled "$dir" || continue
     flock -n "$dir/lock" rm -rf -- "$dir"
   done
   printf '%s\n' "$today" >"$STATE_DIR/pruned"

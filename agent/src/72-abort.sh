@@ -1,7 +1,7 @@
 # ---- abort: end a job and leave the guest as it was, within ten seconds --------------------------
 #
 # The operation is asked first and cleans up by itself. Whatever it could not do any more is done here: libvirt's job, the
-# guest's filesystems, a guest our job has paused, mounts.
+# guest's filesystems, a guest our job has paused, disks of a restore, mounts.
 
 ABORT_HOW=none       # term, kill or none
 ABORT_LIBVIRT=none   # none, aborted, hung, foreign, unreachable
@@ -19,7 +19,7 @@ operation_abort() {
   [[ $JOB_STATE != running ]] || left "job $OPT_JOB, which does not end"
   ((${#LEFT[@]} == 0)) || code=$EXIT_CLEANUP_FAILED
   json_strings "${LEFT[@]}"
-  json_object s how "$ABORT_HOW" s libvirtJob "$ABORT_LIBVIRT" b resumed "$ABORT_RESUMED" b thawed "$ABORT_THAWED" r left "$REPLY"
+  json_object s how "$ABORT_HOW" s libvirtJob "$ABORT_LIBVIRT" b resumed "$ABORT_RESUMED" b thawed "$ABORT_THAWED" s restore "$SETTLED" r left "$REPLY"
   job_answer "\"abort\":$REPLY" "$code"
 }
 
@@ -73,7 +73,7 @@ job_aftercare() {
   local count=$REPLY
   for ((i = 0; i < count; i++)); do json_get parsed "$i" || :; OPT_REST+=("$REPLY"); done
   job_arguments
-  [[ ! $JOB_VM ]] || job_free_guest
+  if [[ $JOB_WHAT == restore ]]; then job_settle; elif [[ $JOB_VM ]]; then job_free_guest; fi
   ! job_text tmp || { JOB_TMP=$REPLY && job_sweep_mounts; }
 }
 
@@ -88,6 +88,13 @@ job_free_guest() {
   [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
   [[ $JOB_QUIESCE != true ]] || { virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true; }
   job_resume_guest
+}
+
+# job_settle: a restore that did not end by itself: its disks are all in place, or none.
+job_settle() {
+  OPT_VM=$JOB_VM
+  vm_try_lock "$OPT_VM" 1 || { left "the restore of job $OPT_JOB: another operation works on $OPT_VM" && return 0; }
+  settle_restore
 }
 
 # job_end_libvirt: libvirt's answer to domjobabort is not the end of the job: with a target that hangs it never comes.

@@ -49,8 +49,25 @@ sweep_jobs() {
     fi
     [[ ! -e $JOB_DIR/secrets ]] || sweep_away secrets "$JOB_DIR/secrets" "left by job $OPT_JOB" rm -f -- "$JOB_DIR/secrets" || :
     ! job_text tmp || sweep_folder "$REPLY" "job $OPT_JOB, which has ended" "$SCRIPT_FILE abort --job $OPT_JOB" || :
+    restore_is_settled "$JOB_DIR" || sweep_restore
     [[ -e $JOB_DIR/exit ]] || ! job_machine || DEAD_JOB[$REPLY]=$OPT_JOB
   done
+}
+
+# sweep_restore: disks of a restore that died: put in place where all were, else taken back, as abort does.
+sweep_restore() {
+  local vm
+  job_machine && vm=$REPLY || return 0
+  if [[ $OPT_DRY_RUN ]]; then
+    swept restore "$vm" would-be-removed "what the restore of job $OPT_JOB has begun and not ended"
+    return 0
+  fi
+  local -a LEFT=()
+  OPT_VM=$vm
+  if vm_try_lock "$vm" 0; then settle_restore; else SETTLED='' && left "another operation works on $vm"; fi
+  exec 9>&-
+  if [[ $SETTLED ]]; then swept restore "$vm" removed "what the restore of job $OPT_JOB has begun and not ended: $SETTLED"
+  else swept restore "$vm" left "the restore of job $OPT_JOB is not settled: ${LEFT[*]}"; fi
 }
 
 # job_machine: REPLY is the machine that a job was about; false when it was about none.

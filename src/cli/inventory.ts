@@ -5,7 +5,7 @@ import type { OfferingDto } from '../inventory/dto/offering.dto';
 import type { RepositoryDto } from '../inventory/dto/repository.dto';
 import type { VmDto } from '../inventory/dto/vm.dto';
 import { bitmapsCommand, releaseCommand } from './bitmaps';
-import { type Column, show, table } from './output';
+import { type Column, oneLine, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
 import { checkCommand, sweepCommand } from './upkeep';
@@ -22,6 +22,8 @@ interface Resource<T> {
   readonly what: string;
   readonly verbs?: string;
   readonly columns: readonly Column<T>[];
+  /** One of them for people. */
+  readonly text?: (item: T) => string;
 }
 
 const at = (path: string, idOrName: string): string => `${path}/${encodeURIComponent(idOrName)}`;
@@ -45,6 +47,7 @@ function resourceCommand<T extends object>({
   what,
   verbs = 'add, list, show, remove',
   columns,
+  text = details,
 }: Resource<T>): Command {
   const parent = new Command(name).description(`${what}: ${verbs}`);
   parent.addCommand(
@@ -61,7 +64,7 @@ function resourceCommand<T extends object>({
       .action(
         action(async (id: string, options: CommonOptions) => {
           const item = await client().get<T>(at(path, id));
-          show(options.json, item, () => details(item));
+          show(options.json, item, () => text(item));
         }),
       ),
   );
@@ -78,9 +81,14 @@ function resourceCommand<T extends object>({
   return parent;
 }
 
-async function create<T extends object>(path: string, body: object, options: CommonOptions): Promise<void> {
+async function create<T extends object>(
+  path: string,
+  body: object,
+  options: CommonOptions,
+  text: (item: T) => string = details,
+): Promise<void> {
   const { body: item } = await client().send<T>('POST', path, body);
-  show(options.json, item, () => details(item));
+  show(options.json, item, () => text(item));
 }
 
 function number(text: string): number {
@@ -182,6 +190,12 @@ function repositoryWishes({ mountOptionsFile: file, transfer }: RepositoryOption
   };
 }
 
+/** Its fields, and what there is to say of its mount options. */
+const repositoryText = ({ mountAdvice, ...item }: RepositoryDto): string =>
+  [details(item), ...mountAdvice.map(({ option, severity, why }) => oneLine(`${severity.padEnd(7)}  ${option}: ${why}`))].join(
+    '\n',
+  );
+
 /** `chainkeeper repo`. */
 export function repositoryCommand(): Command {
   const repository = resourceCommand<RepositoryDto>({
@@ -196,7 +210,8 @@ export function repositoryCommand(): Command {
       { title: 'TRANSFER', of: (row) => row.transfer },
       { title: 'ID', of: (row) => row.id },
     ],
-  });
+    text: repositoryText,
+  }).alias('repository');
   repository.addCommand(
     command('add', 'add a NAS export')
       .argument('<name>')
@@ -210,6 +225,7 @@ export function repositoryCommand(): Command {
             '/repositories',
             { name, type: options.type, address: options.address, ...repositoryWishes(options) },
             options,
+            repositoryText,
           ),
         ),
       ),
@@ -226,7 +242,7 @@ export function repositoryCommand(): Command {
           const name = options.name === undefined ? {} : { name: options.name };
           const change = { ...name, ...repositoryWishes(options) };
           const { body } = await client().send<RepositoryDto>('PATCH', at('/repositories', id), change);
-          show(options.json, body, () => details(body));
+          show(options.json, body, () => repositoryText(body));
         }),
       ),
   );

@@ -14,8 +14,7 @@ import { parseOutput } from '../domain/agent/parse-output';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import { settleBackup } from '../domain/chain/settle-backup';
 import type { FailedBackup, Looks, Settlement } from '../domain/chain/settlement';
-import { ChainkeeperError, InvariantError, OperationalError, UserError, wordsOf } from '../domain/errors';
-
+import { ChainkeeperError, InvariantError } from '../domain/errors';
 import { canLook, type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
@@ -24,33 +23,19 @@ import { hostAccess } from '../inventory/host-access';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { claimOf, leaseLost } from './claim';
-import { type FollowedJob, followJob } from './follow-job';
+import type { FollowedJob } from './follow-job';
+import { type DrivenJob, type Hears, JobDriver } from './job-driver';
 import { Planner, refusalError, type Surroundings } from './planner';
 import { type Again, type EndedRun, Recorder } from './recorder';
 import { Retainer } from './retainer';
 
-/** One run under its lease. */
-interface Drive {
-  readonly run: RunRow;
-  /** The job on the host; a run that is dispatched again has another one then. */
-  readonly jobId: string;
-  /** Somebody else may have started the job. */
-  readonly adopted: boolean;
+/** One backup under its lease. */
+interface Drive extends DrivenJob {
   readonly vm: VmRow;
-  readonly lease: Lease;
-  readonly signal: AbortSignal;
-  readonly hears: Hears;
-  readonly log: Log;
 }
-
-/** Is told whenever the host of a run begins to keep silent, and when it answers again. */
-export type Hears = (answers: boolean) => void;
 
 /** Characters of each stream that are kept of a job that is dispatched again. */
 const LAST_WORDS = 500;
-
-/** Errors that say for certain that nothing was executed on the host. */
-const NOT_EXECUTED = /^(host\.(unreachable|busy|key-|auth-failed|key-file|sudo-refused|script-missing)|name\.|repository\.)/;
 
 /**
  * Drives one run from its claim to its end: inspect, decide, dispatch, parse, settle, record, retire. Every step is
@@ -61,6 +46,7 @@ export class Runner {
   constructor(
     private readonly planner: Planner,
     private readonly recorder: Recorder,
+    private readonly jobs: JobDriver,
     private readonly runs: Runs,
     private readonly vms: Vms,
     private readonly volumes: Volumes,
@@ -86,7 +72,7 @@ export class Runner {
       hears,
       log: this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch }),
     };
-    const prepared = await this.#prepare(drive).catch((error: unknown) => this.#giveUp(drive, error));
+    const prepared = await this.#prepare(drive).catch((error: unknown) => this.jobs.giveUp(drive, error));
     if (prepared === null) return;
     const { plan, around } = prepared;
     const access = hostAccess(around.host, this.config.ssh);
@@ -99,10 +85,9 @@ export class Runner {
   /** One job on the host, to the books. Answers what is to be dispatched instead, if it failed in a way that a full does not share. */
   async #attempt(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess): Promise<Again | null> {
     const log = drive.log.child({ host: access.name, chainId: plan.chainId });
-    if (await this.#cancelled({ ...drive, log })) return null;
-    if (!(await this.#dispatch({ ...drive, log }, plan, around, access))) return null;
-    const job = await this.#follow({ ...drive, log }, access);
-    drive.hears(true);
+    if (await this.jobs.cancelled({ ...drive, log })) return null;
+    if (!(await this.jobs.dispatch({ ...drive, log }, access, () => backupCommand(plan, around, access)))) return null;
+    const job = await this.jobs.follow({ ...drive, log }, access);
     return this.#finish({ ...drive, log }, plan, around, access, job);
   }
 
@@ -137,110 +122,6 @@ export class Runner {
     await this.volumes.replace(
       vm.id,
       disks.map(({ target, path, virtualSize }) => ({ uuid: randomUUID(), target, path: path ?? '', size: virtualSize })),
-    );
-  }
-
-  /** Somebody asked the run to stop before its job began. What an adopted run has begun is aborted by whoever follows it. */
-  async #cancelled({ run, adopted, lease, log }: Drive): Promise<boolean> {
-    if (adopted || !(await this.runs.isAbortAsked(run.id))) return false;
-    log.info('cancelled before anything was started');
-    const end = {
-      state: 'cancelled',
-      errorCode: 'run.cancelled',
-      errorMessage: 'Cancelled before anything was started.',
-    } as const;
-    if (!(await this.runs.end(claimOf(lease), end))) throw leaseLost(lease);
-    return true;
-  }
-
-  /** Starts the job or finds it again. False: it certainly did not start, and the run has ended. */
-  async #dispatch(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess): Promise<boolean> {
-    const { jobId, adopted, lease, log } = drive;
-    try {
-      const command = buildBackup(hostScript(access), {
-        vm: plan.vm,
-        repository: around.mount,
-        path: plan.backupPath,
-        quiesce: plan.quiesce,
-        // A plan of an older version does not say.
-        transfer: plan.transfer ?? 'push',
-        onLostBitmap: plan.onLostBitmap ?? 'full',
-        diskPaths: needsDiskPaths(plan, access) ? plan.disks.map(({ path }) => path ?? '') : [],
-        mode: plan.kind,
-        bitmapNew: plan.bitmapNew,
-        bitmapParent: plan.parent?.bitmap ?? null,
-        disks: plan.disks.map(({ target, mode, parentFile, path, format }) => ({
-          target,
-          mode,
-          parentFile,
-          ...(path === null ? {} : { path }),
-          ...(format === 'qcow2' || format === 'raw' ? { format } : {}),
-        })),
-      });
-      await this.client.start(access, {
-        jobId,
-        fence: lease.epoch,
-        argv: command.argv,
-        ...(command.secrets === undefined ? {} : { secrets: command.secrets }),
-      });
-      log.info('dispatched');
-      return true;
-    } catch (error) {
-      // An adopted run may have been started by its former owner; only a first start can be certain that it was not.
-      if (!adopted && error instanceof ChainkeeperError && NOT_EXECUTED.test(error.code)) {
-        await this.#giveUp(drive, error);
-        return false;
-      }
-      if (isFenced(error)) throw leaseLost(lease);
-      const lockedOut = adopted && error instanceof UserError && error.code.startsWith('host.');
-      if (!(error instanceof OperationalError || lockedOut) || error.code === 'host.script-failed') {
-        await this.#giveUp(drive, error);
-        return false;
-      }
-      log.warn({ err: error }, 'nobody saw whether the job started; the host is asked');
-      await this.runs.markUnknown(claimOf(lease), error.code, wordsOf(error));
-      return true;
-    }
-  }
-
-  #follow({ run, jobId, lease, log, signal, hears }: Drive, access: HostAccess): Promise<FollowedJob> {
-    const claim = claimOf(lease);
-    const deadline = Date.now() + this.config.engine.runHours * 3_600_000;
-    let aborted = false;
-    return followJob(
-      this.client,
-      access,
-      jobId,
-      {
-        onStatus: async ({ progress, state }) => {
-          hears(true);
-          if (state === 'running' && progress !== null)
-            await this.runs.note(claim, { progress: { done: progress.processed ?? 0, total: progress.total } });
-          if (aborted || state !== 'running') return;
-          if (await this.runs.isAbortAsked(run.id)) {
-            aborted = true;
-            await this.client.abort(access, jobId);
-            return;
-          }
-          if (Date.now() < deadline) return;
-          aborted = true;
-          const hours = this.config.engine.runHours;
-          if (access.stock !== null) {
-            log.warn({ hours }, 'the run takes longer than it may; a stock script cannot be told to end, so it is waited for');
-            const words = `The stock script has run for more than ${hours} h. It is not killed: end it on the host when it does nothing.`;
-            await this.runs.markUnknown(claim, 'run-overdue', words);
-            return;
-          }
-          log.warn({ hours }, 'the run takes longer than it may; it is aborted');
-          await this.client.abort(access, jobId);
-        },
-        onSilence: async (error) => {
-          hears(false);
-          log.warn({ err: error }, 'the host does not answer; it is asked again');
-          await this.runs.markUnknown(claim, error.code, wordsOf(error));
-        },
-      },
-      signal,
     );
   }
 
@@ -422,24 +303,31 @@ export class Runner {
           log.warn({ err: error, bitmap }, 'a bitmap that nobody needs could not be retired; the next run tries again'),
         );
   }
-
-  /** Ends a run that did not start on its host. An error that is not ours is thrown on. */
-  async #giveUp({ lease, log }: Drive, error: unknown): Promise<null> {
-    if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost' || isOfBooks(error)) throw error;
-    log.warn({ err: error }, 'the run could not start');
-    const facts = error.facts as { stdout?: string; stderr?: string };
-    await this.runs.end(claimOf(lease), {
-      state: 'failed',
-      errorCode: error.code,
-      errorMessage: wordsOf(error),
-      ...(facts.stderr === undefined ? {} : { stderr: facts.stderr }),
-    });
-    return null;
-  }
 }
 
 /** A stock script takes the way of a stopped VM whenever it is not running, and asks by itself. */
 const needsDiskPaths = ({ vmState }: BackupPlan, access: HostAccess): boolean =>
   access.stock === null ? vmState === 'shut off' : !canLook(access) || vmState !== 'running';
 
-const isFenced = (error: unknown): boolean => error instanceof ChainkeeperError && error.facts['script'] === 'fence-stale';
+function backupCommand(plan: BackupPlan, { mount }: Surroundings, access: HostAccess): HostCommand {
+  return buildBackup(hostScript(access), {
+    vm: plan.vm,
+    repository: mount,
+    path: plan.backupPath,
+    quiesce: plan.quiesce,
+    // A plan of an older version does not say.
+    transfer: plan.transfer ?? 'push',
+    onLostBitmap: plan.onLostBitmap ?? 'full',
+    diskPaths: needsDiskPaths(plan, access) ? plan.disks.map(({ path }) => path ?? '') : [],
+    mode: plan.kind,
+    bitmapNew: plan.bitmapNew,
+    bitmapParent: plan.parent?.bitmap ?? null,
+    disks: plan.disks.map(({ target, mode, parentFile, path, format }) => ({
+      target,
+      mode,
+      parentFile,
+      ...(path === null ? {} : { path }),
+      ...(format === 'qcow2' || format === 'raw' ? { format } : {}),
+    })),
+  });
+}

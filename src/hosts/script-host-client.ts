@@ -37,6 +37,7 @@ import { installScript } from './install-script';
 import type { RemoteResult, RemoteShell } from './remote-shell';
 import { loadScript } from './script-file';
 import { startStock, statusOfStock, stockCommand } from './stock-jobs';
+import { redact } from './redact';
 import { scriptError } from './script-error';
 
 /** Settings of a host client. */
@@ -54,7 +55,7 @@ const ABOVE_ALL_LEASES = 999_999_999_999_999;
 /** A sweep waits for each mount of a NAS that is away. */
 const SWEEP_DEADLINE_MS = 300_000;
 const START_ATTEMPTS = 3;
-const NOT_ABORTED = { how: 'none', libvirtJob: null, resumed: null, thawed: null } as const;
+const NOT_ABORTED = { how: 'none', libvirtJob: null, resumed: null, thawed: null, restore: null } as const;
 
 /** The host client that speaks with the host script, over whatever shell reaches the host. */
 export class ScriptHostClient implements HostClient {
@@ -220,7 +221,11 @@ export class ScriptHostClient implements HostClient {
         `${host.name} answered ${operation} with something that our script does not print: ${reading.path} ${reading.message}`,
         {
           next: `Is ${host.scriptPath} Chainkeeper's script? Run: chainkeeper host install ${host.name} --dry-run`,
-          facts: { host: host.name, stdout: result.stdout.slice(0, 1000), stderr: result.stderr.slice(0, 1000) },
+          facts: {
+            host: host.name,
+            stdout: redact(result.stdout, secrets).slice(0, 1000),
+            stderr: redact(result.stderr, secrets).slice(0, 1000),
+          },
         },
       );
     }

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
+import { judgeMountOptions, type MountAdvice, type MountWish } from '../domain/agent/judge-mount-options';
+import type { RepositoryType } from '../domain/agent/mount-option-names';
+import { mountOptionNames } from '../domain/agent/mount-options';
 import { checkName, isName } from '../domain/agent/names';
 import { UserError } from '../domain/errors';
 import { found } from '../platform/found';
@@ -21,6 +24,7 @@ export class RepositoriesService {
         'invalid',
         `A repository of type dir needs an absolute path, not ${JSON.stringify(address)}.`,
       );
+    refuseBadOptions({ type, options: mountOptions, transfer: transfer ?? null });
     const repository = { uuid: randomUUID(), name, type, address, mountOpts: mountOptions };
     return present(await this.repositories.create(repository, transfer ?? null));
   }
@@ -35,7 +39,10 @@ export class RepositoriesService {
 
   async update(id: string, { name, mountOptions, transfer }: UpdateRepositoryDto): Promise<RepositoryDto> {
     const row = found(await this.repositories.find(id), 'repository', id);
-    if (mountOptions !== undefined) checkName('options', mountOptions);
+    if (mountOptions !== undefined) {
+      checkName('options', mountOptions);
+      refuseBadOptions({ ...wishOf(row), options: mountOptions });
+    }
     const change = {
       ...(name === undefined ? {} : { name }),
       ...(mountOptions === undefined ? {} : { mountOpts: mountOptions }),
@@ -50,26 +57,35 @@ export class RepositoriesService {
   }
 }
 
-/** Mount options may hold credentials in any of their values, so only their names are ever shown. */
-const present = ({
-  uuid,
-  name,
-  type,
-  address,
-  mountOpts,
+const wishOf = ({ type, mountOpts, transfer }: RepositoryWithWay): MountWish => ({
+  type: type as RepositoryType,
+  options: mountOpts,
   transfer,
-  usedBytes,
-  capacityBytes,
-}: RepositoryWithWay): RepositoryDto => ({
-  id: uuid,
-  name,
-  type,
-  address,
-  mountOptions: mountOpts
-    .split(',')
-    .filter(Boolean)
-    .map((option) => option.split('=', 1)[0] ?? ''),
-  transfer,
-  usedBytes,
-  capacityBytes,
 });
+
+/** @throws UserError `repository.mount-options` with every option that can never work or does harm */
+function refuseBadOptions(wish: MountWish): void {
+  const refused = judgeMountOptions(wish).filter(({ severity }) => severity === 'error');
+  if (refused.length === 0) return;
+  const words = refused.map(({ option, why }) => `${option}: ${why}`).join(' ');
+  throw new UserError('repository.mount-options', 'invalid', `A repository of type ${wish.type} cannot be mounted so. ${words}`, {
+    next: 'docs/repositories.md has options that are safe, with the reasons.',
+    facts: { refused: refused satisfies MountAdvice[] },
+  });
+}
+
+/** Mount options may hold credentials in any of their values, so only their names are ever shown. */
+function present(row: RepositoryWithWay): RepositoryDto {
+  const { uuid, name, type, address, mountOpts, transfer, usedBytes, capacityBytes } = row;
+  return {
+    id: uuid,
+    name,
+    type,
+    address,
+    mountOptions: mountOptionNames(mountOpts),
+    mountAdvice: judgeMountOptions(wishOf(row)),
+    transfer,
+    usedBytes,
+    capacityBytes,
+  };
+}

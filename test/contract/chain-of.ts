@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
-import { buildBackup, buildDiscard } from '../../src/domain/agent/build-argv';
+import { buildBackup, buildDiscard, buildRestore, type RestoreDisk, type RestoreWay } from '../../src/domain/agent/build-argv';
 import type { BackupMode, LostBitmapWish } from '../../src/domain/agent/facts';
 import { parseOutput, type ParsedOutput } from '../../src/domain/agent/parse-output';
 import type { FollowedJob } from '../../src/engine/follow-job';
@@ -86,6 +86,22 @@ export class ChainOf {
       exitCode: job.exit,
     });
     return { jobId, path, bitmap, job, answer };
+  }
+
+  /** What brings disks of a point back; `to` says where, disk by disk, and null leaves one out. */
+  async restore(
+    { path }: Point,
+    to: (disk: LabDisk) => string | null,
+    way: RestoreWay = { kind: 'new-disks' },
+  ): Promise<StartRequest> {
+    const disks = (await this.disks()).flatMap((disk, index): RestoreDisk[] => {
+      const where = to(disk);
+      const file = this.file(disk.path, index);
+      return where === null ? [] : [{ target: disk.target, file, to: where, format: 'qcow2', virtualSize: disk.size }];
+    });
+    const repository = { type: 'dir', address: await this.lab.nas(this.nas), options: null } as const;
+    const command = buildRestore({ vm: this.vm, repository, path, disks, way });
+    return { jobId: randomUUID(), fence: this.fence, ...command };
   }
 
   /** Every disk of a point, with its chain, against what the disk held when it was asked for. */

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { buildDelete, buildStats } from '../../src/domain/agent/build-argv';
+import { posix } from 'node:path';
+import { buildDelete, buildStats, type RestoreWay } from '../../src/domain/agent/build-argv';
+import { readRestore, type RestoreFacts } from '../../src/domain/agent/read-restore';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { HostClient } from '../../src/hosts/host-client';
-import type { LabHost } from '../../src/hosts/fake/lab-host';
+import type { LabDisk, LabHost } from '../../src/hosts/fake/lab-host';
 import { loadScript } from '../../src/hosts/script-file';
 import { ChainOf, type Point } from './chain-of';
 import { follow } from './follow';
@@ -312,6 +314,142 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         last = await chain.take('incremental', last);
         expect(last.answer.facts?.done).toMatchObject({ mode: 'full', reason: 'bitmap-missing', bitmapNew: last.bitmap });
         expect(await chain.identical(last)).toEqual([true, true]);
+      });
+    });
+
+    describe('restore', () => {
+      const restore = async (
+        point: Point,
+        to: (disk: LabDisk) => string | null,
+        way?: RestoreWay,
+      ): Promise<{ exit: number | null; facts: RestoreFacts; jobId: string }> => {
+        const order = await chain.restore(point, to, way);
+        await subject.client.start(subject.host, order);
+        const job = await follow(subject.client, subject.host, order.jobId);
+        const reading = readRestore(job.stdout);
+        if (!reading.ok) throw new Error(`${reading.path}: ${reading.message}\n${job.stdout}\n${job.stderr}`);
+        expect(reading.warnings).toEqual([]);
+        return { exit: job.exit, facts: reading.value, jobId: order.jobId };
+      };
+      const beside =
+        (suffix: string) =>
+        ({ path, target }: LabDisk): string =>
+          posix.join(posix.dirname(path), `${target}.${suffix}`);
+      const only =
+        (wanted: string, to: (disk: LabDisk) => string) =>
+        (disk: LabDisk): string | null =>
+          disk.target === wanted ? to(disk) : null;
+      const same = async (point: Point, to: (disk: LabDisk) => string): Promise<boolean[]> =>
+        Promise.all((await chain.disks()).map((disk) => subject.lab.same(vm, point.bitmap, disk.target, to(disk))));
+      let before: Point;
+
+      test('as new disks, while the VM runs: followed as a job, told disk by disk, identical', async () => {
+        before = last;
+        await write('vda', 0xb1, 3 * MIB, 64 * KIB);
+        await write('vdb', 0xb2, 3 * MIB, 64 * KIB);
+        last = await chain.take('incremental', before);
+        const { exit, facts, jobId } = await restore(last, beside('new'));
+        expect([exit, facts.error, facts.cleanup]).toEqual([0, null, { ok: true, left: [] }]);
+        expect(facts).toMatchObject({ v: 1, vm, swapped: false, domain: null, attached: null });
+        const size = { vda: 64 * MIB, vdb: 32 * MIB };
+        expect(facts.disks).toMatchObject(
+          (['vda', 'vdb'] as const).map((target) => ({
+            target,
+            virtualSize: size[target],
+            links: 2,
+            hashed: 0,
+            identical: true,
+            swapped: false,
+          })),
+        );
+        expect(facts.timings).toMatchObject({
+          convert: expect.any(Number),
+          compare: expect.any(Number),
+          total: expect.any(Number),
+        });
+        expect(await same(last, beside('new'))).toEqual([true, true]);
+        const { progress } = await subject.client.status(subject.host, { jobId });
+        expect(progress).toEqual({ processed: 96 * MIB, total: 96 * MIB });
+      });
+
+      test('refused, each with its code: what is there, what is not, what runs, what the books say otherwise', async () => {
+        const name = await chain.disks().then(([disk]) => disk?.path ?? '');
+        const code = async (...request: Parameters<typeof restore>): Promise<unknown> => {
+          const { exit, facts } = await restore(...request);
+          expect([exit, facts.swapped]).toEqual([1, false]);
+          return facts.error?.code;
+        };
+        expect(await code(last, beside('new'))).toBe('target-exists');
+        expect(
+          await code(
+            last,
+            only('vda', () => '/none/at/all'),
+          ),
+        ).toBe('target-missing');
+        expect(await code(last, ({ path }) => path, { kind: 'in-place' })).toBe('vm-running');
+        expect(await code({ ...last, path: `${vm}/2026.01.01.00.00.00` }, beside('x'))).toBe('chain-missing');
+        expect(await code(last, beside('x'), { kind: 'new-domain', name: vm, networks: false })).toBe('name-taken');
+        expect(await code(last, only('vda', beside('x')), { kind: 'attached', vm: 'i-9-9-NONE' })).toBe('vm-not-found');
+        expect(await code(last, beside('x'), { kind: 'attached', vm })).toBe('bad-option');
+        expect(await code(last, () => `${name}.x`)).toBe('bad-option');
+        const { argv, ...order } = await chain.restore(last, only('vda', beside('x')));
+        const other = argv.map((word) => word.replace(`"virtualSize":${64 * MIB}`, '"virtualSize":512'));
+        await subject.client.start(subject.host, { ...order, argv: other });
+        const job = await follow(subject.client, subject.host, order.jobId);
+        expect(readRestore(job.stdout)).toMatchObject({ value: { error: { code: 'size-mismatch' } } });
+        await expect(
+          subject.client.start(subject.host, { ...(await chain.restore(last, beside('x'))), fence: 1 }),
+        ).rejects.toMatchObject({ facts: { script: 'fence-stale' } });
+      });
+
+      test('in place: the stopped VM has the older disks, then the newer ones again; its next backup is a full', async () => {
+        await subject.lab.vmStop(vm);
+        const volumes = ({ path }: LabDisk): string => path;
+        const older = await restore(before, volumes, { kind: 'in-place' });
+        expect([older.exit, older.facts.swapped]).toEqual([0, true]);
+        expect(await same(before, volumes)).toEqual([true, true]);
+        expect(await same(last, volumes)).toEqual([false, false]);
+        const newer = await restore(last, volumes, { kind: 'in-place' });
+        expect(newer.facts.disks.map(({ swapped }) => swapped)).toEqual([true, true]);
+        expect(await same(last, volumes)).toEqual([true, true]);
+        expect(await subject.lab.bitmaps(vm, 'vda')).toEqual([]);
+        await subject.lab.vmStart(vm);
+        last = await chain.take('incremental', last);
+        expect(last.answer.facts?.done).toMatchObject({ mode: 'full', reason: 'bitmap-missing' });
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('as a new domain, which is there and does not run', async () => {
+        const name = `${vm}-new`;
+        const { exit, facts } = await restore(last, beside('domain'), { kind: 'new-domain', name, networks: false });
+        const seen = await subject.client.inspect(subject.host, { vm: name });
+        await subject.lab.domainRemove(name);
+        expect([exit, facts.domain?.name]).toEqual([0, name]);
+        expect(facts.domain?.uuid).toMatch(/^[0-9a-f-]{36}$/);
+        expect(seen.vm.state).toBe('shut off');
+        expect(await same(last, beside('domain'))).toEqual([true, true]);
+      });
+
+      test('attached to another VM under the next free name', async () => {
+        const other = `${vm}-other`;
+        await subject.lab.vmCreate(other, [{ target: 'vda', size: MIB }]);
+        await subject.lab.vmStart(other);
+        const { exit, facts } = await restore(last, only('vda', beside('attached')), { kind: 'attached', vm: other });
+        const { disks } = await subject.client.inspect(subject.host, { vm: other });
+        await subject.lab.vmRemove(other);
+        expect([exit, facts.attached]).toEqual([0, { vm: other, target: 'vdb' }]);
+        const [disk] = await chain.disks();
+        expect(disks.map(({ target, path }) => [target, path])[1]).toEqual(['vdb', disk && beside('attached')(disk)]);
+      });
+
+      test('abort: it takes everything back and says so, also when asked again', async () => {
+        const order = await chain.restore(last, beside('aborted'));
+        await subject.client.start(subject.host, order);
+        const aborted = await subject.client.abort(subject.host, order.jobId);
+        expect(aborted).toMatchObject({ state: 'done', aborted: true, abort: { restore: 'rolled-back', left: [] } });
+        expect((await subject.client.abort(subject.host, order.jobId)).abort).toMatchObject({ restore: 'rolled-back' });
+        const again = await restore(last, beside('aborted'));
+        expect([again.exit, again.facts.error]).toEqual([0, null]);
       });
     });
 

@@ -438,7 +438,7 @@ describeDatabases(
           /Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not found, 11 refused, 12 busy, 13 unreachable/,
         ),
       ]);
-      const names = [...out.matchAll(/^ {2}([a-z][a-z-]+)(?: \S+)* {2,}\S/gm)].map(([, name]) => name ?? '');
+      const names = [...out.matchAll(/^ {2}([a-z][a-z-]+)(?:\|\S+)?(?: \S+)* {2,}\S/gm)].map(([, name]) => name ?? '');
       expect(names).toEqual([
         'parse-output',
         'serve',

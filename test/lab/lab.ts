@@ -147,6 +147,10 @@ export class RealLab implements LabHost {
     return code === 0;
   }
 
+  async domainRemove(name: string): Promise<void> {
+    await this.verb('domain-remove', name);
+  }
+
   async nas(name: string): Promise<string> {
     const path = this.nasFile(name, '');
     await mkdir(path, { recursive: true, mode: 0o755 });

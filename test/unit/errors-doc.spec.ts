@@ -89,7 +89,8 @@ describe('docs/errors.md', () => {
       ['src/domain/agent/read-size.ts', /'(size-[a-z-]+)'/g],
       ['src/domain/chain/check-run.ts', /fault\(\s*'([a-z-]+)'/g],
       ['src/domain/chain/settle-backup.ts', /code: '([a-z-]+)'|\?\? '([a-z-]+)';/g],
-      ['src/engine/runner.ts', /code: '([a-z-]+)'|markUnknown\(claim, '([a-z-]+)'/g],
+      ['src/engine/runner.ts', /code: '([a-z-]+)'/g],
+      ['src/engine/job-driver.ts', /markUnknown\(claim, '([a-z-]+)'/g],
       ['src/runs/runs.service.ts', /errorCode: '([a-z.-]+)'/g],
     ];
     const codes = new Set(from.flatMap(([path, pattern]) => [...text(path).matchAll(pattern)].map(([, a, b]) => a ?? b ?? '')));

@@ -6,11 +6,13 @@ import {
   buildDiscard,
   buildInspect,
   buildRelease,
+  buildRestore,
   buildRetire,
   buildStart,
   buildStats,
   buildStatus,
   type HostScript,
+  type RestoreOrder,
 } from './build-argv';
 
 const OURS: HostScript = { kind: 'ours', dialect: 'seed' };
@@ -148,6 +150,48 @@ describe('buildBackup', () => {
     ['name.disk', order({ disks: [{ target: 'vda', mode: 'full', parentFile: null, path: 'x' }] })],
   ])('refuses bad input: %s', (code, what) => {
     expect(() => buildBackup(OURS, what)).toThrow(expect.objectContaining({ code }) as Error);
+  });
+});
+
+describe('buildRestore', () => {
+  const disk = { target: 'vda', file: 'root.a.qcow2', to: '/images/a b', format: 'qcow2', virtualSize: 1_000_000_512 } as const;
+  const restore = (parts: Partial<RestoreOrder> = {}): RestoreOrder => ({
+    vm: 'i-2-1234-VM',
+    repository: NFS,
+    path: 'i-2-1234-VM/2026.04.27.13.45.00',
+    disks: [disk],
+    way: { kind: 'new-disks' },
+    ...parts,
+  });
+  const HEAD_OF_RESTORE = ['restore', '-v', 'i-2-1234-VM', '-t', 'nfs', '-s', '10.1.1.1:/export', '-m', ''];
+  const PLACE = ['-p', 'i-2-1234-VM/2026.04.27.13.45.00', '--disks', JSON.stringify([disk])];
+
+  it.each<[string, Partial<RestoreOrder>, string[]]>([
+    ['new disks', {}, []],
+    ['in place', { way: { kind: 'in-place' } }, ['--swap']],
+    ['a new domain', { way: { kind: 'new-domain', name: 'other', networks: false } }, ['--new-name', 'other']],
+    ['with its networks', { way: { kind: 'new-domain', name: 'o', networks: true } }, ['--new-name', 'o', '--networks']],
+    ['attached', { way: { kind: 'attached', vm: 'i-2-7-VM' } }, ['--attach', 'i-2-7-VM']],
+    ['over a block device, slowly', { overwrite: true, mibPerSecond: 40 }, ['--overwrite', '-b', '40']],
+  ])('%s', (_what, parts, end) => {
+    expect(buildRestore(restore(parts))).toEqual({ argv: [...HEAD_OF_RESTORE, ...PLACE, ...end] });
+  });
+
+  it('credentials go on stdin', () => {
+    const { argv, secrets } = buildRestore(restore({ repository: CIFS }));
+    expect(argv.join(' ')).not.toContain('hunter2');
+    expect(secrets).toEqual({ credentials: { username: 'bob', password: 'hunter2' } });
+  });
+
+  it.each<[string, string, Partial<RestoreOrder>]>([
+    ['a file with a folder', 'name.file', { disks: [{ ...disk, file: '../x' }] }],
+    ['a relative path', 'name.disk', { disks: [{ ...disk, to: 'images/a' }] }],
+    ['a path with ..', 'name.disk', { disks: [{ ...disk, to: '/images/../etc/a' }] }],
+    ['an option for a name', 'name.vm', { way: { kind: 'new-domain', name: '-x', networks: false } }],
+    ['an option for a VM', 'name.vm', { way: { kind: 'attached', vm: '--swap' } }],
+    ['half a byte', 'agent.not-a-whole-number', { disks: [{ ...disk, virtualSize: 0.5 }] }],
+  ])('refuses %s', (_what, code, parts) => {
+    expect(() => buildRestore(restore(parts))).toThrow(expect.objectContaining({ code }) as Error);
   });
 });
 

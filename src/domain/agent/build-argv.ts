@@ -63,6 +63,45 @@ export interface BackupOrder {
   readonly onLostBitmap?: LostBitmapWish;
 }
 
+/** One disk of a restore point and where it is to go. */
+export interface RestoreDisk {
+  /** libvirt's target name at the time of the backup, for example `vda`. */
+  readonly target: string;
+  /** File name in the backup's directory. */
+  readonly file: string;
+  /** Absolute path on the host: a new file, the VM's volume (in place), or a block device. */
+  readonly to: string;
+  readonly format: 'qcow2' | 'raw';
+  /** What the books say, in bytes; a file that disagrees is refused as `size-mismatch`. */
+  readonly virtualSize?: number;
+}
+
+/** What becomes of the disks. */
+export type RestoreWay =
+  /** New files, or block devices, that nothing uses. */
+  | { readonly kind: 'new-disks' }
+  /** The stopped VM's own volumes: all of them are swapped, or none. */
+  | { readonly kind: 'in-place' }
+  /** New disks under a new, stopped domain made from the stored definition; `networks`: its links are up. */
+  | { readonly kind: 'new-domain'; readonly name: string; readonly networks: boolean }
+  /** One new disk, attached to that VM. */
+  | { readonly kind: 'attached'; readonly vm: string };
+
+/** A restore point, or some of its disks, to bring back. */
+export interface RestoreOrder {
+  /** The VM that was backed up; its lock and fence are the restore's. */
+  readonly vm: string;
+  readonly repository: RepositoryAccess;
+  /** Directory of the backup on the NAS, `<vm>/<time>`. */
+  readonly path: string;
+  readonly disks: readonly RestoreDisk[];
+  readonly way: RestoreWay;
+  /** Block devices may be written over. */
+  readonly overwrite?: boolean;
+  /** Limit of MiB a second for each disk. */
+  readonly mibPerSecond?: number;
+}
+
 /**
  * CloudStack's argv for a backup, in the dialect of the script. Ours is run by {@link buildStart}, which brings the fence.
  * @throws UserError `name.*`, `repository.secret-on-argv`; InvariantError `agent.incomplete-order`.
@@ -89,6 +128,18 @@ export const buildDiscard = (repository: RepositoryAccess, path: string, runId: 
     ['delete', ...repositoryOptions(repository), '-p', checkName('path', path), '--run', checkName('job', runId)],
     repository,
   );
+
+/**
+ * Brings disks of a restore point back; our script alone can. It runs as a job, by {@link buildStart}.
+ * @throws UserError as {@link buildBackup}.
+ */
+export function buildRestore({ vm, repository, path, disks, way, overwrite, mibPerSecond }: RestoreOrder): HostCommand {
+  const argv = ['restore', '-v', checkName('vm', vm), ...repositoryOptions(repository), '-p', checkName('path', path)];
+  argv.push('--disks', JSON.stringify(disks.map(checkRestoreDisk)), ...wayOptions(way));
+  if (overwrite) argv.push('--overwrite');
+  if (mibPerSecond !== undefined) argv.push('-b', wholeNumber(mibPerSecond));
+  return withSecrets(argv, repository);
+}
 
 /** Asks for size and use of a repository. @throws UserError as {@link buildBackup}. */
 export const buildStats = (script: HostScript, repository: RepositoryAccess): HostCommand =>
@@ -224,13 +275,34 @@ const checkDisk = ({ target, mode, parentFile, path, format }: DiskOrder): DiskO
   ...(format === undefined ? {} : { format }),
 });
 
+const checkRestoreDisk = ({ target, file, to, format, virtualSize }: RestoreDisk): RestoreDisk => ({
+  target: checkName('target', target),
+  file: checkName('file', file),
+  to: checkName('disk', to),
+  format,
+  ...(virtualSize === undefined ? {} : { virtualSize: Number(wholeNumber(virtualSize)) }),
+});
+
+function wayOptions(way: RestoreWay): string[] {
+  switch (way.kind) {
+    case 'new-disks':
+      return [];
+    case 'in-place':
+      return ['--swap'];
+    case 'new-domain':
+      return ['--new-name', checkName('vm', way.name), ...(way.networks ? ['--networks'] : [])];
+    case 'attached':
+      return ['--attach', checkName('vm', way.vm)];
+  }
+}
+
 const diskList = (paths: readonly string[]): string => paths.map(checkDiskSource).join(',');
 
 const stoppedDisks = (paths: readonly string[] = []): string[] => (paths.length > 0 ? ['-d', diskList(paths)] : []);
 
 function wholeNumber(value: number): string {
   if (Number.isSafeInteger(value) && value >= 0) return String(value);
-  throw new InvariantError('agent.not-a-whole-number', `${value} is neither an epoch nor an offset.`);
+  throw new InvariantError('agent.not-a-whole-number', `${value} is not a whole number from 0 on.`);
 }
 
 function expected<T>(value: T | null, what: string): T {

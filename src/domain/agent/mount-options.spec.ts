@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { partMountOptions } from './mount-options';
+import { mountOptionNames, partMountOptions } from './mount-options';
 
 describe('partMountOptions', () => {
   it.each([
@@ -18,11 +18,23 @@ describe('partMountOptions', () => {
       null,
       ['password2=x', 'cred=/a', 'secretfile=/b', 'my_passphrase=y', 'token=z'],
     ],
-    ['key=k,keyfile=f,keyring=r', 'keyring=r', null, ['key=k', 'keyfile=f']],
+    ['key=k,keyfile=f,noatime,keyring=r', 'noatime,keyring=r', null, ['key=k', 'keyfile=f']],
+    // What follows a secret and is no option may be the rest of it.
+    ['password=hunter,2=x,soft,nosuch', 'soft,nosuch', { password: 'hunter' }, ['2=x']],
+    ['secret=a,b,c==,noatime', 'noatime', null, ['secret=a', 'b', 'c==']],
+    ['username=bob,nosuch', 'nosuch', { username: 'bob' }, []],
     [',,soft,', 'soft', null, []],
     ['password', '', null, ['password']],
+    ['constructor=x,__proto__=y', 'constructor=x,__proto__=y', null, []],
   ])('parts %j', (options, open, credentials, secret) => {
     expect(partMountOptions(options)).toEqual({ open, credentials, secret });
+  });
+
+  it('shows names, and of what may be the rest of a secret not even that', () => {
+    expect(mountOptionNames('vers=3.1.1,username=bob,password=hunter,2,x=y,soft,secret=k')).toEqual(
+      ['vers', 'username', 'password', 'soft', 'secret'], // prettier-ignore
+    );
+    expect(mountOptionNames('')).toEqual([]);
   });
 
   it('never leaves a password among the open options, and loses no option', () => {

@@ -1,3 +1,5 @@
+import { isAnyOption } from './mount-option-names';
+
 /** Who the NAS should take us for. Travels on stdin only. */
 export interface Credentials {
   readonly username?: string;
@@ -14,37 +16,59 @@ export interface MountOptions {
   readonly secret: readonly string[];
 }
 
-const CREDENTIAL: Readonly<Record<string, keyof Credentials>> = {
-  user: 'username',
-  username: 'username',
-  pass: 'password',
-  password: 'password',
-  dom: 'domain',
-  domain: 'domain',
-  workgroup: 'domain',
-};
+/** One option of the list. */
+export interface MountOption {
+  /** As written; null: it may be a part of a secret, and is shown to nobody. */
+  readonly name: string | null;
+  readonly value: string | null;
+  /** The part of the credentials that it is. */
+  readonly part: keyof Credentials | null;
+  readonly secret: boolean;
+  readonly text: string;
+}
+
+const CREDENTIAL = new Map<string, keyof Credentials>([
+  ['user', 'username'],
+  ['username', 'username'],
+  ['pass', 'password'],
+  ['password', 'password'],
+  ['dom', 'domain'],
+  ['domain', 'domain'],
+  ['workgroup', 'domain'],
+]);
 
 const SECRET = /^(?:password2|credentials|cred|secret|secretfile|key|keyfile|.*(?:pass|secret|token).*)$/i;
 
 /**
- * Parts mount options as CloudStack keeps them (one list with commas) into open ones, credentials and other secrets.
- * Unlike mount.cifs, a password with a comma cannot be told from two options here: what follows stays an option.
+ * Reads mount options as CloudStack keeps them: one list with commas. Unlike for mount.cifs, a password with a comma in it cannot be told
+ * from two options here; so what follows a secret and is no option that anybody knows is taken for the rest of it.
  */
+export function readMountOptions(options: string): MountOption[] {
+  let afterSecret = false;
+  return options
+    .split(',')
+    .filter((option) => option !== '')
+    .map((text) => {
+      const at = text.indexOf('=');
+      const name = (at < 0 ? text : text.slice(0, at)).trim();
+      const part = at < 0 ? null : (CREDENTIAL.get(name.toLowerCase()) ?? null);
+      const rest = afterSecret && part === null && !SECRET.test(name) && !isAnyOption(name);
+      const secret = part === null && (rest || SECRET.test(name));
+      afterSecret = secret || part === 'password';
+      return { name: rest ? null : name, value: at < 0 ? null : text.slice(at + 1), part, secret, text };
+    });
+}
+
+/** Parts mount options by who may see them. */
 export function partMountOptions(options: string): MountOptions {
-  const credentials: Partial<Record<keyof Credentials, string>> = {};
-  const open: string[] = [];
-  const secret: string[] = [];
-  for (const option of options.split(',')) {
-    const at = option.indexOf('=');
-    const key = (at < 0 ? option : option.slice(0, at)).trim();
-    const part = CREDENTIAL[key.toLowerCase()];
-    if (part !== undefined && at >= 0) credentials[part] = option.slice(at + 1);
-    else if (SECRET.test(key)) secret.push(option);
-    else if (option !== '') open.push(option);
-  }
+  const all = readMountOptions(options);
+  const credentials = Object.fromEntries(all.flatMap(({ part, value }) => (part === null ? [] : [[part, value ?? '']])));
   return {
-    open: open.join(','),
+    open: all.flatMap(({ part, secret, text }) => (part === null && !secret ? [text] : [])).join(','),
     credentials: Object.keys(credentials).length > 0 ? credentials : null,
-    secret,
+    secret: all.flatMap(({ secret, text }) => (secret ? [text] : [])),
   };
 }
+
+/** Their names, which are no secret; values may hold credentials. */
+export const mountOptionNames = (options: string): string[] => readMountOptions(options).flatMap(({ name }) => name ?? []);

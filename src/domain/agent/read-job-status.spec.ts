@@ -59,13 +59,21 @@ describe('readJobStatus', () => {
   });
 
   it('reads what abort did', () => {
-    const abort = { how: 'term', libvirtJob: 'aborted', resumed: true, thawed: false, left: ['mount /x'] };
+    const abort = {
+      how: 'term',
+      libvirtJob: 'aborted',
+      resumed: true,
+      thawed: false,
+      restore: 'rolled-back',
+      left: ['mount /x'],
+    };
     expect(read({ ...STATUS, abort })).toHaveProperty('value.abort', abort);
     expect(read({ ...STATUS, abort: {} })).toHaveProperty('value.abort', {
       how: null,
       libvirtJob: null,
       resumed: null,
       thawed: null,
+      restore: null,
       left: [],
     });
   });

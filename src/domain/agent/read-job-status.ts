@@ -33,6 +33,11 @@ export interface AbortReport {
   readonly libvirtJob: string | null;
   readonly resumed: boolean | null;
   readonly thawed: boolean | null;
+  /**
+   * What became of a restore that had not ended by itself: `rolled-back`, the VM's volumes are the old ones and no new disk is
+   * there; `finished`, all had been put in place and stay; null: it was no restore, or (see `left`) it could not be settled.
+   */
+  readonly restore: 'rolled-back' | 'finished' | null;
   /** What could not be put back, for people. */
   readonly left: readonly string[];
 }
@@ -86,6 +91,7 @@ const jobStatus = object<JobStatus & { v: 1; encoding: string | null }>({
       libvirtJob: maybe(text),
       resumed: maybe(flag),
       thawed: maybe(flag),
+      restore: maybe(oneOf<'rolled-back' | 'finished'>(['rolled-back', 'finished'])),
       left: silently(list(text), []),
     }),
   ),

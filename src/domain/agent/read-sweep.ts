@@ -7,7 +7,7 @@ export type SweepAction = (typeof SWEEP_ACTIONS)[number];
 
 /** One thing that was left behind. */
 export interface SweptItem {
-  /** Stable: `mount`, `tmp-dir`, `scratch`, `secrets`, `work-dir`, `libvirt-job`, `paused-guest`, `stranger`, `libvirt-silent`. */
+  /** Stable: `mount`, `tmp-dir`, `scratch`, `secrets`, `work-dir`, `libvirt-job`, `paused-guest`, `restore`, `stranger`, `libvirt-silent`. */
   readonly code: string;
   /** Path or VM. */
   readonly subject: string;

@@ -1,5 +1,6 @@
 import type { InspectedDisk } from '../agent/facts';
 import type { BookedDisk } from './booked-backup';
+import { restoredSince } from './check-parent';
 import type { DecideInput } from './decide-input';
 import type { Parent } from './find-parent';
 import { obstacle, type Obstacle } from './obstacle';
@@ -52,6 +53,12 @@ function checkSize({ books, facts }: DecideInput, { target, virtualSize }: Booke
         target,
         `it had ${virtualSize} bytes in the parent and has ${now} now; not every step between is known`,
       );
+}
+
+/** After a restore no bitmap tells what changed since the parent: comparing the disks with their chain does. */
+export function checkRestored({ books, facts }: DecideInput, { backup }: Parent): Obstacle[] {
+  const restored = restoredSince(books, backup);
+  return restored === null ? [] : facts.disks.map(({ target }) => obstacle('restored-since', target, restored));
 }
 
 /** The disk must be the very file that the parent was taken from, now and in every inspection since. */

@@ -1,9 +1,16 @@
 import { isName } from '../agent/names';
+import type { BookedBackup, Books } from './booked-backup';
 import type { DecideInput } from './decide-input';
 import type { Parent } from './find-parent';
 import { obstacle, type Obstacle } from './obstacle';
 import { isRecreatedBlindly } from './read-chain';
 import { readChainKeys } from './chain-keys';
+
+/** When the VM was restored after a backup of it was taken; null: it was not. */
+export function restoredSince({ restoredAt }: Pick<Books, 'restoredAt'>, { date }: Pick<BookedBackup, 'date'>): string | null {
+  if (restoredAt === null || (date !== null && restoredAt < date)) return null;
+  return `the VM was restored at epoch ${restoredAt}, the parent is of ${date ?? 'an unknown time'}`;
+}
 
 /** What the books, the policy and the parent's files say against an incremental on this parent; the first thing found. */
 export function checkParent(input: DecideInput, parent: Parent): Obstacle[] {
@@ -30,19 +37,12 @@ function checkAge({ policy, now }: DecideInput, { position }: Parent): Obstacle 
   return null;
 }
 
-function checkPlace({ repositoryId, books }: DecideInput, { backup }: Parent): Obstacle | null {
+function checkPlace({ repositoryId }: DecideInput, { backup }: Parent): Obstacle | null {
   if (backup.repositoryId !== repositoryId) {
     return obstacle(
       'repository-changed',
       null,
       `the parent lies in ${backup.repositoryId ?? 'an unknown repository'}, this backup goes to ${repositoryId}`,
-    );
-  }
-  if (books.restoredAt !== null && (backup.date === null || books.restoredAt >= backup.date)) {
-    return obstacle(
-      'restored-since',
-      null,
-      `the VM was restored at epoch ${books.restoredAt}, the parent is of ${backup.date ?? 'an unknown time'}`,
     );
   }
   return null;
@@ -74,9 +74,14 @@ function checkFiles({ backup, link }: Parent): Obstacle | null {
     : obstacle('parent-file-missing', nameless.target, 'the books do not know the name of the parent’s file');
 }
 
-function checkActive({ books }: DecideInput, { bitmap }: Parent): Obstacle | null {
+function checkActive({ books }: DecideInput, { backup, bitmap }: Parent): Obstacle | null {
   const { activeCheckpointId } = books;
-  if (activeCheckpointId === null) return obstacle('bitmap-unconfirmed', null, 'the VM has no active checkpoint');
+  if (activeCheckpointId === null) {
+    const restored = restoredSince(books, backup);
+    return restored === null
+      ? obstacle('bitmap-unconfirmed', null, 'the VM has no active checkpoint')
+      : obstacle('restored-since', null, restored);
+  }
   return activeCheckpointId === bitmap
     ? null
     : obstacle('lineage-mismatch', null, `the active checkpoint is ${activeCheckpointId}, the parent's bitmap is ${bitmap}`);

@@ -286,10 +286,13 @@ const WORDS: readonly [string, string][] = [
   ['due now', 'VM: a full has been due since epoch 1777307200'],
   ['another repository', 'VM: the parent lies in nas-1, this backup goes to nas-2'],
   ['the repository of the parent is unknown', 'VM: the parent lies in an unknown repository, this backup goes to nas-1'],
-  ['restored after the parent', 'VM: the VM was restored at epoch 1777303661, the parent is of 1777303660'],
+  [
+    'restored after the parent',
+    ['vda', 'vdb'].map((name) => `${name}: the VM was restored at epoch 1777303661, the parent is of 1777303660`).join('; '),
+  ],
   [
     'restored, and the time of the parent is unknown',
-    'VM: the VM was restored at epoch 1777300000, the parent is of an unknown time',
+    ['vda', 'vdb'].map((name) => `${name}: the VM was restored at epoch 1777300000, the parent is of an unknown time`).join('; '),
   ],
   ['an unproven parent', 'VM: the parent is unproven'],
   [
@@ -633,6 +636,16 @@ describe('decideBackup', () => {
     expect(planOf({ books: { restoredAt: T0 + 4000, activeCheckpointId: null }, ...oneDisk({ bitmaps: [] }) }).reason).toBe(
       'restored-since',
     );
+  });
+
+  it('compares every disk of a restored VM with its chain where that is wished for', () => {
+    const restored = { books: { restoredAt: T0 + 4000 } };
+    expect(planOf({ ...restored, policy: { onLostBitmap: 'rescue' } })).toMatchObject({
+      ...{ kind: 'incremental', reason: 'rescued', repair: 'rescue' },
+      disks: [{ mode: 'rescued' }, { mode: 'rescued' }],
+    });
+    expect(planOf({ ...restored, policy: { onLostBitmap: 'full' } })).toMatchObject({ kind: 'full', reason: 'restored-since' });
+    expect(planOf({ ...restored, looked: false, policy: { onLostBitmap: 'rescue' } }).reason).toBe('restored-since');
   });
 
   describe('names', () => {

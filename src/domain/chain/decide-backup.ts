@@ -7,7 +7,7 @@ import type { Refusal } from './refusal';
 import type { Books } from './booked-backup';
 import { readChainKeys } from './chain-keys';
 import { bitmapOn, checkHealth, checkHistory, checkRepair, needsRedefine } from './check-bitmaps';
-import { checkDiskSet, checkIdentity, checkSizes } from './check-disks';
+import { checkDiskSet, checkIdentity, checkRestored, checkSizes } from './check-disks';
 import { checkParent } from './check-parent';
 import { checkCapability, checkWishes } from './check-policy';
 import { checkBitmaps, checkParentPaths } from './check-script';
@@ -26,7 +26,7 @@ import { refuseBackup } from './refuse-backup';
 const BOOK_CHECKS = [checkParentPaths, checkParent, checkDiskSet];
 const CHAIN_CHECKS = [...BOOK_CHECKS, checkSizes];
 /** What speaks against a disk's bitmap, and not against comparing the disk with its chain. */
-const BITMAP_CHECKS = [checkIdentity, checkHealth, checkHistory];
+const BITMAP_CHECKS = [checkRestored, checkIdentity, checkHealth, checkHistory];
 
 /**
  * Decides what a backup is to be: an incremental only where nothing at all speaks against it, else a full, and why.
@@ -45,7 +45,10 @@ export function decideBackup(input: DecideInput): BackupPlan | Refusal {
     const obstacles = check(input, parent);
     if (hasAny(obstacles)) return planFull(input, obstacles);
   }
-  if (!input.looked) return planIncremental(input, parent, []);
+  if (!input.looked) {
+    const restored = checkRestored(input, parent);
+    return hasAny(restored) ? planFull(input, restored) : planIncremental(input, parent, []);
+  }
   const lost = BITMAP_CHECKS.map((check) => check(input, parent)).filter((obstacles) => hasAny(obstacles));
   const [first] = lost;
   if (first !== undefined && !(wishOf(input) === 'rescue' && input.script.kind === 'ours')) return planFull(input, first);

@@ -100,6 +100,12 @@ export class ClusterMap {
   }
 }
 
+/** Whether two images read the same, to the byte. */
+export function sameContent(a: ClusterMap, b: ClusterMap): boolean {
+  const indices = new Set([...a.entries(), ...b.entries()].map(([index]) => index));
+  return a.size === b.size && [...indices].every((index) => sameCluster(a.get(index), b.get(index)));
+}
+
 const ZEROES = Buffer.alloc(CLUSTER);
 
 /** Whether two clusters read the same; absent ones and null read as zeroes. */

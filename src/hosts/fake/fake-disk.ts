@@ -16,9 +16,7 @@ let inodes = 1000;
 /** A qcow2 (or raw) image with its bitmaps, which every write marks. */
 export class FakeDisk {
   readonly inode = (inodes += 1);
-  readonly path: string;
   readonly bitmaps = new Map<string, FakeBitmap>();
-  readonly content: ClusterMap;
   /** Bytes that the guest wrote since QEMU started. */
   written = 0;
   /** As the domain says it; null: libvirt's default. */
@@ -31,10 +29,19 @@ export class FakeDisk {
     readonly format: 'qcow2' | 'raw' = 'qcow2',
     /** qcow2 compatibility level; `0.10` cannot hold bitmaps. */
     readonly compat: '1.1' | '0.10' = '1.1',
-  ) {
     // A bare uuid, as on CloudStack's primary storage.
-    this.path = `${folder}/${randomUUID()}`;
-    this.content = new ClusterMap(size);
+    readonly path = `${folder}/${randomUUID()}`,
+    readonly content = new ClusterMap(size),
+  ) {}
+
+  /** A restored disk: a new image, which has no bitmaps. */
+  static restored(target: string, path: string, format: 'qcow2' | 'raw', content: ClusterMap): FakeDisk {
+    return new FakeDisk(target, content.size, '', format, '1.1', path, content);
+  }
+
+  /** The same image as a disk of that name. */
+  as(target: string): FakeDisk {
+    return FakeDisk.restored(target, this.path, this.format, this.content);
   }
 
   write(pattern: number, offset: number, length: number): void {

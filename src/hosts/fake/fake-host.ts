@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { posix } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dialect, HostFacts } from '../../domain/agent/facts';
 import type { FakeJobDirectory } from './script/jobs';
+import type { FakeDisk } from './fake-disk';
 import { FakeNas } from './fake-nas';
 import type { FakeVm } from './fake-vm';
 import { FaultPlan } from './fault-plan';
@@ -23,6 +25,12 @@ export class FakeHost {
   readonly fences = new Map<string, number>();
   /** VMs that an operation works on. */
   readonly locked = new Set<string>();
+  /** Restored disks that are no VM's volumes, by path. */
+  readonly images = new Map<string, FakeDisk>();
+  /** Jobs whose restore has begun to write and not said its end, each with its VM. */
+  readonly restoring = new Map<string, string>();
+  /** Jobs whose restore had put all in place. */
+  readonly placed = new Set<string>();
   /** Files that were put there, by path. */
   readonly installed = new Map<string, InstalledFile>();
   /** `USER PATH` of every sudoers line, and the users that may become root. */
@@ -69,6 +77,11 @@ export class FakeHost {
     const found = this.vms.get(name);
     if (!found) throw new Error(`there is no VM ${name}`);
     return found;
+  }
+
+  /** Whether there is such a folder: one that some VM's disk lies in. */
+  hasFolder(path: string): boolean {
+    return [...this.vms.values()].some(({ disks }) => disks.some((disk) => posix.dirname(disk.path) === path));
   }
 
   addNas(address: string, capacity = 100 * GIB): FakeNas {

@@ -4,7 +4,7 @@ import { DEFAULT_SCRIPT_PATH, type HostAccess } from '../host-access';
 import type { HostClient } from '../host-client';
 import { loadScript } from '../script-file';
 import { ScriptHostClient, type ScriptHostClientOptions } from '../script-host-client';
-import { CLUSTER, type ClusterMap } from './cluster-map';
+import { CLUSTER, type ClusterMap, sameContent } from './cluster-map';
 import { FakeDisk } from './fake-disk';
 import { FakeHost } from './fake-host';
 import { FakeShell } from './fake-shell';
@@ -132,9 +132,21 @@ export class FakeLab implements LabHost {
   async same(vm: string, label: string, target: string, file: string): Promise<boolean> {
     const held = this.#moments.get(`${vm} ${target} ${label}`);
     if (!held) throw new Error(`no moment ${label} of ${vm} ${target}`);
+    const image = this.#image(file);
+    if (image) return sameContent(image, held);
     const nas = [...this.host.nases.values()].find(({ address }) => file.startsWith(`${address}/`));
     if (!nas?.files.has(file.slice(nas.address.length + 1))) throw new Error(`no such file: ${file}`);
     return nas.holds(file.slice(nas.address.length + 1), held);
+  }
+
+  /** A VM's volume or a restored disk. */
+  #image(path: string): ClusterMap | undefined {
+    const volumes = [...this.host.vms.values()].flatMap(({ disks }) => disks);
+    return (volumes.find((disk) => disk.path === path) ?? this.host.images.get(path))?.content;
+  }
+
+  async domainRemove(name: string): Promise<void> {
+    this.host.vms.delete(name);
   }
 
   async nas(name: string): Promise<string> {

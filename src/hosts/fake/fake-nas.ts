@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { type Cluster, CLUSTER, type ClusterMap, sameCluster } from './cluster-map';
+import { type Cluster, CLUSTER, ClusterMap, sameCluster } from './cluster-map';
 
 /** A file on a NAS: an image with what it holds itself, or a text of which only the size matters. */
 export interface FakeFile {
@@ -18,6 +18,8 @@ export class FakeNas {
   readonly folders = new Set<string>();
   /** Folders of runs that have not finished them, each with its run. */
   readonly unfinished = new Map<string, string>();
+  /** Files that a checksum is kept of, each with whether it still holds. */
+  readonly hashed = new Map<string, boolean>();
   /** What the NAS asks for at mount; null: nothing. */
   credentials: { readonly username: string; readonly password: string } | null = null;
 
@@ -67,18 +69,32 @@ export class FakeNas {
     return sum;
   }
 
-  /** An image and everything under it, top first. Null when a file of the chain is missing or is no image. */
-  chain(path: string): ClusterMap[] | null {
-    const layers: ClusterMap[] = [];
+  /** The paths of a file and of everything under it, top first. Null when a file of the chain is missing or is no image. */
+  links(path: string): string[] | null {
     const seen = new Set<string>();
     for (let at: string | null = path; at !== null;) {
       const file: FakeFile | undefined = this.files.get(at);
       if (!file?.image || seen.has(at)) return null;
       seen.add(at);
-      layers.push(file.image);
       at = file.backing === null ? null : posix.join(posix.dirname(at), file.backing);
     }
-    return layers;
+    return [...seen];
+  }
+
+  /** An image and everything under it, top first. Null when a file of the chain is missing or is no image. */
+  chain(path: string): ClusterMap[] | null {
+    return this.links(path)?.flatMap((link) => this.files.get(link)?.image ?? []) ?? null;
+  }
+
+  /** What a restore of this file gives: an image of its own. @throws when its chain is broken. */
+  content(path: string): ClusterMap {
+    const layers = this.#mustChain(path);
+    const flat = new ClusterMap(layers[0]?.size ?? 0);
+    for (let index = 0; index * CLUSTER < flat.size; index += 1) {
+      const cluster = readThrough(layers, index);
+      if (cluster) flat.set(index, cluster);
+    }
+    return flat;
   }
 
   /** What a restore of this file would give. @throws when its chain is broken. */

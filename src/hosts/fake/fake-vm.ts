@@ -9,10 +9,12 @@ export interface FakeJob {
   readonly destination: string;
 }
 
-/** A transient domain, as CloudStack's are: libvirt forgets it, and its checkpoints, when it stops. */
+/** A transient domain, as CloudStack's are: libvirt forgets it, and its checkpoints, when it stops. A restore can make another kind. */
 export class FakeVm {
   readonly uuid = randomUUID();
   readonly disks: FakeDisk[] = [];
+  /** libvirt knows it when it is stopped. */
+  persistent = false;
   state: VmState = 'shut off';
   reason = '';
   /** Counts QEMU processes. */

@@ -46,8 +46,11 @@ export interface LabHost {
 
   /** Keeps what the VM's disks hold now. */
   moment(vm: string, label: string): Promise<void>;
-  /** Does a backup file with its backing chain hold, byte for byte, what that disk held at that moment? */
+  /** Does a backup file with its backing chain, or a disk of the host, hold, byte for byte, what that disk held at that moment? */
   same(vm: string, label: string, target: string, file: string): Promise<boolean>;
+
+  /** Takes a domain that a restore has made out of libvirt; its disks stay. */
+  domainRemove(name: string): Promise<void>;
 
   /** A NAS directory of its own as address of a repository of type `dir`. */
   nas(name: string): Promise<string>;

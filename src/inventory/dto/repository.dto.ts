@@ -1,4 +1,5 @@
 import { IsIn, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import type { Severity } from '../../domain/agent/judge-host';
 import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
@@ -59,6 +60,16 @@ export class UpdateRepositoryDto extends RepositoryWayDto {
   mountOptions?: string;
 }
 
+/** What there is to say of a mount option. */
+export class MountAdviceDto {
+  /** Name of the option; its value only where that is what it is about. */
+  option!: string;
+  /** `ok`: fine, and worth knowing why; `warning`: it hurts; `error`: it can never work or does harm, and is refused today. */
+  severity!: Severity;
+  /** Why. */
+  why!: string;
+}
+
 /** A repository as the books know it. */
 export class RepositoryDto {
   /** Identifier (uuid). */
@@ -71,6 +82,8 @@ export class RepositoryDto {
   address!: string;
   /** Names of the mount options; values are never shown. */
   mountOptions!: string[];
+  /** What there is to say of them, for the way that the data travels. */
+  mountAdvice!: MountAdviceDto[];
   /** How the data of a running VM travels where neither the call nor the offering says: `push`, `pull` or `auto`; null: nobody said. */
   transfer!: string | null;
   /** Bytes used when last looked; null: never looked. */

@@ -125,6 +125,13 @@ remove_it() {
   rm -f "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.boots" "$RUN/$1.xml" "$RUN/$1.disks" "$RUN/$1".vd?.aside "$RUN/$1.removing"
 }
 
+#: domain-remove NAME              take a persistent domain that a restore has made out of libvirt; its disks stay
+verb_domain_remove() {
+  check_name "$1"; need_up
+  ! running "$1" || virsh_q destroy "$1" >/dev/null
+  virsh_q undefine "$1" >/dev/null
+}
+
 #: vm-disks NAME                   TARGET<TAB>PATH<TAB>SIZE of each disk
 verb_vm_disks() { need_vm "$1"; cut -f1-3 "$RUN/$1.disks"; }
 

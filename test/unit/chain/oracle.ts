@@ -224,6 +224,9 @@ const strayed = (view: View): boolean =>
     );
   });
 
+const restored = ({ input, parent }: View): boolean =>
+  input.books.restoredAt !== null && !((parent?.date ?? -1) > input.books.restoredAt);
+
 const RULES_OF_FULLS: readonly [Reason, (view: View) => boolean][] = [
   ['script-unsupported', ({ input }) => input.script.dialect === 'legacy'],
   ['storage-unsupported', ({ input }) => input.facts.disks.some(({ type }) => type !== null && type !== 'file')],
@@ -282,7 +285,6 @@ const RULES_OF_FULLS: readonly [Reason, (view: View) => boolean][] = [
   ['chain-length', ({ input, parent }) => parent !== undefined && place(parent) + 1 >= (input.policy.fullEvery ?? 0)],
   ['full-due', ({ input }) => input.policy.fullDueAt !== null && input.now >= input.policy.fullDueAt],
   ['repository-changed', ({ input, parent }) => parent?.repositoryId !== input.repositoryId],
-  ['restored-since', ({ input, parent }) => input.books.restoredAt !== null && !((parent?.date ?? -1) > input.books.restoredAt)],
   [
     'parent-unproven',
     ({ input, line, whole, guessed }) => {
@@ -299,6 +301,7 @@ const RULES_OF_FULLS: readonly [Reason, (view: View) => boolean][] = [
       parent?.externalId === null ||
       (parent?.disks ?? []).some(({ file }) => file === null || file.includes('/')),
   ],
+  ['restored-since', (view) => view.input.books.activeCheckpointId === null && restored(view)],
   ['bitmap-unconfirmed', ({ input }) => input.books.activeCheckpointId === null],
   ['lineage-mismatch', ({ input, bitmap, parent }) => input.books.activeCheckpointId !== bitmap || parent?.disks.length === 0],
   [
@@ -314,6 +317,7 @@ const RULES_OF_FULLS: readonly [Reason, (view: View) => boolean][] = [
 
 /** Why a bitmap is not to be gone by. What the disk holds can still be compared with the chain. */
 const RULES_OF_LOST_BITMAPS: typeof RULES_OF_FULLS = [
+  ['restored-since', restored],
   ['lineage-mismatch', strayed],
   ['bitmap-unconfirmed', (view) => firstIllness(view) === 'bitmap-unconfirmed'],
   ['bitmap-missing', (view) => firstIllness(view) === 'bitmap-missing'],

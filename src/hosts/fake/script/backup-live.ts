@@ -45,6 +45,7 @@ export async function backupLive(call: Call, record: RunRecord, vm: FakeVm, nas:
     if (error instanceof Killed) abandon(record, vm, nas, snapshot);
     throw error;
   }
+  nas.put(`${record.path}/domain-config.xml`, '<domain/>');
   for (const [index, disk] of plan.disks.entries()) putFile(record, nas, disk, snapshot[index] ?? new ClusterMap(0));
   if (host.faults.take('backup', ['check-failed']))
     throw new Failure('check-failed', `qemu-img check found errors in ${plan.disks[0]?.file}`);

@@ -11,7 +11,8 @@ export function inspect(call: Call): Said {
   const vm = host.vms.get(name);
   const live = vm?.live === true;
   const told = listOf(options.values.get('diskpaths'));
-  const disks = live ? vm.disks : told.flatMap((path) => findDisk(call, path) ?? []);
+  const known = live || vm?.persistent === true;
+  const disks = live || (known && told.length === 0) ? vm.disks : told.flatMap((path) => findDisk(call, path) ?? []);
   const repository = options.values.get('type') ? mount(call) : null;
   const path = options.values.get('path');
   const missing = repository && path && !repository.nas.folders.has(path);
@@ -23,7 +24,7 @@ export function inspect(call: Call): Said {
     host: host.facts(),
     vm: {
       name,
-      state: live ? vm.state : told.length > 0 ? 'shut off' : 'absent',
+      state: live ? vm.state : known || told.length > 0 ? 'shut off' : 'absent',
       reason: live ? vm.reason : null,
       uuid: live ? vm.uuid : null,
       qemuStarted: live ? vm.qemuStarted : null,

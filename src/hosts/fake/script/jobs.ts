@@ -132,11 +132,22 @@ export async function abort(host: FakeHost, options: Options): Promise<Said> {
     job.terminate();
     await job.finished;
   }
-  const resumed = job !== undefined && (job.state === 'unknown' || job.aborted) && freeGuest(host, job);
+  const unfinished = job !== undefined && (job.state === 'unknown' || job.aborted);
+  const restore = unfinished && isRestore(job) ? settleRestore(host, id) : null;
+  const resumed = unfinished && restore === null && freeGuest(host, job);
   return jsonAnswer({
     ...describe(id, job),
-    abort: { how, libvirtJob: how === 'term' ? 'aborted' : 'none', resumed, thawed: false, left: [] },
+    abort: { how, libvirtJob: how === 'term' ? 'aborted' : 'none', resumed, thawed: false, restore, left: [] },
   });
+}
+
+const isRestore = ({ argv }: FakeJobDirectory): boolean => argv[0] !== 'stock' && parseOptions(argv).operation === 'restore';
+
+/** What a restore that was killed has written goes; what it had put in place stays. */
+export function settleRestore(host: FakeHost, id: string): 'finished' | 'rolled-back' {
+  host.mounts.clear();
+  host.restoring.delete(id);
+  return host.placed.has(id) ? 'finished' : 'rolled-back';
 }
 
 function freeGuest(host: FakeHost, { argv }: FakeJobDirectory): boolean {

@@ -16,6 +16,8 @@ export interface Options {
   readonly values: ReadonlyMap<string, string>;
   readonly facts: boolean;
   readonly dryRun: boolean;
+  /** The options of a restore that have no value: `swap`, `overwrite`, `networks`. */
+  readonly flags: ReadonlySet<string>;
   /** What follows `--`. */
   readonly rest: readonly string[];
   readonly disks: readonly AskedDisk[] | null;
@@ -40,8 +42,10 @@ const VALUES: Readonly<Record<string, string>> = {
   '--diskpaths': 'diskpaths',
   '-M': 'mode',
   '--mode': 'mode',
+  '-b': 'bandwidth',
+  '--bandwidth': 'bandwidth',
 };
-for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap run'.split(
+for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap run new-name attach'.split(
   ' ',
 ))
   Object.assign(VALUES, { [`--${name}`]: name });
@@ -55,6 +59,8 @@ const NAMES: Readonly<Record<string, NameKind>> = {
   'parent-path': 'path',
   type: 'mount',
   storage: 'address',
+  'new-name': 'vm',
+  attach: 'vm',
   job: 'job',
   run: 'job',
 };
@@ -64,6 +70,7 @@ const PATTERNS: Readonly<Record<string, RegExp>> = {
   dialect: /^(seed|final)$/,
   transfer: /^(push|pull|auto)$/,
   'on-lost-bitmap': /^(full|rescue)$/,
+  bandwidth: /^[1-9]\d{0,5}$/,
   from: /^\d{1,15}(:\d{1,15})?$/,
 };
 
@@ -75,6 +82,7 @@ export function parseOptions(argv: readonly string[]): Options {
   const values = new Map<string, string>();
   let facts = false;
   let dryRun = false;
+  const flags = new Set<string>();
   let rest: readonly string[] = [];
   for (let at = 0; at < argv.length; at += 1) {
     const option = argv[at] ?? '';
@@ -86,6 +94,8 @@ export function parseOptions(argv: readonly string[]): Options {
       facts = true;
     } else if (option === '--dry-run') {
       dryRun = true;
+    } else if (['--swap', '--overwrite', '--networks'].includes(option)) {
+      flags.add(option.slice(2));
     } else if (!option.startsWith('-')) {
       if (values.has('operation')) throw new InvalidOption(option);
       values.set('operation', option);
@@ -98,7 +108,7 @@ export function parseOptions(argv: readonly string[]): Options {
     }
   }
   for (const [name, value] of values) checkValue(name, value);
-  return { operation: values.get('operation') ?? '', values, facts, dryRun, rest, disks: parseDisks(values.get('disks')) };
+  return { operation: values.get('operation') ?? '', values, facts, dryRun, flags, rest, disks: parseDisks(values.get('disks')) };
 }
 
 /** The value of an option that the operation cannot do without. @throws Failure `bad-option` */

@@ -8,6 +8,7 @@ import { inspect } from './inspect';
 import { abort, type RunOperation, start, status } from './jobs';
 import { InvalidOption, parseOptions } from './options';
 import { jsonFailure } from './print';
+import { restore } from './restore';
 import { release } from './release';
 import { retire } from './retire';
 import { runStock } from './stock';
@@ -73,6 +74,8 @@ async function dispatch(call: Call, stdin: string): Promise<Said> {
       return retire(call);
     case 'release':
       return release(call);
+    case 'restore':
+      return restore(call);
     case 'sweep':
       return sweep(call);
     case 'start':

@@ -1,4 +1,5 @@
 import type { Call, Said } from './call';
+import { settleRestore } from './jobs';
 import { jsonAnswer } from './print';
 
 /** `sweep`: mounts that a killed run left go; libvirt's jobs of dead runs and guests that an I/O error paused are told. */
@@ -21,6 +22,12 @@ export function sweep({ host, options: { dryRun } }: Call): Said {
         action: 'left',
         text: `an I/O error stopped it; when its storage is well: virsh resume ${name}`,
       });
+  }
+  for (const [job, vm] of [...host.restoring]) {
+    if (host.jobs.get(job)?.state === 'running') continue;
+    const text = `what the restore of job ${job} has begun and not ended`;
+    if (dryRun) items.push({ code: 'restore', subject: vm, action: 'would-be-removed', text });
+    else items.push({ code: 'restore', subject: vm, action: 'removed', text: `${text}: ${settleRestore(host, job)}` });
   }
   const used = running || items.some(({ code }) => code === 'libvirt-job');
   for (const subject of host.mounts) {

@@ -1,0 +1,147 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { isOfBooks } from '../database/database-error';
+import type { RunRow } from '../database/entities/run-row';
+import type { Lease } from '../database/repositories/leases';
+import { Runs } from '../database/repositories/runs';
+import type { HostCommand } from '../domain/agent/build-argv';
+import { ChainkeeperError, OperationalError, UserError, wordsOf } from '../domain/errors';
+import type { HostAccess } from '../hosts/host-access';
+import type { HostClient } from '../hosts/host-client';
+import { HOST_CLIENT } from '../hosts/host-client.token';
+import { Config } from '../platform/config/load-config';
+import type { Log } from '../platform/log';
+import { claimOf, leaseLost } from './claim';
+import { type FollowedJob, followJob } from './follow-job';
+
+/** A run and its job on a host, under the lease on the VM. */
+export interface DrivenJob {
+  readonly run: RunRow;
+  /** The job on the host; a run that is dispatched again has another one then. */
+  readonly jobId: string;
+  /** Somebody else may have started the job. */
+  readonly adopted: boolean;
+  readonly lease: Lease;
+  readonly signal: AbortSignal;
+  readonly hears: Hears;
+  readonly log: Log;
+}
+
+/** Is told whenever the host of a run begins to keep silent, and when it answers again. */
+export type Hears = (answers: boolean) => void;
+
+/** Errors that say for certain that nothing was executed on the host. */
+const NOT_EXECUTED = /^(host\.(unreachable|busy|key-|auth-failed|key-file|sudo-refused|script-missing)|name\.|repository\.)/;
+
+/** From an operation of the host script to what it printed, whatever dies on the way: the same for every run that has a job. */
+@Injectable()
+export class JobDriver {
+  constructor(
+    private readonly runs: Runs,
+    @Inject(HOST_CLIENT) private readonly client: HostClient,
+    @Inject(Config) private readonly config: Config,
+  ) {}
+
+  /** Somebody asked the run to stop before its job began. What an adopted run has begun is aborted by whoever follows it. */
+  async cancelled({ run, adopted, lease, log }: DrivenJob): Promise<boolean> {
+    if (adopted || !(await this.runs.isAbortAsked(run.id))) return false;
+    log.info('cancelled before anything was started');
+    const end = {
+      state: 'cancelled',
+      errorCode: 'run.cancelled',
+      errorMessage: 'Cancelled before anything was started.',
+    } as const;
+    if (!(await this.runs.end(claimOf(lease), end))) throw leaseLost(lease);
+    return true;
+  }
+
+  /** Starts the job or finds it again. False: it certainly did not start, and the run has ended. */
+  async dispatch(drive: DrivenJob, access: HostAccess, order: () => HostCommand): Promise<boolean> {
+    const { jobId, adopted, lease, log } = drive;
+    try {
+      const command = order();
+      await this.client.start(access, {
+        jobId,
+        fence: lease.epoch,
+        argv: command.argv,
+        ...(command.secrets === undefined ? {} : { secrets: command.secrets }),
+      });
+      log.info('dispatched');
+      return true;
+    } catch (error) {
+      // An adopted run may have been started by its former owner; only a first start can be certain that it was not.
+      if (!adopted && error instanceof ChainkeeperError && NOT_EXECUTED.test(error.code)) {
+        await this.giveUp(drive, error);
+        return false;
+      }
+      if (isFenced(error)) throw leaseLost(lease);
+      const lockedOut = adopted && error instanceof UserError && error.code.startsWith('host.');
+      if (!(error instanceof OperationalError || lockedOut) || error.code === 'host.script-failed') {
+        await this.giveUp(drive, error);
+        return false;
+      }
+      log.warn({ err: error }, 'nobody saw whether the job started; the host is asked');
+      await this.runs.markUnknown(claimOf(lease), error.code, wordsOf(error));
+      return true;
+    }
+  }
+
+  /** Follows it to its end; one that takes longer than it may, or that somebody wants to stop, is aborted. */
+  async follow({ run, jobId, lease, log, signal, hears }: DrivenJob, access: HostAccess): Promise<FollowedJob> {
+    const claim = claimOf(lease);
+    const deadline = Date.now() + this.config.engine.runHours * 3_600_000;
+    let aborted = false;
+    const job = await followJob(
+      this.client,
+      access,
+      jobId,
+      {
+        onStatus: async ({ progress, state }) => {
+          hears(true);
+          if (state === 'running' && progress !== null)
+            await this.runs.note(claim, { progress: { done: progress.processed ?? 0, total: progress.total } });
+          if (aborted || state !== 'running') return;
+          if (await this.runs.isAbortAsked(run.id)) {
+            aborted = true;
+            await this.client.abort(access, jobId);
+            return;
+          }
+          if (Date.now() < deadline) return;
+          aborted = true;
+          const hours = this.config.engine.runHours;
+          if (access.stock !== null) {
+            log.warn({ hours }, 'the run takes longer than it may; a stock script cannot be told to end, so it is waited for');
+            const words = `The stock script has run for more than ${hours} h. It is not killed: end it on the host when it does nothing.`;
+            await this.runs.markUnknown(claim, 'run-overdue', words);
+            return;
+          }
+          log.warn({ hours }, 'the run takes longer than it may; it is aborted');
+          await this.client.abort(access, jobId);
+        },
+        onSilence: async (error) => {
+          hears(false);
+          log.warn({ err: error }, 'the host does not answer; it is asked again');
+          await this.runs.markUnknown(claim, error.code, wordsOf(error));
+        },
+      },
+      signal,
+    );
+    hears(true);
+    return job;
+  }
+
+  /** Ends a run that did not start on its host. An error that is not ours is thrown on. */
+  async giveUp({ lease, log }: DrivenJob, error: unknown): Promise<null> {
+    if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost' || isOfBooks(error)) throw error;
+    log.warn({ err: error }, 'the run could not start');
+    const facts = error.facts as { stdout?: string; stderr?: string };
+    await this.runs.end(claimOf(lease), {
+      state: 'failed',
+      errorCode: error.code,
+      errorMessage: wordsOf(error),
+      ...(facts.stderr === undefined ? {} : { stderr: facts.stderr }),
+    });
+    return null;
+  }
+}
+
+const isFenced = (error: unknown): boolean => error instanceof ChainkeeperError && error.facts['script'] === 'fence-stale';
