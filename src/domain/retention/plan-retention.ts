@@ -27,7 +27,7 @@ export interface RetentionBooks extends DeletionBooks {
   readonly schedules: readonly ScheduleCount[];
 }
 
-/** What a policy is applied to. */
+/** What a policy is applied to; the backups newest first. */
 export interface RetentionInput extends RetentionBooks, RetentionRules {
   /** Epoch seconds. */
   readonly now: number;
@@ -60,9 +60,10 @@ export interface RetentionPlan {
  */
 export function planRetention(input: RetentionInput): RetentionPlan {
   const { minAgeHours, now } = input;
+  const place = new Map(input.backups.map(({ uuid }, index) => [uuid, index]));
   const points = restorePoints(input.backups)
     .map(({ backup, assurance }) => ({ uuid: backup.uuid, date: backup.date ?? now, assurance }))
-    .sort((a, b) => b.date - a.date || (a.uuid < b.uuid ? 1 : -1));
+    .sort((a, b) => b.date - a.date || (place.get(a.uuid) ?? 0) - (place.get(b.uuid) ?? 0));
   const why = whoStays(points, input);
   const steps: DeletionStep[] = [];
   let backups = input.backups;

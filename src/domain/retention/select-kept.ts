@@ -32,6 +32,7 @@ const RULES: readonly (readonly [keyof RetentionPolicy, string, Period | null])[
  * Which points a policy keeps, and by which rule. As Proxmox has it: of each period the newest, rule by rule from the shortest period on, and
  * a period that an earlier rule has kept a point of does not count. Each level of assurance is asked by itself: a worse point never takes
  * the place of a better one.
+ * @param points of one second: the newer first
  * @param zone IANA name of the time zone that days and weeks begin in
  */
 export function selectKept(points: readonly DatedPoint[], policy: RetentionPolicy, zone: string): Map<string, string> {
@@ -56,7 +57,7 @@ export function selectKept(points: readonly DatedPoint[], policy: RetentionPolic
 type NameOf = (period: Period | null, point: DatedPoint) => string;
 
 function selectOfLevel(points: readonly DatedPoint[], policy: RetentionPolicy, nameOf: NameOf): Map<string, string> {
-  const newestFirst = [...points].sort((a, b) => b.date - a.date || (a.uuid < b.uuid ? 1 : -1));
+  const newestFirst = [...points].sort((a, b) => b.date - a.date);
   const kept = new Map<string, string>();
   for (const [key, rule, period] of RULES) {
     let left = policy[key];
