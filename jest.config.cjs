@@ -3,8 +3,8 @@
 const base = {
   testEnvironment: 'node',
   transform: { '^.+\\.ts$': ['@swc/jest'] },
-  // The one import that Node's own rules want with its extension (src/cli/serve.ts).
-  moduleNameMapper: { '^\\.\\./main\\.js$': '<rootDir>/src/main.ts' },
+  // The imports that Node's own rules want with their extension (src/cli/serve.ts, src/cli/books.ts).
+  moduleNameMapper: { '^\\.\\./(main|books-copies)\\.js$': '<rootDir>/src/$1.ts' },
   moduleFileExtensions: ['ts', 'js', 'json'],
   setupFiles: ['<rootDir>/test/support/setup.ts'],
   // Copies of the sources: what Stryker works on, and what is built.

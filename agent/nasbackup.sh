@@ -145,13 +145,14 @@ OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
 OPT_SWAP='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
+OPT_MANIFEST='' OPT_VERIFY='' OPT_NAME='' OPT_SHA256='' OPT_LAST=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
 readonly VM_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,126}$'
 readonly BITMAP_PATTERN='^backup-[0-9]{1,12}$'
 readonly PATH_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]*(/[A-Za-z0-9_][A-Za-z0-9_.+@:-]*)*$'
-readonly FLAG_PATTERN='^--(facts|dry-run|swap|overwrite|networks)$' # options without a value
+readonly FLAG_PATTERN='^--(facts|dry-run|verify|swap|overwrite|networks)$' # options without a value
 readonly SAFE_TEXT='^[^[:cntrl:]]*$'
 
 usage() {
@@ -166,6 +167,10 @@ Operations
   release   drop all our bitmaps of a virtual machine
   restore   bring disks of a backup back, as a job: checked before, compared after
   check     is this host ready, as JSON
+  describe  write a manifest beside the files of a backup
+  take      bytes for a job, from stdin
+  keep      put a copy of the books on the NAS
+  checksum  write down the SHA-256 of its files, slowly
   sweep     remove what killed calls and jobs have left behind
 
 Options
@@ -188,7 +193,7 @@ Options
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs
       --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
-  -b, --bandwidth MIB          of each disk a second, with pull and restore
+  -b, --bandwidth MIB          a second: of each disk with pull and restore, of all with checksum
       --swap                   restore in place of the volumes of a stopped machine
       --overwrite              restore to block devices, whatever they hold
       --new-name NAME          restore as a new, stopped domain   --networks  with its links up
@@ -196,6 +201,11 @@ Options
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
+      --manifest JSON          what the books say of the backup
+      --name NAME              of a copy of the books, books-<time>.jsonl.gz
+      --sha256 HEX             of the bytes that were handed over
+      --last N                 copies of the books that stay
+      --verify                 compare with the checksums that are there
       --dry-run                say what would be removed, and remove nothing
   -h, --help
 TEXT
@@ -210,7 +220,7 @@ parse_options() {
     case $option in
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
-      --facts | --dry-run | --swap | --overwrite | --networks)
+      --facts | --dry-run | --verify | --swap | --overwrite | --networks)
         option=${option#--} option=OPT_${option^^}
         printf -v "${option//-/_}" true
         shift && continue
@@ -232,7 +242,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --new-name | --attach)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --new-name | --attach | --manifest | --name | --sha256 | --last)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;
@@ -262,6 +272,9 @@ check_options() {
   must_match OPT_BITMAP_PARENT "$BITMAP_PATTERN" "name of the parent's bitmap"
   must_match OPT_BITMAP "$BITMAP_PATTERN" 'name of the bitmap'
   must_match OPT_RUN "$JOB_PATTERN" 'id of a run'
+  must_match OPT_NAME "$COPY_PATTERN" 'name of a copy'
+  must_match OPT_SHA256 '^[0-9a-f]{64}$' 'SHA-256'
+  must_match OPT_LAST '^[1-9][0-9]{0,3}$' 'number of copies'
   must_match OPT_FENCE '^[0-9]{1,15}$' 'fence'
   must_match OPT_TYPE '^(nfs|cifs|ceph|dir)$' 'type of the storage'
   must_match OPT_STORAGE '^[^-[:cntrl:]][^[:cntrl:]]*$' 'address of the storage'
@@ -3312,9 +3325,9 @@ restore_note() { job_write "$1" "$2" && sync -- "$JOB_DIR/$1" "$JOB_DIR"; }
 add_note() { restore_note restore "$(<"$JOB_DIR/restore")"$'\n'"$1" || job_unwritable; }
 
 roll_back() {
-  local disk word=rolled-back
+  local i disk word=rolled-back
   for disk in "${NOTE_DISKS[@]}"; do take_back "$disk" || { word='' && left "$disk: $RUN_ERR"; }; done
-  for ((disk = 0; disk < RESTORES; disk++)); do [[ ${R[$disk.kind]-} != swap ]] || R[$disk.swapped]=false; done
+  for ((i = 0; i < RESTORES; i++)); do R[$i.swapped]=false; done
   [[ ! $word ]] || job_write restored "$word" || :
 }
 
@@ -3378,7 +3391,6 @@ place_disks() {
 
 # in_place: all is done: what is left over goes. Without the note nobody could tell later whether a second name has to go or to come back.
 in_place() {
-  local disk
   trap : TERM INT HUP PIPE
   restore_note restored swapped || { rm -f -- "$JOB_DIR/restored" && die "Cannot write into $JOB_DIR: is the disk that it lies on full?" job-unwritable; }
   commit
@@ -3509,8 +3521,8 @@ restore_is_settled() { [[ ! -e $1/restore || -e $1/restored && $(<"$1/restored")
 # begun stands in the job's note, so that whoever comes after a kill can settle it (59-restore-place).
 
 RESTORES=0
-# R["$i.field"] of disk i: target file to format size, as asked; kind (new, swap, device) and real (the device); chain links hashed
-# virtual required; allocated identical convert compare swapped.
+# R["$i.field"] of disk i: target file to format virtualSize, as asked; kind (new, swap, device), real and room (of a device); chain links
+# hashed virtual required; allocated identical convert compare swapped.
 declare -A R=()
 DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
 RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress
@@ -3737,6 +3749,258 @@ operation_stats() {
   exit 0
 }
 
+# ---- describe: a backup says of itself what it is ------------------------------------------------------
+#
+# The books' words for it lie beside its files, so that a bare NAS explains itself. Written last, and only of what is there and
+# finished: where there is no manifest, nobody has looked.
+
+readonly MANIFEST=manifest.json CHECKSUMS=checksums.json DEFINITION=domain-config.xml
+readonly FILE_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,254}$'
+
+operation_describe() {
+  local -A manifest=()
+  local i count=0 file size definition='' written
+  need OPT_MANIFEST --manifest
+  { [[ $OPT_MANIFEST == *\} ]] && json_read manifest "$OPT_MANIFEST" && [[ ${manifest['/@']+yes} ]]; } || bad_option '--manifest is not a JSON object'
+  json_get manifest 'disks#' && count=$REPLY
+  ((count)) || bad_option 'A manifest without disks'
+  open_backup
+  for ((i = 0; i < count; i++)); do
+    json_get manifest "disks.$i.file" && file=$REPLY && [[ $file =~ $FILE_PATTERN ]] || bad_option "Disk $i of the manifest has no valid file"
+    size_of_file "$file" || die "$OPT_PATH has no file $file" file-missing
+    size=$REPLY
+    ! json_get manifest "disks.$i.size" || [[ $REPLY == "$size" ]] || die "$file of $OPT_PATH is of $size bytes, the books say $REPLY" file-differs
+  done
+  ! size_of_file "$DEFINITION" || definition=$DEFINITION
+  rfc3339_now && written=$REPLY
+  json_object s domainXml "$definition" s written "$written"
+  printf '%s\n' "${OPT_MANIFEST%\}},${REPLY:1}" >"$WORK/$MANIFEST"
+  put_file "$WORK/$MANIFEST" "$OPT_PATH"
+  json_object n v 1 s path "$OPT_PATH" s domainXml "$definition" s written "$written"
+  answer_good "$REPLY"
+}
+
+# open_backup: mounts, and makes sure that -p is the directory of a finished backup.
+open_backup() {
+  need OPT_PATH -p
+  [[ $OPT_PATH == */* ]] || bad_option "Not the path of a backup: $OPT_PATH"
+  work_open
+  mount_repository
+  stays_inside "$OPT_PATH"
+  nas test -d "$MNT/$OPT_PATH" || die "$OPT_PATH is not on the NAS" path-missing
+  ! nas test -e "$MNT/$OPT_PATH/$RUN_MARK" || die "$OPT_PATH is a backup that was not finished" not-finished
+}
+
+# size_of_file NAME: REPLY is the bytes of a regular file of the backup; false where there is none.
+size_of_file() {
+  nas stat -c '%s %F' -- "$MNT/$OPT_PATH/$1" || return 1
+  [[ ${RUN_OUT#* } == regular* ]] && REPLY=${RUN_OUT%% *}
+}
+
+# put_file FILE DIRECTORY [NAME]: onto the NAS in one step: whoever reads it there reads the old one or the whole new one.
+# The temporary file must be new: a link that somebody put there leads out of the NAS.
+put_file() {
+  local name=${3:-${1##*/}} seconds new
+  new=$MNT/$2/.$name.new
+  # A slow NAS takes a mebibyte a second.
+  seconds=$((NAS_SECONDS + $(stat -c %s -- "$1") / 1048576))
+  nas rm -f -- "$new" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  undo_push remove_file "$new"
+  run "$seconds" dd if="$1" of="$new" bs=1M conv=excl,fsync oflag=nofollow status=none || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  nas mv -fT -- "$new" "$MNT/$2/$name" && nas sync -- "$MNT/$2" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+}
+
+remove_file() { run 10 rm -f -- "$1" || left "$1 on the NAS"; }
+
+# answer_good JSON: the one line of an operation that went well.
+answer_good() {
+  commit
+  unwind good
+  printf '%s\n' "$1"
+  DONE=yes
+  exit 0
+}
+
+# ---- checksum: the SHA-256 of every file of a backup, and whether it still is that ----------------------
+#
+# Never inside a run: reading everything back takes as long as writing it, and nobody is to wait for that. It reads at the lowest
+# priority, and no faster than -b says. What lies there already is never taken again: new checksums of spoilt files would call them good.
+
+readonly READ_PIECE=$((16 * 1024 * 1024)) READ_SECONDS=60
+declare -A SUM=() SUM_SIZE=()
+SUM_NAMES=()
+
+operation_checksum() {
+  local name total=0 differs
+  local -a differing=()
+  open_backup
+  run 10 renice -n 19 -p "$$" || warn "cannot lower the priority: $RUN_ERR"
+  run 10 ionice -c 3 -p "$$" || warn "cannot lower the priority of reading: $RUN_ERR"
+  if look_at_checksums; then
+    [[ $OPT_VERIFY ]] || answer_checksums false
+    for name in "${SUM_NAMES[@]}"; do total=$((total + SUM_SIZE[$name])); done
+    for name in "${SUM_NAMES[@]}"; do is_as_it_was "$name" "$total" || differing+=("$name"); done
+    json_strings "${differing[@]}" && differs=$REPLY
+    answer_checksums false "$differs"
+  fi
+  [[ ! $OPT_VERIFY ]] || die "$OPT_PATH has no checksums to compare with" not-hashed
+  look_at_files
+  ((${#SUM_NAMES[@]})) || die "$OPT_PATH has no files" file-missing
+  for name in "${SUM_NAMES[@]}"; do total=$((total + SUM_SIZE[$name])); done
+  for name in "${SUM_NAMES[@]}"; do hash_file "$name" "${SUM_SIZE[$name]}" "$total" && SUM[$name]=$REPLY; done
+  json_checksums
+  json_object n v 1 s algorithm sha256 r files "$REPLY"
+  printf '%s\n' "$REPLY" >"$WORK/$CHECKSUMS"
+  put_file "$WORK/$CHECKSUMS" "$OPT_PATH"
+  answer_checksums true
+}
+
+# look_at_files: SUM_NAMES and SUM_SIZE of what belongs to the backup: what describes it may be written anew.
+look_at_files() {
+  local name
+  nas ls -A -- "$MNT/$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
+  lines "$RUN_OUT"
+  for name in "${LINES[@]}"; do
+    [[ $name =~ $FILE_PATTERN && $name != @("$MANIFEST"|"$CHECKSUMS") ]] || continue
+    ! size_of_file "$name" || { SUM_NAMES+=("$name") && SUM_SIZE[$name]=$REPLY; }
+  done
+}
+
+# look_at_checksums: SUM_NAMES, SUM_SIZE and SUM as they were written down; false when they were not.
+look_at_checksums() {
+  local -A known=()
+  local name names
+  nas test -e "$MNT/$OPT_PATH/$CHECKSUMS" || return 1
+  size_of_file "$CHECKSUMS" && ((REPLY < 1048576)) && nas cat -- "$MNT/$OPT_PATH/$CHECKSUMS" && json_read known "$RUN_OUT" &&
+    json_get known algorithm && [[ $REPLY == sha256 ]] && json_get known files@ && names=$REPLY || checksums_damaged
+  lines "$names"
+  for name in "${LINES[@]}"; do
+    { [[ $name =~ $FILE_PATTERN ]] && json_get known "files.$name.size" && [[ $REPLY =~ ^[0-9]{1,18}$ ]]; } || checksums_damaged
+    SUM_NAMES+=("$name") SUM_SIZE[$name]=$REPLY
+    { json_get known "files.$name.sha256" && [[ $REPLY =~ ^[0-9a-f]{64}$ ]]; } || checksums_damaged
+    SUM[$name]=$REPLY
+  done
+  ((${#SUM_NAMES[@]})) || checksums_damaged
+}
+
+checksums_damaged() { die "$CHECKSUMS of $OPT_PATH cannot be read" checksums-damaged; }
+
+# is_as_it_was NAME TOTAL: of its size and with its checksum.
+is_as_it_was() {
+  size_of_file "$1" && [[ $REPLY == "${SUM_SIZE[$1]}" ]] && hash_file "$1" "$REPLY" "$2" && [[ $REPLY == "${SUM[$1]}" ]]
+}
+
+# hash_file NAME SIZE TOTAL: REPLY is its SHA-256. Whoever reads writes down how far it has come: one that comes no further reads from
+# a NAS that hangs.
+hash_file() {
+  local at=''
+  echo 0 >"$WORK/reading"
+  [[ $HASHED_BYTES ]] || { HASHED_BYTES=0 && always_push rm -f -- "$WORK/reading"; }
+  run_start hash_slowly "$MNT/$OPT_PATH/$1" "$2" "$3"
+  until run_wait "$READ_SECONDS"; do
+    [[ $at != "$(<"$WORK/reading")" ]] || { run_kill && die "The NAS does not answer: $1 cannot be read any further" target-hung; }
+    at=$(<"$WORK/reading")
+  done
+  ((RUN_CODE == 0)) && [[ $RUN_OUT =~ ^[0-9a-f]{64} ]] || die "Cannot read $1 of $OPT_PATH: $RUN_ERR" read-failed
+  HASHED_BYTES=$((HASHED_BYTES + $2))
+  REPLY=${RUN_OUT:0:64}
+}
+HASHED_BYTES=''
+
+hash_slowly() { read_slowly "$@" | sha256sum; }
+
+# read_slowly FILE SIZE TOTAL: to stdout, piece by piece, for as long as somebody wants it: who ends this operation takes the note away.
+read_slowly() {
+  local REPLY at=0 from due
+  now_ms && from=$REPLY
+  while ((at < $2)); do
+    [[ -e $WORK/reading ]] && process_lives "$$" || return 1
+    dd if="$1" bs=1M iflag=skip_bytes,count_bytes,fullblock,nofollow,nocache skip="$at" count="$READ_PIECE" status=none || return 1
+    at=$((at + READ_PIECE < $2 ? at + READ_PIECE : $2))
+    [[ ! -e $WORK/reading ]] || echo "$at" >"$WORK/reading"
+    progress $((HASHED_BYTES + at)) "$3"
+    [[ $OPT_BANDWIDTH ]] || continue
+    now_ms && due=$((from + at * 1000 / (OPT_BANDWIDTH * 1048576) - REPLY))
+    ((due <= 0)) || nap "$((due / 1000)).$(printf '%03d' $((due % 1000)))"
+  done
+}
+
+# json_checksums: REPLY is {"NAME":{"size":n,"sha256":"…"},…}
+json_checksums() {
+  local name
+  local -a files=()
+  for name in "${SUM_NAMES[@]}"; do
+    json_object n size "${SUM_SIZE[$name]}" s sha256 "${SUM[$name]}"
+    files+=(r "$name" "$REPLY")
+  done
+  json_object "${files[@]}"
+}
+
+# answer_checksums NEW [DIFFERING]: the names of files that differ, where there was something to compare with.
+answer_checksums() {
+  local files
+  json_checksums && files=$REPLY
+  json_object n v 1 s path "$OPT_PATH" b new "$1" n bytes "${HASHED_BYTES:-0}" r differs "${2-}" r files "$files"
+  answer_good "$REPLY"
+}
+
+# ---- take and keep: a copy of the books, from the service to the NAS ------------------------------------
+#
+# The bytes come first, piece by piece, into the directory of a job that has not begun: the stdin of start is for secrets. The job then
+# finds them whole, by their checksum, or refuses.
+
+readonly BOOKS_DIR=chainkeeper-books COPY_PATTERN='^books-[0-9]{4}(\.[0-9]{2}){5}\.jsonl\.gz$'
+readonly TAKE_BYTES=$((8 * 1024 * 1024)) TAKE_SECONDS=60 # of one piece
+TAKEN_FD=''
+
+operation_take() {
+  local size
+  job_open
+  [[ $OPT_FROM =~ ^[0-9]{1,12}$ ]] || bad_option "Not a valid offset: $OPT_FROM"
+  work_open
+  [[ ! -e $JOB_DIR/started ]] || die "Job $OPT_JOB has begun" job-busy
+  # The lock dates the directory: where no job ever begins, it is removed with the old ones.
+  { mkdir -p -- "$JOB_DIR" && : >>"$JOB_DIR/lock"; } || job_unwritable
+  exec {TAKEN_FD}<&0
+  run "$TAKE_SECONDS" take_piece || die "Cannot take the bytes for job $OPT_JOB: $RUN_ERR" take-failed
+  size=$(stat -c %s -- "$JOB_DIR/input")
+  json_object n v 1 s job "$OPT_JOB" n size "$size"
+  answer_good "$REPLY"
+}
+
+take_piece() {
+  dd of="$JOB_DIR/input" bs=64K count="$TAKE_BYTES" iflag=fullblock,count_bytes oflag=seek_bytes seek="$((10#$OPT_FROM))" conv=notrunc status=none <&"$TAKEN_FD"
+}
+
+operation_keep() {
+  local name kept removed
+  local -a copies=() gone=()
+  need OPT_NAME --name
+  need OPT_SHA256 --sha256
+  need OPT_LAST --last
+  [[ $JOB_DIR && -s $JOB_DIR/input ]] || die 'Nothing was handed over to be kept' input-missing
+  work_open
+  always_push rm -f -- "$JOB_DIR/input"
+  run 600 sha256sum -- "$JOB_DIR/input" || die "Cannot read what was handed over: $RUN_ERR" input-differs
+  [[ ${RUN_OUT#\\} == "$OPT_SHA256 "* ]] || die 'What was handed over is not what was to be kept' input-differs
+  mount_repository
+  stays_inside "$BOOKS_DIR"
+  nas test -d "$MNT/$BOOKS_DIR" || nas mkdir -m 0700 -- "$MNT/$BOOKS_DIR" || die "Cannot create $BOOKS_DIR on the NAS: $RUN_ERR" nas-not-writable
+  put_file "$JOB_DIR/input" "$BOOKS_DIR" "$OPT_NAME"
+  nas ls -A -- "$MNT/$BOOKS_DIR" || die "Cannot look at $BOOKS_DIR on the NAS: $RUN_ERR" read-failed
+  lines "$RUN_OUT"
+  # Their names are in the order of time.
+  for name in "${LINES[@]}"; do [[ ! $name =~ $COPY_PATTERN ]] || copies+=("$name"); done
+  while ((${#copies[@]} > OPT_LAST)); do
+    nas rm -f -- "$MNT/$BOOKS_DIR/${copies[0]}" && gone+=("${copies[0]}") || left "$BOOKS_DIR/${copies[0]} on the NAS ($RUN_ERR)"
+    copies=("${copies[@]:1}")
+  done
+  json_strings "${copies[@]}" && kept=$REPLY
+  json_strings "${gone[@]}" && removed=$REPLY
+  json_object n v 1 s name "$OPT_NAME" r kept "$kept" r removed "$removed"
+  answer_good "$REPLY"
+}
+
 # ---- one operation on a machine at a time, and none of a lease that has passed on -----------------
 
 # vm_lock NAME: holds the machine's lock (descriptor 9) until this process ends.
@@ -3795,9 +4059,9 @@ job_is_mine() { [[ /dev/fd/8 -ef $JOB_DIR/lock ]]; }
 # job_join: before every operation: one that runs in a job learns where its progress, secrets and mounts go, so that abort
 # finds the mounts of an operation that had to be killed.
 job_join() {
-  [[ $OPT_JOB && $OPT_OPERATION != @(start|status|abort) ]] || return 0
+  [[ $OPT_JOB && $OPT_OPERATION != @(start|status|abort|take) ]] || return 0
   job_open
-  job_is_mine || bad_option '--job belongs to start, status and abort'
+  job_is_mine || bad_option '--job belongs to start, status, abort and take'
   PROGRESS_FILE=$JOB_DIR/progress
   [[ ! -e $JOB_DIR/secrets ]] || OPT_SECRETS_FILE=$JOB_DIR/secrets
   [[ ! -e $JOB_DIR/tmp ]] || JOB_TMP=$(<"$JOB_DIR/tmp")
@@ -3876,7 +4140,7 @@ job_arguments() {
     esac
     rest=("${rest[@]:1}")
   done
-  [[ $JOB_WHAT && $JOB_WHAT != @(start|status|abort) ]] || bad_option 'Operation start needs an operation after --'
+  [[ $JOB_WHAT && $JOB_WHAT != @(start|status|abort|take) ]] || bad_option 'Operation start needs an operation after --'
   [[ ! $JOB_VM || $JOB_VM =~ $VM_PATTERN ]] || bad_option "Not a valid name of the virtual machine: $JOB_VM"
   [[ ! $JOB_STOCK || $STOCK_SCRIPT ]] || bad_option 'host.conf names no stock_script'
 }
@@ -4562,7 +4826,7 @@ main() {
   OPT_DIALECT=${OPT_DIALECT:-$DEFAULT_DIALECT}
   job_join
   case $OPT_OPERATION in
-    backup | delete | stats | inspect | check | start | status | abort | restore | retire | release | sweep) "operation_$OPT_OPERATION" ;;
+    backup | delete | stats | inspect | check | start | status | abort | restore | retire | release | sweep | describe | checksum | take | keep) "operation_$OPT_OPERATION" ;;
     '') usage && DONE=yes && exit "$EXIT_FAILED" ;;
     *) bad_option "Unknown operation: $OPT_OPERATION" ;;
   esac

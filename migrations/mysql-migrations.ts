@@ -1,9 +1,11 @@
 import { AbortAsked1796000000000 } from './mysql/abort-asked';
 import { ChainkeeperTables1795500000001 } from './mysql/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './mysql/cloudstack-tables';
+import { Manifests1796300000000 } from './mysql/manifests';
 import { Protections1795800000000 } from './mysql/protections';
 import { RunCause1795700000000 } from './mysql/run-cause';
 import { RepositoryWays1795900000000 } from './mysql/repository-ways';
+import { Restores1796100000000 } from './mysql/restores';
 import { RetentionPolicies1796310000000 } from './mysql/retention-policies';
 import { StockHosts1795600000000 } from './mysql/stock-hosts';
 
@@ -16,5 +18,7 @@ export const MYSQL_MIGRATIONS = [
   Protections1795800000000,
   RepositoryWays1795900000000,
   AbortAsked1796000000000,
+  Restores1796100000000,
+  Manifests1796300000000,
   RetentionPolicies1796310000000,
 ];

@@ -1,9 +1,11 @@
 import { AbortAsked1796000000000 } from './sqlite/abort-asked';
 import { ChainkeeperTables1795500000001 } from './sqlite/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './sqlite/cloudstack-tables';
+import { Manifests1796300000000 } from './sqlite/manifests';
 import { Protections1795800000000 } from './sqlite/protections';
 import { RunCause1795700000000 } from './sqlite/run-cause';
 import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
+import { Restores1796100000000 } from './sqlite/restores';
 import { RetentionPolicies1796310000000 } from './sqlite/retention-policies';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
 
@@ -16,5 +18,7 @@ export const SQLITE_MIGRATIONS = [
   Protections1795800000000,
   RepositoryWays1795900000000,
   AbortAsked1796000000000,
+  Restores1796100000000,
+  Manifests1796300000000,
   RetentionPolicies1796310000000,
 ];

@@ -5,13 +5,14 @@ OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
 OPT_SWAP='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
+OPT_MANIFEST='' OPT_VERIFY='' OPT_NAME='' OPT_SHA256='' OPT_LAST=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
 
 readonly VM_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,126}$'
 readonly BITMAP_PATTERN='^backup-[0-9]{1,12}$'
 readonly PATH_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]*(/[A-Za-z0-9_][A-Za-z0-9_.+@:-]*)*$'
-readonly FLAG_PATTERN='^--(facts|dry-run|swap|overwrite|networks)$' # options without a value
+readonly FLAG_PATTERN='^--(facts|dry-run|verify|swap|overwrite|networks)$' # options without a value
 readonly SAFE_TEXT='^[^[:cntrl:]]*$'
 
 usage() {
@@ -26,6 +27,10 @@ Operations
   release   drop all our bitmaps of a virtual machine
   restore   bring disks of a backup back, as a job: checked before, compared after
   check     is this host ready, as JSON
+  describe  write a manifest beside the files of a backup
+  take      bytes for a job, from stdin
+  keep      put a copy of the books on the NAS
+  checksum  write down the SHA-256 of its files, slowly
   sweep     remove what killed calls and jobs have left behind
 
 Options
@@ -48,7 +53,7 @@ Options
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs
       --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
-  -b, --bandwidth MIB          of each disk a second, with pull and restore
+  -b, --bandwidth MIB          a second: of each disk with pull and restore, of all with checksum
       --swap                   restore in place of the volumes of a stopped machine
       --overwrite              restore to block devices, whatever they hold
       --new-name NAME          restore as a new, stopped domain   --networks  with its links up
@@ -56,6 +61,11 @@ Options
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
       --run ID                 delete only what this run has begun and not finished
+      --manifest JSON          what the books say of the backup
+      --name NAME              of a copy of the books, books-<time>.jsonl.gz
+      --sha256 HEX             of the bytes that were handed over
+      --last N                 copies of the books that stay
+      --verify                 compare with the checksums that are there
       --dry-run                say what would be removed, and remove nothing
   -h, --help
 TEXT
@@ -70,7 +80,7 @@ parse_options() {
     case $option in
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
-      --facts | --dry-run | --swap | --overwrite | --networks)
+      --facts | --dry-run | --verify | --swap | --overwrite | --networks)
         option=${option#--} option=OPT_${option^^}
         printf -v "${option//-/_}" true
         shift && continue
@@ -92,7 +102,7 @@ parse_options() {
       -d | --diskpaths) option=OPT_DISK_PATHS ;;
       -M | --mode) option=OPT_MODE ;;
       -b | --bandwidth) option=OPT_BANDWIDTH ;;
-      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --new-name | --attach)
+      --bitmap-new | --bitmap-parent | --parent-paths | --parent-path | --disks | --dialect | --on-lost-bitmap | --transfer | --job | --fence | --from | --bitmap | --run | --new-name | --attach | --manifest | --name | --sha256 | --last)
         option=${option#--} option=OPT_${option^^} option=${option//-/_}
         ;;
       *) invalid_option "$option" ;;
@@ -122,6 +132,9 @@ check_options() {
   must_match OPT_BITMAP_PARENT "$BITMAP_PATTERN" "name of the parent's bitmap"
   must_match OPT_BITMAP "$BITMAP_PATTERN" 'name of the bitmap'
   must_match OPT_RUN "$JOB_PATTERN" 'id of a run'
+  must_match OPT_NAME "$COPY_PATTERN" 'name of a copy'
+  must_match OPT_SHA256 '^[0-9a-f]{64}$' 'SHA-256'
+  must_match OPT_LAST '^[1-9][0-9]{0,3}$' 'number of copies'
   must_match OPT_FENCE '^[0-9]{1,15}$' 'fence'
   must_match OPT_TYPE '^(nfs|cifs|ceph|dir)$' 'type of the storage'
   must_match OPT_STORAGE '^[^-[:cntrl:]][^[:cntrl:]]*$' 'address of the storage'

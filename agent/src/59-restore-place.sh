@@ -131,9 +131,9 @@ restore_note() { job_write "$1" "$2" && sync -- "$JOB_DIR/$1" "$JOB_DIR"; }
 add_note() { restore_note restore "$(<"$JOB_DIR/restore")"$'\n'"$1" || job_unwritable; }
 
 roll_back() {
-  local disk word=rolled-back
+  local i disk word=rolled-back
   for disk in "${NOTE_DISKS[@]}"; do take_back "$disk" || { word='' && left "$disk: $RUN_ERR"; }; done
-  for ((disk = 0; disk < RESTORES; disk++)); do [[ ${R[$disk.kind]-} != swap ]] || R[$disk.swapped]=false; done
+  for ((i = 0; i < RESTORES; i++)); do R[$i.swapped]=false; done
   [[ ! $word ]] || job_write restored "$word" || :
 }
 
@@ -197,7 +197,6 @@ place_disks() {
 
 # in_place: all is done: what is left over goes. Without the note nobody could tell later whether a second name has to go or to come back.
 in_place() {
-  local disk
   trap : TERM INT HUP PIPE
   restore_note restored swapped || { rm -f -- "$JOB_DIR/restored" && die "Cannot write into $JOB_DIR: is the disk that it lies on full?" job-unwritable; }
   commit

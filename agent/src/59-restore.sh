@@ -5,8 +5,8 @@
 # begun stands in the job's note, so that whoever comes after a kill can settle it (59-restore-place).
 
 RESTORES=0
-# R["$i.field"] of disk i: target file to format size, as asked; kind (new, swap, device) and real (the device); chain links hashed
-# virtual required; allocated identical convert compare swapped.
+# R["$i.field"] of disk i: target file to format virtualSize, as asked; kind (new, swap, device), real and room (of a device); chain links
+# hashed virtual required; allocated identical convert compare swapped.
 declare -A R=()
 DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
 RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress

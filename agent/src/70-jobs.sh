@@ -20,9 +20,9 @@ job_is_mine() { [[ /dev/fd/8 -ef $JOB_DIR/lock ]]; }
 # job_join: before every operation: one that runs in a job learns where its progress, secrets and mounts go, so that abort
 # finds the mounts of an operation that had to be killed.
 job_join() {
-  [[ $OPT_JOB && $OPT_OPERATION != @(start|status|abort) ]] || return 0
+  [[ $OPT_JOB && $OPT_OPERATION != @(start|status|abort|take) ]] || return 0
   job_open
-  job_is_mine || bad_option '--job belongs to start, status and abort'
+  job_is_mine || bad_option '--job belongs to start, status, abort and take'
   PROGRESS_FILE=$JOB_DIR/progress
   [[ ! -e $JOB_DIR/secrets ]] || OPT_SECRETS_FILE=$JOB_DIR/secrets
   [[ ! -e $JOB_DIR/tmp ]] || JOB_TMP=$(<"$JOB_DIR/tmp")
@@ -101,7 +101,7 @@ job_arguments() {
     esac
     rest=("${rest[@]:1}")
   done
-  [[ $JOB_WHAT && $JOB_WHAT != @(start|status|abort) ]] || bad_option 'Operation start needs an operation after --'
+  [[ $JOB_WHAT && $JOB_WHAT != @(start|status|abort|take) ]] || bad_option 'Operation start needs an operation after --'
   [[ ! $JOB_VM || $JOB_VM =~ $VM_PATTERN ]] || bad_option "Not a valid name of the virtual machine: $JOB_VM"
   [[ ! $JOB_STOCK || $STOCK_SCRIPT ]] || bad_option 'host.conf names no stock_script'
 }

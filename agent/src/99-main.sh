@@ -8,7 +8,7 @@ main() {
   OPT_DIALECT=${OPT_DIALECT:-$DEFAULT_DIALECT}
   job_join
   case $OPT_OPERATION in
-    backup | delete | stats | inspect | check | start | status | abort | restore | retire | release | sweep) "operation_$OPT_OPERATION" ;;
+    backup | delete | stats | inspect | check | start | status | abort | restore | retire | release | sweep | describe | checksum | take | keep) "operation_$OPT_OPERATION" ;;
     '') usage && DONE=yes && exit "$EXIT_FAILED" ;;
     *) bad_option "Unknown operation: $OPT_OPERATION" ;;
   esac

@@ -225,6 +225,23 @@ teardown() {
   lab vm-start "$VM"
 }
 
+@test "what was written is not what the chain holds: found by the comparison, and the machine keeps its disks" {
+  local before
+  chain_of_two
+  use_stubs
+  stub qemu-img <<'STUB'
+code=0
+real "$@" || code=$?
+[[ $1 != convert || ${!#} != *.restore-* ]] || printf 'X' | dd of="${!#}" bs=1 seek="$(($(stat -c %s "${!#}") - 4000))" conv=notrunc status=none
+exit "$code"
+STUB
+  before=$(picture)
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):raw"
+  refused restore-differs
+  answer false '.disks[0].identical'
+  [[ $(picture) == "$before" ]]
+}
+
 # bats test_tags=full
 @test "what is not what the books say, a word too much, no job: refused" {
   on_chain
@@ -442,7 +459,7 @@ teardown() {
 
 # bats test_tags=full
 @test "killed while new disks get their names, a domain or a machine: they are gone again" {
-  local name=new-$VM
+  local name=new-$VM before after
   on_chain
   ends_anywhere
   kill_on "ln .*$OUT/b"
@@ -479,6 +496,20 @@ teardown() {
   lab vm-stop "$OWN_VM"
   aborted "$RESTORE_JOB"
   [[ $(jq -r .abort.restore <<<"$output") == rolled-back ]]
+  [[ -z $(ls "$OUT") ]]
+
+  # A definition does not hold on to it.
+  sed "s#<name>.*</name>#<name>$name</name>#; s#<uuid>.*</uuid>##" "$LAB_DIR/run/$OWN_VM.xml" >"$BATS_TEST_TMPDIR/kept.xml"
+  virsh_q define "$BATS_TEST_TMPDIR/kept.xml"
+  kill_on 'mv .*/restored$'
+  begin_restore "${CHAIN}3" --attach "$name" "vda:$OUT/a:qcow2"
+  ends "$RESTORE_JOB" unknown
+  before=$(virsh_q domblklist "$name")
+  aborted "$RESTORE_JOB"
+  after=$(virsh_q domblklist "$name")
+  virsh_q undefine "$name"
+  [[ $before == *"$OUT/a"* ]]
+  [[ $after != *"$OUT/a"* ]]
   [[ -z $(ls "$OUT") ]]
 }
 

@@ -6,8 +6,10 @@ import { DryRunQuery } from '../platform/dry-run';
 import type { Page } from '../platform/page';
 import { RunDto } from '../runs/dto/run.dto';
 import { BackupsService } from './backups.service';
+import { ChecksumsService } from './checksums.service';
 import { DeletionsService } from './deletions.service';
 import { BackupDto, BackupsQuery, BackupWithEvidenceDto, CreateBackupDto, ExplanationDto, PlanDto } from './dto/backup.dto';
+import { ChecksumsDto, ChecksumsQuery } from './dto/checksums.dto';
 import { DeletionPlanDto, DeletionQuery } from './dto/deletion.dto';
 import { ProtectDto } from './dto/protection.dto';
 import { RunbookDto, RunbookQuery } from './dto/runbook.dto';
@@ -22,6 +24,7 @@ export class BackupsController {
     private readonly backups: BackupsService,
     private readonly deletions: DeletionsService,
     private readonly runbooks: RunbookService,
+    private readonly checksums: ChecksumsService,
   ) {}
 
   /** Takes a backup now: answers 202 with the run to follow, or with `dryRun=true` the plan and its reason. */
@@ -66,6 +69,22 @@ export class BackupsController {
   @Get(':id/runbook')
   runbook(@Param('id') id: string, @Query() { to }: RunbookQuery): Promise<RunbookDto> {
     return this.runbooks.write(id, to);
+  }
+
+  /** Says what lies beside the files of one: a manifest, checksums, and whether the files still agree with these. */
+  @Get(':id/checksums')
+  showChecksums(@Param('id') id: string): Promise<ChecksumsDto> {
+    return this.checksums.show(id);
+  }
+
+  /**
+   * Lets a host read its files back, slowly, to take their checksums or to compare with them: answers 202; the same address tells how
+   * it went. Files that differ make it `broken`.
+   */
+  @Post(':id/checksums')
+  @HttpCode(202)
+  takeChecksums(@Param('id') id: string, @Query() { verify = false }: ChecksumsQuery): Promise<ChecksumsDto> {
+    return this.checksums.take(id, verify);
   }
 
   /**

@@ -3,6 +3,7 @@ import { EngineModule } from '../engine/engine.module';
 import { RunsModule } from '../runs/runs.module';
 import { BackupsController } from './backups.controller';
 import { BackupsService } from './backups.service';
+import { ChecksumsService } from './checksums.service';
 import { DeletionsService } from './deletions.service';
 import { RunbookService } from './runbook.service';
 
@@ -10,6 +11,6 @@ import { RunbookService } from './runbook.service';
 @Module({
   imports: [EngineModule, RunsModule],
   controllers: [BackupsController],
-  providers: [BackupsService, DeletionsService, RunbookService],
+  providers: [BackupsService, ChecksumsService, DeletionsService, RunbookService],
 })
 export class BackupsModule {}

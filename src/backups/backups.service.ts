@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import type { ManifestRow } from '../database/entities/manifest-row';
 import { Backups } from '../database/repositories/backups';
 import { Evidence } from '../database/repositories/evidence';
 import { Runs } from '../database/repositories/runs';
@@ -96,7 +97,7 @@ export class BackupsService {
   /** Why it was full or incremental, why this large, and how we know. */
   async explain(id: string): Promise<ExplanationDto> {
     const row = found(await this.backups.findByUuid(id), 'backup', id);
-    const [{ booked, link, evidence }] = (await this.reader.attach([row])) as [BackupInBooks];
+    const [{ booked, link, evidence, manifest }] = (await this.reader.attach([row])) as [BackupInBooks];
     const text = evidence === undefined ? null : await this.evidence.verbatim(evidence.id);
     const { keys } = readChainKeys(row.details, booked);
     const explanation = explainBackup({
@@ -108,7 +109,7 @@ export class BackupsService {
         keys.bitmapRecreated === null ? null : { bitmap: keys.bitmapRecreated, method: keys.recreateMethod ?? 'unknown' },
       facts: text === null ? null : (JSON.parse(text) as Facts),
       assurance: booked.assurance,
-      findings: link?.assuranceWhy ? [link.assuranceWhy] : [],
+      findings: [...damageOf(manifest), ...(link?.assuranceWhy ? [link.assuranceWhy] : [])],
     });
     return { backupId: row.uuid, ...explanation };
   }
@@ -141,6 +142,13 @@ interface Shown {
   readonly inBooks: BackupInBooks;
   readonly dto: BackupDto;
 }
+
+const damageOf = (manifest: ManifestRow | undefined): string[] =>
+  manifest?.damaged == null
+    ? []
+    : [
+        `files are not what they were when their checksums were taken: ${manifest.damaged.join(', ')}, seen ${manifest.verified?.toISOString()}`,
+      ];
 
 const requestOf = ({ mode, quiesce, transfer, onLostBitmap }: Omit<CreateBackupDto, 'vm'>): BackupRequest => ({
   mode: mode ?? 'auto',

@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './audit';
 import { backupCommand, backupsCommand, explainCommand } from './backups';
+import { booksCommand } from './books';
 import { chainCommand } from './chains';
+import { checksumsCommand } from './checksums';
 import { configCommand } from './config';
 import { deleteCommand, protectCommand, unprotectCommand } from './deletions';
 import { EXIT } from './exit-code';
@@ -12,12 +14,13 @@ import { retentionCommand } from './retention';
 import { runbookCommand } from './runbook';
 import { runCommand } from './runs';
 import { openapiCommand, serveCommand } from './serve';
+import { VERSION } from '../platform/version';
 
 /** The whole command line. */
 function createProgram(): Command {
   const program = new Command('chainkeeper')
     .description('incremental backups of KVM virtual machines to NAS storage, and the books on their chains')
-    .version('0.1.0')
+    .version(VERSION)
     .exitOverride()
     .addHelpText(
       'after',
@@ -37,6 +40,7 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not 
     backupCommand(),
     backupsCommand(),
     chainCommand(),
+    checksumsCommand(),
     explainCommand(),
     runbookCommand(),
     deleteCommand(),
@@ -45,6 +49,7 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not 
     retentionCommand(),
     runCommand(),
     auditCommand(),
+    booksCommand(),
     configCommand(),
     openapiCommand(),
   ])

@@ -7,26 +7,28 @@ import { Evidence } from './repositories/evidence';
 import { Hosts } from './repositories/hosts';
 import { Leases } from './repositories/leases';
 import { Links } from './repositories/links';
+import { Manifests } from './repositories/manifests';
 import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
 import { RetentionPolicies } from './repositories/retention-policies';
+import { Restores } from './repositories/restores';
 import { Runs } from './repositories/runs';
 import { Schedules } from './repositories/schedules';
 import { Vms } from './repositories/vms';
 import { Volumes } from './repositories/volumes';
 import { UnitOfWork } from './unit-of-work';
 
-/** Injection token of the `DatabaseConfig`. */
-export const DATABASE_CONFIG = Symbol('database config');
 const OPEN_BOOKS = Symbol('open books');
 
 const BOOKS = [
   UnitOfWork,
   Backups,
   Links,
+  Manifests,
   Protections,
   RetentionPolicies,
   Schedules,
+  Restores,
   Runs,
   Leases,
   Evidence,
@@ -43,12 +45,12 @@ const BOOKS = [
 export class DatabaseModule implements OnApplicationShutdown {
   constructor(@Inject(OPEN_BOOKS) private readonly books: OpenBooks) {}
 
-  static with(config: DatabaseConfig): DynamicModule {
+  /** @param config with the directory for a copy that is made before tables change */
+  static with(config: DatabaseConfig & { readonly copies?: string }): DynamicModule {
     return {
       module: DatabaseModule,
       providers: [
-        { provide: DATABASE_CONFIG, useValue: config },
-        { provide: OPEN_BOOKS, useFactory: openBooks, inject: [DATABASE_CONFIG] },
+        { provide: OPEN_BOOKS, useFactory: () => openBooks(config, config.copies) },
         { provide: UnitOfWork, useFactory: ({ dataSource }: OpenBooks) => new UnitOfWork(dataSource), inject: [OPEN_BOOKS] },
         ...BOOKS.filter((books) => books !== UnitOfWork),
       ],

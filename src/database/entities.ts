@@ -9,9 +9,11 @@ import { EvidenceRow } from './entities/evidence-row';
 import { HostAccessRow } from './entities/host-access-row';
 import { HostRow } from './entities/host-row';
 import { LinkRow } from './entities/link-row';
+import { ManifestRow } from './entities/manifest-row';
 import { ProtectionRow } from './entities/protection-row';
 import { RepositoryWayRow } from './entities/repository-way-row';
 import { RetentionPolicyRow } from './entities/retention-policy-row';
+import { RestoreRow } from './entities/restore-row';
 import { RunRow } from './entities/run-row';
 import { StoragePoolRow } from './entities/storage-pool-row';
 import { VmDetailRow } from './entities/vm-detail-row';
@@ -40,7 +42,9 @@ export const ENTITIES = [
   HostAccessRow,
   VolumePlaceRow,
   LinkRow,
+  ManifestRow,
   ProtectionRow,
   RepositoryWayRow,
   RetentionPolicyRow,
+  RestoreRow,
 ];

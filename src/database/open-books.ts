@@ -1,4 +1,7 @@
+import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
+import { exportBooks } from './copies/export-books';
+import { timeName } from './copies/copy-format';
 import { createDataSource, type DatabaseConfig } from './data-source';
 import { migrate } from './migrate';
 import { takeServeLock } from './serve-lock';
@@ -13,9 +16,10 @@ export interface OpenBooks {
 
 /**
  * Opens the books for a service: a file is locked against a second service first, then the tables are brought up to date.
- * @throws UserError `database.in-use` and what `createDataSource` and `migrate` throw; nothing stays open then
+ * @param copies directory for a copy that is made before tables change; without it none is
+ * @throws UserError `database.in-use`, OperationalError `books.copy-failed` and what `createDataSource` and `migrate` throw; nothing stays open then
  */
-export async function openBooks(config: DatabaseConfig): Promise<OpenBooks> {
+export async function openBooks(config: DatabaseConfig, copies?: string): Promise<OpenBooks> {
   const lock = config.kind === 'sqlite' && config.path !== ':memory:' ? takeServeLock(config.path) : undefined;
   let dataSource: DataSource | undefined;
   const close = async (): Promise<void> => {
@@ -24,7 +28,11 @@ export async function openBooks(config: DatabaseConfig): Promise<OpenBooks> {
   };
   try {
     dataSource = await createDataSource(config);
-    return { dataSource, migrated: await migrate(dataSource), close };
+    const before = async (): Promise<void> => {
+      if (copies === undefined) return;
+      await exportBooks(config, join(copies, `before-${timeName(new Date())}.jsonl.gz`), { secrets: true });
+    };
+    return { dataSource, migrated: await migrate(dataSource, { before }), close };
   } catch (error) {
     await close();
     throw error;

@@ -3,9 +3,12 @@ import type { LinkRow } from '../database/entities/link-row';
 import type { ProtectionRow } from '../database/entities/protection-row';
 import { Backups, type BookedBackup as BackupWithDetails } from '../database/repositories/backups';
 import { Evidence, type MeasuredEvidence } from '../database/repositories/evidence';
+import type { ManifestRow } from '../database/entities/manifest-row';
 import { Links } from '../database/repositories/links';
+import { Manifests } from '../database/repositories/manifests';
 import { Offerings } from '../database/repositories/offerings';
 import { Protections } from '../database/repositories/protections';
+import { Restores } from '../database/repositories/restores';
 import { Runs } from '../database/repositories/runs';
 import { Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
@@ -30,6 +33,8 @@ export interface BackupInBooks {
   readonly link: LinkRow | undefined;
   /** What its run said; undefined when nothing was kept. */
   readonly evidence: MeasuredEvidence | undefined;
+  /** What lies beside its files; undefined when nobody has asked for anything yet. */
+  readonly manifest: ManifestRow | undefined;
   /** What holds now. */
   readonly protection: ProtectionRow | undefined;
   readonly booked: BookedBackup;
@@ -43,6 +48,8 @@ export class BookReader {
     private readonly links: Links,
     private readonly evidence: Evidence,
     private readonly protections: Protections,
+    private readonly restores: Restores,
+    private readonly manifests: Manifests,
     private readonly runs: Runs,
     private readonly vms: Vms,
     private readonly offerings: Offerings,
@@ -53,11 +60,12 @@ export class BookReader {
   async books(vmId: number): Promise<Books> {
     const backups = await this.ofVm(vmId);
     const { active } = readActiveCheckpoint(await this.vms.details(vmId));
+    const restoredAt = await this.restores.lastOfVm(vmId);
     return {
       backups: backups.map(({ booked }) => booked),
       activeCheckpointId: active,
       lastUsedEpoch: await this.#lastUsedEpoch(vmId),
-      restoredAt: null,
+      restoredAt: restoredAt === null ? null : Math.floor(restoredAt.getTime() / 1000),
       resizes: [],
       inspections: await this.#inspectionsSince(vmId, backups),
     };
@@ -102,21 +110,24 @@ export class BookReader {
   /** Reads what is known of these backups, in their order. */
   async attach(rows: readonly BackupWithDetails[]): Promise<BackupInBooks[]> {
     const ids = rows.map(({ id }) => id);
-    const [links, evidence, protections] = await Promise.all([
+    const [links, evidence, protections, manifests] = await Promise.all([
       this.links.ofBackups(ids),
       this.evidence.ofBackups(ids),
       this.protections.holding(ids),
+      this.manifests.ofBackups(ids),
     ]);
     const repositories = await this.#repositoriesOf(rows);
     return rows.map((row) => {
       const link = links.find(({ backupId }) => backupId === row.id);
+      const manifest = manifests.find(({ backupId }) => backupId === row.id);
       const measured = evidence.findLast(({ backupId }) => backupId === row.id);
       return {
         row,
         link,
         evidence: measured,
+        manifest,
         protection: protections.find(({ backupId }) => backupId === row.id),
-        booked: toBooked(row, repositories.get(row.backupOfferingId) ?? null, link, measured),
+        booked: toBooked(row, repositories.get(row.backupOfferingId) ?? null, link, measured, manifest),
       };
     });
   }
@@ -167,7 +178,9 @@ function toBooked(
   repositoryId: string | null,
   link: LinkRow | undefined,
   evidence: MeasuredEvidence | undefined,
+  manifest: ManifestRow | undefined,
 ): BookedBackup {
+  const damaged = manifest?.damaged != null;
   return {
     uuid: row.uuid,
     status: (row.status ?? 'Error') as BackupStatus,
@@ -178,9 +191,10 @@ function toBooked(
     repositoryId,
     details: row.details,
     disks: disksOf(link, evidence),
-    assurance: (link?.assurance ?? null) as Assurance | null,
+    // Checksums are a witness: whatever was said before, these files are not what was backed up.
+    assurance: damaged ? 'broken' : ((link?.assurance ?? null) as Assurance | null),
     // Our script checks every file before it unmounts; of other runs nobody has looked.
-    files: evidence?.disks.every(({ checkResult }) => checkResult === 'ok') ? 'present' : 'unknown',
+    files: damaged ? 'damaged' : evidence?.disks.every(({ checkResult }) => checkResult === 'ok') ? 'present' : 'unknown',
   };
 }
 

@@ -3,7 +3,7 @@ import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories } from '../database/repositories/backup-repositories';
 import { Backups, type BookedBackup } from '../database/repositories/backups';
-import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { Hosts } from '../database/repositories/hosts';
 import { type Lease, Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
@@ -14,7 +14,7 @@ import { buildDelete, secretsOf } from '../domain/agent/build-argv';
 import type { Refusal } from '../domain/chain/refusal';
 import { type DeletionPlan, type DeletionRequest, planDeletion } from '../domain/chain/plan-deletion';
 import { ChainkeeperError, InvariantError, OperationalError, UserError, wordsOf } from '../domain/errors';
-import { type HostAccess, hostScript } from '../hosts/host-access';
+import { hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
 import { redact } from '../hosts/redact';
@@ -23,13 +23,12 @@ import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { BookReader } from './book-reader';
 import { claimOf, leaseLost } from './claim';
+import { NasHosts } from './nas-hosts';
 import { mountOf, refusalError } from './planner';
 import { type AppliedRetention, Retainer, type RetentionRequest } from './retainer';
 
 /** A NAS takes a moment for a large file, and a slow one longer. */
 const REMOVE_MS = 30 * 60_000;
-/** Hosts to choose from where a VM has none any more. */
-const HOSTS_LOOKED_AT = 100;
 
 /** What a run of kind `delete` or `retention` takes, step by step. */
 export type StepsPlan = DeletionPlan | AppliedRetention;
@@ -59,6 +58,7 @@ export class Deleter {
     private readonly vms: Vms,
     private readonly volumes: Volumes,
     private readonly hosts: Hosts,
+    private readonly nasHosts: NasHosts,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
@@ -165,7 +165,7 @@ export class Deleter {
       throw new UserError('deletion.no-repository', 'refused', `Nobody knows in which repository backup ${backup} lies.`, {
         next: 'Its offering or repository was removed from the books.',
       });
-    const access = await this.#hostFor(vm);
+    const access = hostAccess(await this.nasHosts.any(vm.id), this.config.ssh);
     const mount = mountOf(repository);
     const command = buildDelete(hostScript(access), mount, externalId);
     const { exit, stderr } = await this.client.run(access, { ...command, deadlineMs: REMOVE_MS });
@@ -179,20 +179,7 @@ export class Deleter {
     );
   }
 
-  /** The VM's own, or any that works: a backup outlives its VM, and every host of a zone reaches its repositories. */
-  async #hostFor(vm: VmRow): Promise<HostAccess> {
-    const own = vm.hostId === null ? null : await this.hosts.findById(vm.hostId);
-    if (own !== null && isUsable(own)) return hostAccess(own, this.config.ssh);
-    const other = (await this.hosts.page({ limit: HOSTS_LOOKED_AT })).items.find(isUsable);
-    if (other !== undefined) return hostAccess(other, this.config.ssh);
-    throw new UserError('deletion.no-host', 'refused', 'No host is there that could remove the files.', {
-      next: 'Add a host that reaches the repository.',
-    });
-  }
-
   async #end(lease: Lease, end: Parameters<Runs['end']>[1]): Promise<void> {
     if (!(await this.runs.end(claimOf(lease), end))) throw leaseLost(lease);
   }
 }
-
-const isUsable = ({ removed, resourceState }: ReachableHost): boolean => removed === null && resourceState === 'Enabled';

@@ -2,16 +2,34 @@ import { Module } from '@nestjs/common';
 import { BetweenRuns } from './between-runs';
 import { BookReader } from './book-reader';
 import { Deleter } from './deleter';
+import { Describer } from './describer';
+import { Hasher } from './hasher';
 import { JobDriver } from './job-driver';
+import { NasHosts } from './nas-hosts';
 import { Planner } from './planner';
 import { Recorder } from './recorder';
+import { Restorer } from './restorer';
 import { Retainer } from './retainer';
 import { Runner } from './runner';
 import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
 @Module({
-  providers: [BetweenRuns, BookReader, Deleter, JobDriver, Planner, Recorder, Retainer, Runner, Worker],
-  exports: [BetweenRuns, BookReader, Deleter, Planner, Retainer, Worker],
+  providers: [
+    BetweenRuns,
+    BookReader,
+    Deleter,
+    Describer,
+    Hasher,
+    JobDriver,
+    NasHosts,
+    Planner,
+    Recorder,
+    Restorer,
+    Retainer,
+    Runner,
+    Worker,
+  ],
+  exports: [BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Restorer, Retainer, Worker],
 })
 export class EngineModule {}

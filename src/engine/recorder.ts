@@ -33,6 +33,8 @@ export interface EndedRun {
 /** A booked backup. */
 export interface Booked {
   readonly uuid: string;
+  /** Of its row. */
+  readonly id: number;
   /** The run that the service asks for by itself, to follow it at once. */
   readonly next: RunRow | null;
 }
@@ -112,7 +114,7 @@ export class Recorder {
         ...output,
         warnings: [...ended.warnings, ...settled.findings],
       });
-      return { uuid, next: await this.#askForNext(ended, settled, uuid) };
+      return { uuid, id: backup.id, next: await this.#askForNext(ended, settled, uuid) };
     });
   }
 

@@ -23,6 +23,7 @@ import { hostAccess } from '../inventory/host-access';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { claimOf, leaseLost } from './claim';
+import { Describer } from './describer';
 import type { FollowedJob } from './follow-job';
 import { type DrivenJob, type Hears, JobDriver } from './job-driver';
 import { Planner, refusalError, type Surroundings } from './planner';
@@ -46,6 +47,7 @@ export class Runner {
   constructor(
     private readonly planner: Planner,
     private readonly recorder: Recorder,
+    private readonly describer: Describer,
     private readonly jobs: JobDriver,
     private readonly runs: Runs,
     private readonly vms: Vms,
@@ -202,7 +204,7 @@ export class Runner {
       await this.#retire(drive, plan, access, settled.retire);
       return again;
     } else {
-      const { uuid: backupId, next } = await this.recorder.backedUp(ended, settled);
+      const { uuid: backupId, id, next } = await this.recorder.backedUp(ended, settled);
       log.info(
         { backupId, type: settled.type, reason: settled.reason, size: settled.size, assurance: settled.assurance },
         'backed up',
@@ -213,10 +215,19 @@ export class Runner {
           'the parent bitmap was recreated before this incremental; lay it beside VM restarts when its size surprises',
         );
       if (next !== null) log.info({ backupId, nextRunId: next.id, detail: next.cause }, 'the next backup is taken at once');
+      await this.#retire(drive, plan, access, settled.retire);
+      await this.#describe(drive, id);
       await this.#letGo({ ...drive, log }, backupId);
+      return null;
     }
-    await this.#retire(drive, plan, access, settled.retire);
-    return null;
+  }
+
+  /** A backup that does not say of itself what it is can be restored all the same; the upkeep asks for it again. So a failure is a warning. */
+  async #describe({ run, log }: Drive, backupId: number): Promise<void> {
+    const whyNot = await this.describer.describe(backupId);
+    if (whyNot === null) return;
+    log.warn({ detail: whyNot }, 'the manifest could not be written; the upkeep tries again');
+    await this.runs.warn(run.id, `no manifest beside its files yet: ${whyNot}`);
   }
 
   /** What the new backup has pushed out goes in a run of its own: the backup is taken, whatever becomes of that. */

@@ -9,6 +9,7 @@ import { LOG, type Log } from '../platform/log';
 import { claimOf } from './claim';
 import { Deleter } from './deleter';
 import { keepLease } from './keep-lease';
+import { Restorer } from './restorer';
 import { Runner } from './runner';
 
 /**
@@ -28,6 +29,7 @@ export class Worker implements BeforeApplicationShutdown {
     private readonly leases: Leases,
     private readonly runner: Runner,
     private readonly deleter: Deleter,
+    private readonly restorer: Restorer,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -85,12 +87,13 @@ export class Worker implements BeforeApplicationShutdown {
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
       const lost = AbortSignal.any([this.#stop.signal, kept.lost]);
+      const hears = (answers: boolean): void => {
+        if (answers) this.#silent.delete(run.id);
+        else this.#silent.add(run.id);
+      };
       if (DELETING.includes(run.kind)) await this.deleter.drive(run.id, lease, lost);
-      else
-        await this.runner.drive(run.id, lease, lost, (answers) => {
-          if (answers) this.#silent.delete(run.id);
-          else this.#silent.add(run.id);
-        });
+      else if (run.kind === 'restore') await this.restorer.drive(run.id, lease, lost, hears);
+      else await this.runner.drive(run.id, lease, lost, hears);
     } catch (error) {
       log.error({ err: error }, 'driving the run failed; it will be looked at again');
     } finally {

@@ -1,9 +1,12 @@
 import type { RepositoryAccess, Secrets } from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { JobStatus } from '../domain/agent/read-job-status';
+import type { Kept } from '../domain/agent/read-keep';
 import type { Release } from '../domain/agent/read-release';
 import type { CheckFacts } from '../domain/agent/read-check';
+import type { Described } from '../domain/agent/read-describe';
 import type { HostSweep } from '../domain/agent/read-sweep';
+import type { Manifest } from '../domain/chain/write-manifest';
 import type { HostAccess } from './host-access';
 import type { RemoteResult } from './remote-shell';
 
@@ -54,6 +57,26 @@ export interface ReleaseRequest {
   readonly diskPaths?: readonly string[];
   /** Say what is there, remove nothing. */
   readonly dryRun?: boolean;
+}
+
+/** A backup that is to say of itself what it is. */
+export interface DescribeRequest {
+  readonly repository: Mount;
+  /** Directory of the backup. */
+  readonly path: string;
+  readonly manifest: Manifest;
+}
+
+/** A copy of the books that is to lie on a NAS. */
+export interface KeepRequest {
+  readonly repository: Mount;
+  /** `books-<time>.jsonl.gz`. */
+  readonly name: string;
+  /** The copy, in pieces of 8 MiB at most. */
+  readonly pieces: AsyncIterable<Uint8Array>;
+  readonly sha256: string;
+  /** Copies that stay there; older ones go. */
+  readonly last: number;
 }
 
 /** A short operation of the host script that runs while one waits: `stats`, `delete`. */
@@ -124,6 +147,13 @@ export interface HostClient {
   release(host: HostAccess, request: ReleaseRequest): Promise<Release>;
   /** Whether the host is ready, and a repository to be reached from it. Writes 4 KiB there and takes them away. */
   check(host: HostAccess, repository: Mount | null): Promise<CheckFacts>;
+  /**
+   * Writes a manifest beside the files of a finished backup that are there in the sizes that it names.
+   * @throws UserError `host.stock` where nothing of ours is installed
+   */
+  describe(host: HostAccess, request: DescribeRequest): Promise<Described>;
+  /** Takes a copy of the books to a NAS: whole or not at all. @throws UserError `host.stock` where nothing of ours is installed */
+  keep(host: HostAccess, request: KeepRequest): Promise<Kept>;
   /** Removes what killed calls and jobs left on the host and what is safe; tells the rest. Nothing that lives is touched. */
   sweep(host: HostAccess, request: { readonly dryRun: boolean }): Promise<HostSweep>;
   /** Runs a short operation and gives back what it printed, whatever its exit code. */

@@ -3,29 +3,36 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   buildAbort,
   buildCheck,
+  buildDescribe,
   buildInspect,
+  buildKeep,
   buildRelease,
   buildRetire,
   buildStart,
   buildStatus,
   buildSweep,
+  buildTake,
   type HostCommand,
 } from '../domain/agent/build-argv';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { Reading } from '../domain/agent/json-shape';
 import { type CheckFacts, readCheck } from '../domain/agent/read-check';
+import { type Described, readDescribe } from '../domain/agent/read-describe';
 import { readInspect } from '../domain/agent/read-inspect';
 import { type JobStatus, readJobStatus } from '../domain/agent/read-job-status';
+import { type Kept, readKeep } from '../domain/agent/read-keep';
 import { type Release, readRelease } from '../domain/agent/read-release';
 import { type HostSweep, readSweep } from '../domain/agent/read-sweep';
 import { ChainkeeperError, OperationalError, UserError } from '../domain/errors';
 import { canLook, type HostAccess } from './host-access';
 import type {
+  DescribeRequest,
   HostClient,
   HostProbe,
   InspectRequest,
   Installation,
   InstallRequest,
+  KeepRequest,
   Mount,
   ReleaseRequest,
   RetireRequest,
@@ -54,12 +61,15 @@ const NO_VM = 'chainkeeper-probe';
 const ABOVE_ALL_LEASES = 999_999_999_999_999;
 /** A sweep waits for each mount of a NAS that is away. */
 const SWEEP_DEADLINE_MS = 300_000;
+/** A copy of the books may be large, and its NAS slow. */
+const KEEP_DEADLINE_MS = 3_600_000;
 const START_ATTEMPTS = 3;
 const NOT_ABORTED = { how: 'none', libvirtJob: null, resumed: null, thawed: null, restore: null } as const;
 
 /** The host client that speaks with the host script, over whatever shell reaches the host. */
 export class ScriptHostClient implements HostClient {
   readonly #deadlineMs: number;
+  #closed = false;
   readonly #warn: (host: HostAccess, text: string) => void;
 
   constructor(
@@ -146,6 +156,26 @@ export class ScriptHostClient implements HostClient {
     return this.#read(host, command, await this.#operation({ ...host, stock: null }, command, this.#deadlineMs), readCheck);
   }
 
+  async describe(host: HostAccess, request: DescribeRequest): Promise<Described> {
+    if (!canLook(host)) throw nothingOfOurs(host, 'describe');
+    const command = buildDescribe(request);
+    return this.#read(host, command, await this.#operation({ ...host, stock: null }, command, this.#deadlineMs), readDescribe);
+  }
+
+  async keep(host: HostAccess, { pieces, ...request }: KeepRequest): Promise<Kept> {
+    if (!canLook(host)) throw nothingOfOurs(host, 'keep');
+    const ours = { ...host, stock: null };
+    const jobId = randomUUID();
+    let from = 0;
+    for await (const stdin of pieces) {
+      const taken = await this.#call(ours, { ...buildTake({ jobId, from }), stdin }, this.#deadlineMs);
+      if (taken.exit !== 0) throw scriptError(host, 'take', taken);
+      from += stdin.length;
+    }
+    const command = buildKeep(request);
+    return this.#read(host, command, await this.#asJob(ours, command, KEEP_DEADLINE_MS, jobId), readKeep);
+  }
+
   async sweep(host: HostAccess, request: { readonly dryRun: boolean }): Promise<HostSweep> {
     if (host.stock !== null) throw onlyLooks(host, 'sweep');
     const command = buildSweep(request);
@@ -162,6 +192,7 @@ export class ScriptHostClient implements HostClient {
   }
 
   close(): Promise<void> {
+    this.#closed = true;
     return this.shell.close();
   }
 
@@ -170,12 +201,17 @@ export class ScriptHostClient implements HostClient {
     return command.secrets === undefined ? this.#call(host, command, deadlineMs) : this.#asJob(host, command, deadlineMs);
   }
 
-  #call(host: HostAccess, { argv, secrets }: HostCommand, deadlineMs: number): Promise<RemoteResult> {
+  #call(
+    host: HostAccess,
+    { argv, secrets, stdin }: HostCommand & { readonly stdin?: Uint8Array },
+    deadlineMs: number,
+  ): Promise<RemoteResult> {
+    const input = stdin ?? (secrets === undefined ? undefined : JSON.stringify(secrets));
     const sudo = host.user === 'root' ? [] : ['sudo', '-n', '--'];
     return this.shell.run(host, {
       argv: [...sudo, host.scriptPath, ...argv],
       deadlineMs,
-      ...(secrets === undefined ? {} : { stdin: JSON.stringify(secrets) }),
+      ...(input === undefined ? {} : { stdin: input }),
     });
   }
 
@@ -183,8 +219,7 @@ export class ScriptHostClient implements HostClient {
     return this.#read(host, command, await this.#call(host, command, this.#deadlineMs), readJobStatus);
   }
 
-  async #asJob(host: HostAccess, command: HostCommand, deadlineMs: number): Promise<RemoteResult> {
-    const jobId = randomUUID();
+  async #asJob(host: HostAccess, command: HostCommand, deadlineMs: number, jobId: string = randomUUID()): Promise<RemoteResult> {
     const deadline = performance.now() + deadlineMs;
     await this.start(host, { jobId, fence: ABOVE_ALL_LEASES, ...command });
     const stdout: Uint8Array[] = [];
@@ -200,7 +235,7 @@ export class ScriptHostClient implements HostClient {
         const text = (chunks: Uint8Array[]): string => Buffer.concat(chunks).toString('utf8');
         return { stdout: text(stdout), stderr: text(stderr), exit: status.exit, signal: null, truncated: false };
       }
-      if (performance.now() > deadline) {
+      if (this.#closed || performance.now() > deadline) {
         throw new OperationalError('host.timeout', 'unreachable', `${host.name} gave no answer within ${deadlineMs / 1000} s`, {
           facts: { host: host.name, jobId },
         });

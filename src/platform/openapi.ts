@@ -1,5 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { VERSION } from './version';
 
 /** The OpenAPI description of the REST API, from the controllers and the comments of the DTOs. */
 export function openApi(app: INestApplication): OpenAPIObject {
@@ -8,7 +9,7 @@ export function openApi(app: INestApplication): OpenAPIObject {
     .setDescription(
       'Incremental backups of KVM virtual machines to NAS storage, and the books on their chains. Errors are RFC 9457 problem details with a stable `code`; bytes are integers, times RFC 3339 UTC.',
     )
-    .setVersion('0.1.0')
+    .setVersion(VERSION)
     .addBearerAuth()
     .build();
   return SwaggerModule.createDocument(app, head);

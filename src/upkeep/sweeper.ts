@@ -3,13 +3,16 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
+import { BooksCopies } from './books-copies';
+import { DescribeService } from './describe.service';
+import { HashService } from './hash.service';
 import { SweepService } from './sweep.service';
 
 const PAGE = 100;
 /** Hosts that are swept at the same time. */
 const AT_ONCE = 8;
 
-/** Sweeps every host at the start and once in a while. One that does not answer keeps no other waiting. */
+/** Sweeps every host at the start and once in a while, and makes good what runs left undone. A host that does not answer keeps no other waiting. */
 @Injectable()
 export class Sweeper implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
@@ -18,6 +21,9 @@ export class Sweeper implements BeforeApplicationShutdown {
   constructor(
     private readonly hosts: Hosts,
     private readonly sweeps: SweepService,
+    private readonly describes: DescribeService,
+    private readonly hashes: HashService,
+    private readonly copies: BooksCopies,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -35,6 +41,13 @@ export class Sweeper implements BeforeApplicationShutdown {
     while (!this.#stop.signal.aborted) {
       await this.#sweepAll().catch((error: unknown) => {
         if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'looking for hosts to sweep failed');
+      });
+      await this.describes.makeGood(this.#stop.signal).catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'looking for backups without a manifest failed');
+      });
+      this.hashes.begin(this.#stop.signal);
+      await this.copies.turn(this.#stop.signal).catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'the books could not be copied');
       });
       await sleep(this.config.engine.sweepHours * 3_600_000, undefined, { signal: this.#stop.signal, ref: false }).catch(
         () => undefined,

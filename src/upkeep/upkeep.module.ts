@@ -1,6 +1,9 @@
 import { Module } from '@nestjs/common';
 import { EngineModule } from '../engine/engine.module';
+import { BooksCopies } from './books-copies';
 import { CheckService } from './check.service';
+import { DescribeService } from './describe.service';
+import { HashService } from './hash.service';
 import { SweepService } from './sweep.service';
 import { Sweeper } from './sweeper';
 import { UpkeepController } from './upkeep.controller';
@@ -9,7 +12,7 @@ import { UpkeepController } from './upkeep.controller';
 @Module({
   imports: [EngineModule],
   controllers: [UpkeepController],
-  providers: [CheckService, SweepService, Sweeper],
+  providers: [BooksCopies, CheckService, DescribeService, HashService, SweepService, Sweeper],
   exports: [Sweeper],
 })
 export class UpkeepModule {}

@@ -1,7 +1,9 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
-import { buildDelete, buildStats, type RestoreWay } from '../../src/domain/agent/build-argv';
+import { buildChecksum, buildDelete, buildStats, type RestoreWay } from '../../src/domain/agent/build-argv';
+import { type Checksums, readChecksum } from '../../src/domain/agent/read-checksum';
 import { readRestore, type RestoreFacts } from '../../src/domain/agent/read-restore';
+import type { Manifest } from '../../src/domain/chain/write-manifest';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { HostClient } from '../../src/hosts/host-client';
 import type { LabDisk, LabHost } from '../../src/hosts/fake/lab-host';
@@ -294,6 +296,140 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         expect(last.answer.facts?.done).toMatchObject({ mode: 'full', bitmapNew: last.bitmap });
         expect(['bitmap-missing', 'bitmap-inconsistent']).toContain(last.answer.facts?.done.reason);
         expect(await chain.identical(last)).toEqual([true, true]);
+      });
+    });
+
+    describe('what a backup says of itself', () => {
+      const manifestOf = (point: Point, size: number | null): Manifest => ({
+        v: 1,
+        backup: randomUUID(),
+        vm: { id: null, name: vm },
+        type: 'FULL',
+        reason: 'requested',
+        chain: null,
+        bitmap: point.bitmap,
+        recreation: null,
+        assuranceAtBirth: 'accounted',
+        times: { began: null, ended: null },
+        ...{ host: null, script: null, service: 'the contract' },
+        disks: [
+          {
+            ...{ target: 'vda', deviceId: 0, virtualSize: 64 * MIB, backing: null, source: null },
+            file: point.answer.facts?.disks[0]?.file ?? '',
+            size: size ?? point.answer.facts?.disks[0]?.fileSize ?? null,
+          },
+        ],
+      });
+      const request = async (path: string, manifest: Manifest) => ({
+        repository: { type: 'dir', address: await subject.lab.nas(nas), options: null },
+        path,
+        manifest,
+      });
+
+      test('describe writes a manifest beside the files of a finished backup, twice if asked', async () => {
+        const wanted = await request(last.path, manifestOf(last, null));
+        const first = await subject.client.describe(subject.host, wanted);
+        expect(first).toEqual({ path: last.path, domainXml: 'domain-config.xml', written: expect.any(String), v: 1 });
+        const again = await subject.client.describe(subject.host, wanted);
+        expect(Date.parse(again.written)).toBeGreaterThan(Date.parse(first.written));
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('what is not there, or not as it says, is described by nobody', async () => {
+        const good = manifestOf(last, null);
+        const attempts: [string, string, Manifest][] = [
+          ['path-missing', `${vm}/none`, good],
+          ['file-differs', last.path, manifestOf(last, 1)],
+          ['file-missing', last.path, { ...good, disks: good.disks.map((disk) => ({ ...disk, file: 'none.qcow2' })) }],
+        ];
+        for (const [code, path, manifest] of attempts) {
+          await expect(subject.client.describe(subject.host, await request(path, manifest))).rejects.toMatchObject({
+            facts: { script: code },
+          });
+        }
+      });
+    });
+
+    describe('checksums', () => {
+      const checksum = async (path: string, verify: boolean): Promise<{ exit: number | null; said: string; sums: Checksums }> => {
+        const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
+        const jobId = randomUUID();
+        await subject.client.start(subject.host, {
+          jobId,
+          fence: 0,
+          ...buildChecksum({ repository, path, verify, mib: 1000 }),
+        });
+        const { exit, stdout } = await follow(subject.client, subject.host, jobId);
+        const reading = readChecksum(stdout);
+        return { exit, said: stdout, sums: (reading.ok ? reading.value : {}) as Checksums };
+      };
+      const fileOf = (index: number): string => last.answer.facts?.disks[index]?.file ?? '';
+
+      test('nothing to compare with, then taken once and not again', async () => {
+        const early = await checksum(last.path, true);
+        expect([early.exit, early.said]).toEqual([1, expect.stringContaining('"not-hashed"')]);
+        const taken = await checksum(last.path, false);
+        expect(taken).toMatchObject({ exit: 0, sums: { path: last.path, new: true, differs: null } });
+        expect(taken.sums.files[fileOf(0)]).toEqual({
+          size: last.answer.facts?.disks[0]?.fileSize,
+          sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+        });
+        expect(Object.keys(taken.sums.files).sort()).toEqual(
+          expect.arrayContaining([fileOf(0), fileOf(1), 'domain-config.xml'].sort()),
+        );
+        expect(Object.keys(taken.sums.files)).not.toContain('manifest.json');
+        const again = await checksum(last.path, false);
+        expect(again.sums).toEqual({ ...taken.sums, new: false, bytes: 0 });
+      });
+
+      test('a comparison names the file that differs, and no other', async () => {
+        expect((await checksum(last.path, true)).sums.differs).toEqual([]);
+        const file = subject.lab.nasFile(nas, `${last.path}/${fileOf(1)}`);
+        await subject.lab.flip(file);
+        expect(await checksum(last.path, true)).toMatchObject({ exit: 0, sums: { differs: [fileOf(1)] } });
+        await subject.lab.flip(file);
+        expect((await checksum(last.path, true)).sums.differs).toEqual([]);
+        expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('a backup that is not there', async () => {
+        const { exit, said } = await checksum(`${vm}/none`, false);
+        expect([exit, said]).toEqual([1, expect.stringContaining('"path-missing"')]);
+      });
+    });
+
+    describe('copies of the books', () => {
+      async function* inPieces(bytes: Buffer): AsyncGenerator<Buffer> {
+        for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
+      }
+      const request = async (second: string, bytes: Buffer, sha256 = createHash('sha256').update(bytes).digest('hex')) => ({
+        repository: { type: 'dir', address: await subject.lab.nas(nas), options: null },
+        name: `books-2026.01.01.00.00.${second}.jsonl.gz`,
+        pieces: inPieces(bytes),
+        sha256,
+        last: 2,
+      });
+      const there = (second: string): Promise<Buffer> =>
+        subject.lab.read(subject.lab.nasFile(nas, `chainkeeper-books/books-2026.01.01.00.00.${second}.jsonl.gz`));
+
+      test('come to the NAS byte for byte, in pieces, and the oldest go', async () => {
+        const copies = ['01', '02', '03'].map((second) => ({ second, bytes: randomBytes(250_000) }));
+        let kept;
+        for (const { second, bytes } of copies) kept = await subject.client.keep(subject.host, await request(second, bytes));
+        expect(kept).toMatchObject({
+          kept: ['02', '03'].map((second) => `books-2026.01.01.00.00.${second}.jsonl.gz`),
+          removed: ['books-2026.01.01.00.00.01.jsonl.gz'],
+        });
+        for (const { second, bytes } of copies.slice(1)) expect((await there(second)).equals(bytes)).toBe(true);
+        await expect(there('01')).rejects.toThrow(/no such file/);
+      });
+
+      test('what did not arrive whole is not kept', async () => {
+        const half = await request('04', randomBytes(1000), 'a'.repeat(64));
+        await expect(subject.client.keep(subject.host, half)).rejects.toMatchObject({ facts: { script: 'input-differs' } });
+        const empty = await request('04', Buffer.alloc(0));
+        await expect(subject.client.keep(subject.host, empty)).rejects.toMatchObject({ facts: { script: 'input-missing' } });
+        await expect(there('04')).rejects.toThrow(/no such file/);
       });
     });
 

@@ -24,19 +24,36 @@ describeDatabases('REST', (databases) => {
       'hosts',
       { name: 'kvm9', address: '10.0.0.9', port: 2222, user: 'ops', dialect: 'final' },
       { port: 22, resourceState: 'Maintenance', fingerprint: `SHA256:${'A'.repeat(43)}` },
+      {},
     ],
     [
       'repositories',
       { name: 'nas9', type: 'nfs', address: '10.1.1.1:/export', mountOptions: 'vers=4.2,soft', transfer: 'pull' },
       { name: 'nas nine', transfer: null },
+      // Without pull it is the guest that waits, or fails.
+      {
+        mountAdvice: [
+          {
+            option: 'soft',
+            severity: 'warning',
+            why: 'With push a NAS that is away for too long becomes the guest’s own I/O error: use hard, or pull.',
+          },
+        ],
+      },
     ],
     [
       'offerings',
       { name: 'weekly', repository: 'nas1', fullEvery: 5, description: 'For people' },
       { fullEvery: 1, incrementalEnabled: false },
+      {},
     ],
-    ['vms', { name: 'i-2-99-VM', host: 'kvm1', disks: [{ target: 'vda', path: '/images/99' }] }, { displayName: 'db server' }],
-  ])('%s', (resource, asked, change) => {
+    [
+      'vms',
+      { name: 'i-2-99-VM', host: 'kvm1', disks: [{ target: 'vda', path: '/images/99' }] },
+      { displayName: 'db server' },
+      {},
+    ],
+  ])('%s', (resource, asked, change, follows) => {
     it('creates, lists, shows, changes and removes', async () => {
       const created = await service.post(`/${resource}`, asked);
       expect([created.status, created.body.id]).toEqual([201, uuid]);
@@ -51,7 +68,7 @@ describeDatabases('REST', (databases) => {
       expect(items[0]).toEqual(created.body);
 
       const changed = await service.call('PATCH', `/${resource}/${id}`, { body: change });
-      expect([changed.status, changed.body]).toEqual([200, { ...created.body, ...change }]);
+      expect([changed.status, changed.body]).toEqual([200, { ...created.body, ...change, ...follows }]);
       expect((await service.get(`/${resource}/${id}`)).body).toEqual(changed.body);
 
       const removed = await service.call('DELETE', `/${resource}/${id}`);

@@ -296,6 +296,30 @@ $bad"
   [ "$($V domstate "$VM")" = running ]
 }
 
+@test "machines that were only defined, or made by a restore, go with a dead owner's lab" {
+  dead=/tmp/chainkeeper-labtest-$$-dead
+  sleep 60 3>&- & owner=$!
+  LAB_OWNER=$owner lab "$dead" up
+  for name in "$VM-b" "$VM-c"; do lab "$dead" vm-create "$name" vda:16M; done
+  lab "$dead" vm-start "$VM-b"
+  $V dumpxml "$VM-b" >"$BATS_TEST_TMPDIR/b.xml"
+  $V define "$BATS_TEST_TMPDIR/b.xml"
+  # Stopped, with a saved state and a checkpoint that libvirt keeps.
+  checkpoint_xml backup-1 >"$BATS_TEST_TMPDIR/c.xml"
+  $V checkpoint-create "$VM-b" "$BATS_TEST_TMPDIR/c.xml"
+  $V managedsave "$VM-b"
+  # No VM of the lab, and running from one of its files.
+  sed "s#<name>.*</name>#<name>new-$VM</name>#; s#<uuid>.*</uuid>##; s#$(lab "$dead" vm-disks "$VM-b" | cut -f2)#$(lab "$dead" vm-disks "$VM-c" | cut -f2)#" "$BATS_TEST_TMPDIR/b.xml" >"$BATS_TEST_TMPDIR/n.xml"
+  $V define "$BATS_TEST_TMPDIR/n.xml"
+  $V start "new-$VM"
+  kill "$owner"; wait "$owner" || :
+  lab reap
+  [ ! -e "$dead" ]
+  run -0 $V list --all --name
+  [[ $output != *"$VM-b"* ]]
+  [[ $output != *"new-$VM"* ]]
+}
+
 @test "after a restart of the machine, with neither libvirt nor QEMU to ask, a dead owner's lab is removed and stops no other" {
   gone=/tmp/chainkeeper-labtest-$$-gone stuck=/tmp/chainkeeper-labtest-$$-stuck
   sleep 60 3>&- & owner=$!

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { LabDisk, LabHost } from '../../src/hosts/fake/lab-host';
@@ -161,6 +161,20 @@ export class RealLab implements LabHost {
   }
   nasFile(name: string, path: string): string {
     return join(this.folder, 'nas', name, path);
+  }
+  read(file: string): Promise<Buffer> {
+    return readFile(file);
+  }
+  async flip(file: string): Promise<void> {
+    const handle = await open(file, 'r+');
+    try {
+      const middle = Math.floor((await handle.stat()).size / 2);
+      const byte = Buffer.alloc(1);
+      await handle.read(byte, 0, 1, middle);
+      await handle.write(Buffer.from([byte.readUInt8() ^ 1]), 0, 1, middle);
+    } finally {
+      await handle.close();
+    }
   }
   async leaks(allowedCheckpoints: readonly string[]): Promise<string[]> {
     const { code, out, err } = await this.run('leaks', ...allowedCheckpoints);

@@ -12,6 +12,8 @@ const MIGRATIONS = [
   'Protections1795800000000',
   'RepositoryWays1795900000000',
   'AbortAsked1796000000000',
+  'Restores1796100000000',
+  'Manifests1796300000000',
   'RetentionPolicies1796310000000',
 ];
 

@@ -2,12 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { BackupRepositories } from '../../src/database/repositories/backup-repositories';
 import { Backups } from '../../src/database/repositories/backups';
+import { Evidence } from '../../src/database/repositories/evidence';
 import { Hosts } from '../../src/database/repositories/hosts';
 import { Leases } from '../../src/database/repositories/leases';
+import { Links } from '../../src/database/repositories/links';
+import { Manifests } from '../../src/database/repositories/manifests';
+import { Offerings } from '../../src/database/repositories/offerings';
+import { Protections } from '../../src/database/repositories/protections';
+import { Restores } from '../../src/database/repositories/restores';
 import { Runs } from '../../src/database/repositories/runs';
+import { Schedules } from '../../src/database/repositories/schedules';
 import { Vms } from '../../src/database/repositories/vms';
 import { Volumes } from '../../src/database/repositories/volumes';
 import { BetweenRuns } from '../../src/engine/between-runs';
+import { BookReader } from '../../src/engine/book-reader';
+import { Describer } from '../../src/engine/describer';
+import { Hasher } from '../../src/engine/hasher';
+import { NasHosts } from '../../src/engine/nas-hosts';
 import { OperationalError } from '../../src/domain/errors';
 import { FakeLab } from '../../src/hosts/fake/fake-lab';
 import { FakeShell } from '../../src/hosts/fake/fake-shell';
@@ -15,6 +26,9 @@ import { DEFAULT_SCRIPT_PATH } from '../../src/hosts/host-access';
 import { ScriptHostClient } from '../../src/hosts/script-host-client';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { createLog } from '../../src/platform/log';
+import { BooksCopies } from '../../src/upkeep/books-copies';
+import { DescribeService } from '../../src/upkeep/describe.service';
+import { HashService } from '../../src/upkeep/hash.service';
 import { SweepService } from '../../src/upkeep/sweep.service';
 import { Sweeper } from '../../src/upkeep/sweeper';
 import { until } from '../support/brake';
@@ -44,7 +58,7 @@ describeDatabases(
         { level: 'info' },
         new Writable({ write: (line: Buffer, _, done) => (lines.push(line.toString()), done()) }),
       );
-      const config = loadConfig({});
+      const config = loadConfig({ CHAINKEEPER_BOOKS_COPY_HOURS: '0' });
       const shell = new FakeShell((host) => (host.address === address ? lab.host : undefined));
       let giveUp: (error: Error) => void = () => undefined;
       const mute = new Promise<never>((_, reject) => (giveUp = reject));
@@ -58,7 +72,18 @@ describeDatabases(
       const sweeps = new SweepService(
         hosts, vms, new Volumes(work), runs, new Backups(work), repositories, between, client, config,
       ); // prettier-ignore
-      const sweeper = new Sweeper(hosts, sweeps, config, log);
+      const [backups, evidence, manifests] = [new Backups(work), new Evidence(work), new Manifests(work)];
+      const reader = new BookReader(
+        backups, new Links(work), evidence, new Protections(work), new Restores(work), manifests, runs, vms, new Offerings(work),
+        new Schedules(work),
+      ); // prettier-ignore
+      const nasHosts = new NasHosts(hosts, vms, config);
+      const describer = new Describer(backups, manifests, repositories, evidence, runs, vms, reader, nasHosts, client);
+      const describes = new DescribeService(manifests, between, describer, log);
+      const hasher = new Hasher(backups, manifests, repositories, reader, nasHosts, client, config, log);
+      const hashes = new HashService(manifests, hasher, config, log);
+      const copies = new BooksCopies(repositories, nasHosts, client, config, log);
+      const sweeper = new Sweeper(hosts, sweeps, describes, hashes, copies, config, log);
       sweeper.start();
       await until(() => lab.host.mounts.size === 0, 'the mount is swept');
       await until(() => lines.length === 2, 'both are in the log');

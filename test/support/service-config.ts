@@ -7,6 +7,9 @@ export function environmentOf(books: DatabaseConfig, more: Record<string, string
     CHAINKEEPER_HTTP_PORT: '0',
     CHAINKEEPER_LOG_LEVEL: process.env['CHAINKEEPER_TEST_LOG'] ?? 'silent',
     CHAINKEEPER_POLL_MS: '50',
+    // A job of its own accord would be seen among those of the test.
+    CHAINKEEPER_CHECKSUMS_PER_TURN: '0',
+    CHAINKEEPER_BOOKS_COPY_HOURS: '0',
     CHAINKEEPER_DB_KIND: books.kind,
     ...(books.kind === 'sqlite'
       ? { CHAINKEEPER_DB_PATH: books.path }

@@ -171,6 +171,14 @@ export class Runs {
     }));
   }
 
+  /** Something that came after its end. */
+  warn(id: string, warning: string): Promise<void> {
+    return this.work.run(async (manager) => {
+      const { warnings } = await manager.findOneByOrFail(RunRow, { id });
+      await manager.update(RunRow, { id }, { warnings: [...(warnings ?? []), warning] });
+    });
+  }
+
   /** Ends a run that nobody has taken yet. False: somebody has. */
   endQueued(id: string, end: RunEnd): Promise<boolean> {
     return this.#set({ id, state: 'queued' }, (manager) => ({ ...end, ended: () => now(manager) }));

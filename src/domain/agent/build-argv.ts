@@ -212,6 +212,53 @@ export function buildCheck(repository: RepositoryAccess | null): HostCommand {
   return repository === null ? { argv: ['check'] } : withSecrets(['check', ...repositoryOptions(repository)], repository);
 }
 
+/** Writes a manifest beside the files of a backup, if they are what it says. @throws UserError as {@link buildBackup}. */
+export const buildDescribe = ({
+  repository,
+  path,
+  manifest,
+}: {
+  readonly repository: RepositoryAccess;
+  readonly path: string;
+  readonly manifest: object;
+}): HostCommand =>
+  withSecrets(
+    ['describe', ...repositoryOptions(repository), '-p', checkName('path', path), '--manifest', JSON.stringify(manifest)],
+    repository,
+  );
+
+/** Takes the checksums of a backup's files, or compares them. For a job: it reads all of them. @throws UserError as {@link buildBackup}. */
+export function buildChecksum(request: {
+  readonly repository: RepositoryAccess;
+  readonly path: string;
+  readonly verify: boolean;
+  /** MiB a second. */
+  readonly mib: number;
+}): HostCommand {
+  const { repository, path, verify, mib } = request;
+  const argv = ['checksum', ...repositoryOptions(repository), '-p', checkName('path', path), '-b', wholeNumber(mib)];
+  return withSecrets([...argv, ...(verify ? ['--verify'] : [])], repository);
+}
+
+/** Hands over bytes of a job that is to begin later, from this offset on; they go on stdin. */
+export const buildTake = ({ jobId, from }: { readonly jobId: string; readonly from: number }): HostCommand => ({
+  argv: ['take', '--job', checkName('job', jobId), '--from', wholeNumber(from)],
+});
+
+/** Puts what was handed over for this job onto a NAS, as a copy of the books. @throws UserError as {@link buildBackup}. */
+export const buildKeep = (request: {
+  readonly repository: RepositoryAccess;
+  /** `books-<time>.jsonl.gz`. */
+  readonly name: string;
+  readonly sha256: string;
+  /** Copies that stay. */
+  readonly last: number;
+}): HostCommand => {
+  const { repository, name, sha256, last } = request;
+  const argv = ['keep', ...repositoryOptions(repository), '--name', checkName('file', name), '--sha256', sha256];
+  return withSecrets([...argv, '--last', wholeNumber(last)], repository);
+};
+
 /** Removes what killed calls and jobs left on a host. */
 export const buildSweep = ({ dryRun }: { readonly dryRun: boolean }): HostCommand => ({
   argv: ['sweep', ...(dryRun ? ['--dry-run'] : [])],

@@ -1,4 +1,5 @@
 import { UserError } from '../errors';
+import { REPOSITORY_TYPES } from './mount-option-names';
 
 interface Rule {
   readonly what: string;
@@ -52,7 +53,7 @@ const RULES = {
   },
   mount: {
     what: 'type of a repository',
-    pattern: /^(?:nfs|cifs|ceph|dir)$/,
+    pattern: new RegExp(`^(?:${REPOSITORY_TYPES.join('|')})$`),
     longest: 4,
     example: 'nfs, cifs, ceph or dir',
   },

@@ -18,13 +18,15 @@ import type { Obstacle } from './obstacle';
 import { sentenceOf, type Reason } from './reasons';
 import { refuseBackup } from './refuse-backup';
 
-/**
+/*
  * In this order, because the first that finds something gives the reason: a disk that is another file explains
  * a missing bitmap better than the other way round.
  */
+const PARENT_CHECKS = [checkParentPaths, checkParent, checkDiskSet];
 /** What the books alone can answer. */
-const BOOK_CHECKS = [checkParentPaths, checkParent, checkDiskSet];
-const CHAIN_CHECKS = [...BOOK_CHECKS, checkSizes];
+const BOOK_CHECKS = [...PARENT_CHECKS, checkRestored];
+/** What speaks against comparing a disk with its chain, too. */
+const CHAIN_CHECKS = [...PARENT_CHECKS, checkSizes];
 /** What speaks against a disk's bitmap, and not against comparing the disk with its chain. */
 const BITMAP_CHECKS = [checkRestored, checkIdentity, checkHealth, checkHistory];
 
@@ -45,10 +47,7 @@ export function decideBackup(input: DecideInput): BackupPlan | Refusal {
     const obstacles = check(input, parent);
     if (hasAny(obstacles)) return planFull(input, obstacles);
   }
-  if (!input.looked) {
-    const restored = checkRestored(input, parent);
-    return hasAny(restored) ? planFull(input, restored) : planIncremental(input, parent, []);
-  }
+  if (!input.looked) return planIncremental(input, parent, []);
   const lost = BITMAP_CHECKS.map((check) => check(input, parent)).filter((obstacles) => hasAny(obstacles));
   const [first] = lost;
   if (first !== undefined && !(wishOf(input) === 'rescue' && input.script.kind === 'ours')) return planFull(input, first);

@@ -37,6 +37,17 @@ const refused = (...asked: Parameters<typeof decide>): string => {
   const plan = decide(...asked);
   return plan.kind === 'refused' ? plan.code : 'planned';
 };
+const reasons = (...asked: Parameters<typeof decide>): string[] =>
+  planned(...asked).steps.map(({ kind, backup, why }) => `${kind} ${backup}: ${why}`);
+
+/** A full in no chain, that stands for itself. */
+const legacy = (over: Partial<BookedBackup> = {}): BookedBackup => full({ uuid: 'legacy', details: [], ...over });
+/** An incremental at this position whose parent is not in the books: it may stand on any link that lies lower. */
+const astray = (uuid: string, position: number | null): BookedBackup =>
+  link(uuid, 0, '', {
+    details: toDetails(keys({ parentBackupId: 'nobody', bitmapName: `backup-${uuid}`, position, type: 'incremental' })),
+  });
+const ANOTHER_FIRST = 'Take another backup first, or accept the loss (--accept-loss).';
 
 describe('planDeletion', () => {
   it('a leaf: hidden, its chain closed, then its files and its row', () => {
@@ -92,8 +103,7 @@ describe('planDeletion', () => {
   });
 
   it('a legacy full, a failed attempt: alone', () => {
-    const legacy = full({ uuid: 'legacy', details: [], size: 5 });
-    expect(steps({ backup: 'legacy' }, { backups: [legacy, ...CHAIN] })).toEqual(['hide legacy', 'remove legacy']);
+    expect(steps({ backup: 'legacy' }, { backups: [legacy({ size: 5 }), ...CHAIN] })).toEqual(['hide legacy', 'remove legacy']);
     const failed = full({ uuid: 'failed', status: 'Error', details: [], size: 0 });
     expect(steps({ backup: 'failed' }, { backups: [failed, ...CHAIN] })).toEqual(['remove failed']);
   });
@@ -145,5 +155,145 @@ describe('planDeletion', () => {
     // What cannot be restored is no loss.
     const missing = full({ uuid: 'missing', files: 'missing', details: [] });
     expect(refused({ backup: 'missing' }, { backups: [missing] })).toBe('planned');
+  });
+
+  it('of a hidden link that goes along it says that nothing stands on it any more', () => {
+    expect(reasons({ backup: 'other' }, { backups: [...with_('c', { status: 'Hidden' }), ELSEWHERE] })).toContain(
+      'remove c: it was hidden, and nothing stands on it any more',
+    );
+  });
+
+  it('a backup in no chain goes alone, also when its whole chain is asked for', () => {
+    expect(steps({ backup: 'legacy', forced: true }, { backups: [legacy(), ...CHAIN] })).toEqual([
+      'hide legacy',
+      'remove legacy',
+    ]);
+  });
+
+  it('a backup without a bitmap closes no chain, where no chain is open', () => {
+    expect(steps({ backup: 'legacy' }, { backups: [legacy(), ...CHAIN], activeCheckpointId: null })).not.toContain(
+      'close-chain legacy',
+    );
+  });
+
+  describe('what stands on what', () => {
+    const closed = { activeCheckpointId: null };
+
+    it('of two links at one position, the one that nothing was built on goes', () => {
+      const twin = link('twin', 2, 'a');
+      expect(steps({ backup: 'twin' }, { backups: [twin, ...CHAIN], ...closed })).toEqual(['hide twin', 'remove twin']);
+    });
+
+    it('a link whose parent is not in the books keeps those below it', () => {
+      expect(steps({ backup: 'b' }, { backups: [astray('x', 3), link('b', 2, 'a'), link('a', 1, 'full'), FULL] })).toEqual([
+        'hide b',
+      ]);
+    });
+
+    it('a link whose parent is not in the books keeps none above it', () => {
+      expect(steps({ backup: 'c' }, { backups: [astray('x', 2), ...CHAIN], ...closed })).toEqual(['hide c', 'remove c']);
+    });
+
+    it('a link whose parent is not in the books keeps none beside it', () => {
+      expect(steps({ backup: 'c' }, { backups: [astray('x', 3), ...CHAIN], ...closed })).toEqual(['hide c', 'remove c']);
+    });
+
+    it('a link whose place is not in the books keeps every other', () => {
+      expect(steps({ backup: 'b' }, { backups: [astray('x', null), link('b', 2, 'a'), link('a', 1, 'full'), FULL] })).toEqual([
+        'hide b',
+      ]);
+    });
+
+    it('a link whose place is not in the books does not keep itself', () => {
+      expect(steps({ backup: 'x' }, { backups: [astray('x', null), FULL], ...closed })).toEqual(['hide x', 'remove x']);
+    });
+
+    it('a full whose place is not in the books is kept by the incremental above it', () => {
+      const placeless = { ...FULL, details: toDetails(keys({ position: null })) };
+      expect(steps({ backup: 'full' }, { backups: [link('a', 1, 'full'), placeless], ...closed })).toEqual(['hide full']);
+    });
+  });
+
+  describe('what an operator is told when it is refused', () => {
+    it('that somebody is at the backup', () => {
+      expect(decide({ backup: 'b' }, { backups: with_('b', { status: 'Restoring' }) })).toEqual({
+        kind: 'refused',
+        code: 'deletion.busy',
+        errorKind: 'busy',
+        message: 'Backup b is Restoring: somebody is at it.',
+        next: 'Wait for the run to end.',
+      });
+    });
+
+    it('who protects the backup and why, without a date where there is none', () => {
+      const protections = [{ backup: 'b', until: null, by: 'ops', why: 'court order' }];
+      expect(decide({ backup: 'b' }, { protections })).toEqual({
+        kind: 'refused',
+        code: 'deletion.protected',
+        errorKind: 'refused',
+        message: 'Backup b is protected by ops: court order',
+        next: 'Take the protection back first, if you may.',
+      });
+    });
+
+    it('that nothing would be left', () => {
+      expect(decide({ backup: 'full' }, { backups: [FULL] })).toEqual({
+        kind: 'refused',
+        code: 'deletion.last-point',
+        errorKind: 'refused',
+        message: 'Nothing that can be restored would be left of the VM.',
+        next: ANOTHER_FIRST,
+      });
+    });
+
+    it('what the best restore points are worth now and afterwards', () => {
+      expect(decide({ backup: 'legacy' }, { backups: [legacy({ assurance: 'proven' }), ...CHAIN] })).toEqual({
+        kind: 'refused',
+        code: 'deletion.best-point',
+        errorKind: 'refused',
+        message: 'The best restore points of the VM would go: proven now, accounted afterwards.',
+        next: ANOTHER_FIRST,
+      });
+    });
+  });
+
+  describe('which backups are restore points, and what they are worth', () => {
+    const pointsOf = (...backups: BookedBackup[]): number => planned({ backup: 'gone' }, { backups }).pointsLeft;
+
+    it('a legacy full is one', () => {
+      expect(pointsOf(legacy())).toBe(1);
+    });
+
+    it('a legacy full is lost when it is deleted', () => {
+      expect(planned({ backup: 'legacy' }, { backups: [legacy(), ...CHAIN] }).pointsLost).toEqual(['legacy']);
+    });
+
+    it('a legacy full is one while nobody has looked at its files', () => {
+      expect(pointsOf(legacy({ files: 'unknown' }))).toBe(1);
+    });
+
+    it.each(['missing', 'damaged'] as const)('a legacy full whose files are %s is none', (files) => {
+      expect(pointsOf(legacy({ files }))).toBe(0);
+    });
+
+    it('a failed attempt is none', () => {
+      expect(pointsOf(legacy({ status: 'Error' }))).toBe(0);
+    });
+
+    it('an incremental in no chain is none', () => {
+      expect(pointsOf(legacy({ type: 'INCREMENTAL' }))).toBe(0);
+    });
+
+    it('an unproven one is better than a broken one', () => {
+      const backups = [legacy({ assurance: 'unproven' }), { ...FULL, assurance: 'broken' as const }];
+      expect(refused({ backup: 'legacy' }, { backups })).toBe('deletion.best-point');
+    });
+
+    it('a legacy full that nobody has judged is unproven', () => {
+      const backups = [legacy({ assurance: null }), { ...FULL, assurance: 'broken' as const }];
+      expect(decide({ backup: 'legacy' }, { backups })).toMatchObject({
+        message: 'The best restore points of the VM would go: unproven now, broken afterwards.',
+      });
+    });
   });
 });

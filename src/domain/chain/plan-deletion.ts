@@ -124,19 +124,19 @@ function plan(
 /** Of those that are wanted and of those that are hidden already: the ones that nothing stands on once the ones before have gone. */
 function carryNothing(links: readonly ChainLink[], wanted: readonly BookedBackup[]): BookedBackup[] {
   const going: BookedBackup[] = [];
-  for (const { backup } of [...links].reverse()) {
+  for (const lower of [...links].reverse()) {
+    const { backup } = lower;
     if (!wanted.includes(backup) && backup.status !== 'Hidden') continue;
-    if (!links.some((link) => !going.includes(link.backup) && mayStandOn(link, backup, links))) going.push(backup);
+    if (!links.some((link) => !going.includes(link.backup) && mayStandOn(link, lower))) going.push(backup);
   }
   return going;
 }
 
 /** Where the books do not lead from a link down to its full, it may stand on any that lies lower. */
-function mayStandOn(link: ChainLink, backup: BookedBackup, links: readonly ChainLink[]): boolean {
-  if (link.backup === backup) return false;
-  if (link.ancestors !== null) return link.ancestors.includes(backup);
-  const below = links.find((other) => other.backup === backup)?.keys.position ?? -1;
-  return (link.keys.position ?? Infinity) > below;
+function mayStandOn(link: ChainLink, lower: ChainLink): boolean {
+  if (link === lower) return false;
+  if (link.ancestors !== null) return link.ancestors.includes(lower.backup);
+  return (link.keys.position ?? Infinity) > (lower.keys.position ?? -1);
 }
 
 function whyNot(request: DeletionRequest, touched: readonly BookedBackup[], books: DeletionBooks): Refusal | null {

@@ -41,6 +41,8 @@ export class FakeHost {
   readonly faults = new FaultPlan();
   /** What the stock script speaks, if there is one. */
   stock: Dialect | null = null;
+  /** Bytes that were handed over for jobs, by job. */
+  readonly inputs = new Map<string, Buffer>();
   /** Jobs that a plain shell keeps in the home of the SSH user. */
   readonly homeJobs = new Map<string, FakeJobDirectory>();
   bootId: string = randomUUID();

@@ -160,6 +160,22 @@ export class FakeLab implements LabHost {
   nasFile(name: string, path: string): string {
     return `${NAS}/${name}/${path}`;
   }
+  async read(file: string): Promise<Buffer> {
+    const nas = [...this.host.nases.values()].find(({ address }) => file.startsWith(`${address}/`));
+    const bytes = nas?.files.get(file.slice(nas.address.length + 1))?.bytes;
+    if (!bytes) throw new Error(`no such file: ${file}`);
+    return bytes;
+  }
+  async flip(file: string): Promise<void> {
+    const nas = [...this.host.nases.values()].find(({ address }) => file.startsWith(`${address}/`));
+    const image = nas?.files.get(file.slice(nas.address.length + 1))?.image;
+    const [index, cluster] = [...(image?.entries() ?? [])].find(([, bytes]) => bytes !== null) ?? [];
+    if (!image || index === undefined || !cluster) throw new Error(`no such file, or nothing in it: ${file}`);
+    image.set(
+      index,
+      cluster.map((byte, at) => (at === 0 ? byte ^ 1 : byte)),
+    );
+  }
   async leaks(allowedCheckpoints: readonly string[]): Promise<string[]> {
     const { mounts, locked, vms, nases } = this.host;
     const checkpoints = [...vms.values()].flatMap((vm) =>

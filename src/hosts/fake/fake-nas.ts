@@ -1,9 +1,10 @@
 import { posix } from 'node:path';
 import { type Cluster, CLUSTER, ClusterMap, sameCluster } from './cluster-map';
 
-/** A file on a NAS: an image with what it holds itself, or a text of which only the size matters. */
+/** A file on a NAS: an image with what it holds itself, or bytes. */
 export interface FakeFile {
   readonly image: ClusterMap | null;
+  readonly bytes: Buffer | null;
   /** As stored in the image: relative to its folder. */
   backing: string | null;
   readonly size: number;
@@ -42,11 +43,12 @@ export class FakeNas {
   }
 
   /** @throws when it does not fit: the NAS is full. */
-  put(path: string, content: ClusterMap | string, backing: string | null = null): FakeFile {
-    const image = typeof content === 'string' ? null : content;
-    const size = typeof content === 'string' ? content.length : OVERHEAD + content.own().data;
+  put(path: string, content: ClusterMap | string | Buffer, backing: string | null = null): FakeFile {
+    const image = typeof content === 'string' || Buffer.isBuffer(content) ? null : content;
+    const bytes = typeof content === 'string' || Buffer.isBuffer(content) ? Buffer.from(content as string) : null;
+    const size = bytes?.length ?? OVERHEAD + (image?.own().data ?? 0);
     if (size > this.free) throw new Error('No space left on device');
-    const file = { image, backing, size };
+    const file = { image, bytes, backing, size };
     this.files.set(path, file);
     return file;
   }

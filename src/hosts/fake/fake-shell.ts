@@ -66,7 +66,7 @@ const failed = (exit: number, stderr: string): Said => ({ stdout: '', stderr, ex
 async function asRoot(host: FakeHost, scriptPath: string, argv: readonly string[], stdin: string | Uint8Array): Promise<Said> {
   if (argv[0] === scriptPath) {
     if (!host.installed.has(scriptPath)) return failed(127, `sudo: ${scriptPath}: command not found\n`);
-    return runScript(host, argv.slice(1), Buffer.from(stdin).toString());
+    return runScript(host, argv.slice(1), Buffer.from(stdin));
   }
   if (argv[0] === '/bin/sh' && argv[2] === INSTALL_PROGRAM) {
     const [path = '', sum] = argv.slice(4);

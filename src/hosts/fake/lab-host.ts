@@ -58,6 +58,10 @@ export interface LabHost {
   nasSmall(name: string, mebibytes: number): Promise<string>;
   /** Path of a file of a NAS, as `same` takes it. */
   nasFile(name: string, path: string): string;
+  /** Content of a file of a NAS that is no image. */
+  read(file: string): Promise<Buffer>;
+  /** Changes one byte of a file of a NAS, as a bad disk may. */
+  flip(file: string): Promise<void>;
   /** What runs left behind (mounts, jobs, locks, partial directories, checkpoints beside those allowed), a line each. */
   leaks(allowedCheckpoints: readonly string[]): Promise<string[]>;
   /** Cuts the connections to the host; what runs there goes on. */

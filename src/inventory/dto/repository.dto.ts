@@ -1,6 +1,7 @@
 import { IsIn, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
 import type { Severity } from '../../domain/agent/judge-host';
 import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
+import { REPOSITORY_TYPES, type RepositoryType } from '../../domain/agent/mount-option-names';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
 
@@ -25,8 +26,8 @@ export class CreateRepositoryDto extends RepositoryWayDto {
   name!: string;
 
   /** How a host mounts it: `nfs`, `cifs`, `ceph`, or `dir` for a directory that is there already. */
-  @IsIn(['nfs', 'cifs', 'ceph', 'dir'])
-  type!: 'nfs' | 'cifs' | 'ceph' | 'dir';
+  @IsIn(REPOSITORY_TYPES)
+  type!: RepositoryType;
 
   /** Address as mount understands it, for example `nas.example:/export`; for `dir` an absolute path. */
   @IsString()

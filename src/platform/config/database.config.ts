@@ -47,4 +47,32 @@ export class BooksConfig {
   @IsString()
   @MinLength(1)
   database = 'chainkeeper';
+
+  @Setting({
+    env: 'CHAINKEEPER_BOOKS_COPIES',
+    help: 'Directory for copies of the books. One is made there before an upgrade changes the tables; without it nothing is changed. Default: chainkeeper/copies in the user data folder.',
+  })
+  @IsString()
+  @MinLength(1)
+  copies = join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'chainkeeper/copies');
+
+  @Setting({
+    env: 'CHAINKEEPER_BOOKS_COPY_HOURS',
+    as: 'integer',
+    help: 'Hours after which the upkeep copies the books again, and takes the copy to every repository; 0: never by itself.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(1000)
+  copyHours = 24;
+
+  @Setting({
+    env: 'CHAINKEEPER_BOOKS_COPIES_KEPT',
+    as: 'integer',
+    help: 'Copies of the books that are kept there and in each repository; older ones go.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(1000)
+  copiesKept = 14;
 }

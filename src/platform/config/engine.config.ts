@@ -54,4 +54,24 @@ export class EngineConfig {
   @Min(0)
   @Max(1000)
   sweepHours = 6;
+
+  @Setting({
+    env: 'CHAINKEEPER_CHECKSUMS_PER_TURN',
+    as: 'integer',
+    help: 'Backups without checksums that are read back and hashed after each such look, one at a time; 0: only when asked for.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(10_000)
+  checksumsPerTurn = 100;
+
+  @Setting({
+    env: 'CHAINKEEPER_CHECKSUM_MIB',
+    as: 'integer',
+    help: 'MiB a second that are read from a NAS at most for checksums.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(100_000)
+  checksumMib = 32;
 }

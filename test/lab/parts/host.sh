@@ -77,6 +77,7 @@ lab_down() {
     lift_lines
     end_scripts
     if libvirt_answers; then
+      forget_definitions
       for vm in $(lab_vms); do remove_vm "$vm"; done
     else
       # Nobody to ask: after a restart of the machine neither libvirt nor these QEMUs run.

@@ -132,6 +132,16 @@ verb_domain_remove() {
   virsh_q undefine "$1" >/dev/null
 }
 
+# forget_definitions: what a restore has defined over disks of this lab. A VM that was only defined besides running is one of ours again.
+forget_definitions() {
+  local name
+  for name in $(virsh_q list --all --persistent --name); do
+    [[ $(virsh_q domblklist "$name") == *" $IMAGES/"* ]] || continue
+    virsh_q undefine "$name" --managed-save --checkpoints-metadata >/dev/null
+    [[ -e $RUN/$name.disks ]] || ! running "$name" || virsh_q destroy "$name" >/dev/null
+  done
+}
+
 #: vm-disks NAME                   TARGET<TAB>PATH<TAB>SIZE of each disk
 verb_vm_disks() { need_vm "$1"; cut -f1-3 "$RUN/$1.disks"; }
 

@@ -47,6 +47,7 @@ export async function backupLive(call: Call, record: RunRecord, vm: FakeVm, nas:
   }
   nas.put(`${record.path}/domain-config.xml`, '<domain/>');
   for (const [index, disk] of plan.disks.entries()) putFile(record, nas, disk, snapshot[index] ?? new ClusterMap(0));
+  nas.put(`${record.path}/domain-config.xml`, '<domain/>\n');
   if (host.faults.take('backup', ['check-failed']))
     throw new Failure('check-failed', `qemu-img check found errors in ${plan.disks[0]?.file}`);
   if (!legacy && vm.disks.every((disk) => bitmapTrouble(disk, bitmapNew) === null)) record.doneBitmap = bitmapNew;

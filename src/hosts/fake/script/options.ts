@@ -16,7 +16,7 @@ export interface Options {
   readonly values: ReadonlyMap<string, string>;
   readonly facts: boolean;
   readonly dryRun: boolean;
-  /** The options of a restore that have no value: `swap`, `overwrite`, `networks`. */
+  /** The options that have no value: `verify`, `swap`, `overwrite`, `networks`. */
   readonly flags: ReadonlySet<string>;
   /** What follows `--`. */
   readonly rest: readonly string[];
@@ -45,7 +45,7 @@ const VALUES: Readonly<Record<string, string>> = {
   '-b': 'bandwidth',
   '--bandwidth': 'bandwidth',
 };
-for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap run new-name attach'.split(
+for (const name of 'bitmap-new bitmap-parent parent-paths parent-path disks dialect on-lost-bitmap transfer job fence from bitmap run new-name attach manifest name sha256 last'.split(
   ' ',
 ))
   Object.assign(VALUES, { [`--${name}`]: name });
@@ -62,6 +62,7 @@ const NAMES: Readonly<Record<string, NameKind>> = {
   'new-name': 'vm',
   attach: 'vm',
   job: 'job',
+  name: 'file',
   run: 'job',
 };
 const PATTERNS: Readonly<Record<string, RegExp>> = {
@@ -94,7 +95,7 @@ export function parseOptions(argv: readonly string[]): Options {
       facts = true;
     } else if (option === '--dry-run') {
       dryRun = true;
-    } else if (['--swap', '--overwrite', '--networks'].includes(option)) {
+    } else if (['--verify', '--swap', '--overwrite', '--networks'].includes(option)) {
       flags.add(option.slice(2));
     } else if (!option.startsWith('-')) {
       if (values.has('operation')) throw new InvalidOption(option);

@@ -3,9 +3,12 @@ import { backup } from './backup';
 import type { Call, Said } from './call';
 import { check } from './check';
 import { deleteBackup, stats } from './delete-stats';
+import { checksum } from './checksum';
+import { describe } from './describe';
 import { Failure, Killed } from './failure';
 import { inspect } from './inspect';
 import { abort, type RunOperation, start, status } from './jobs';
+import { keep, take } from './keep';
 import { InvalidOption, parseOptions } from './options';
 import { jsonFailure } from './print';
 import { restore } from './restore';
@@ -15,7 +18,7 @@ import { runStock } from './stock';
 import { sweep } from './sweep';
 
 /** Runs the host script with these arguments, as it would answer on a real host. */
-export async function runScript(host: FakeHost, argv: readonly string[], stdin = ''): Promise<Said> {
+export async function runScript(host: FakeHost, argv: readonly string[], stdin = Buffer.alloc(0)): Promise<Said> {
   const operation = answering(host, { signal: new AbortController().signal, secrets: null, progress: () => undefined }, stdin);
   return operation(argv);
 }
@@ -34,7 +37,7 @@ export async function runStockScript(host: FakeHost, argv: readonly string[], co
   }
 }
 
-function answering(host: FakeHost, context: Context, stdin: string): (argv: readonly string[]) => Promise<Said> {
+function answering(host: FakeHost, context: Context, stdin: Buffer): (argv: readonly string[]) => Promise<Said> {
   return async (argv) => {
     let operation = '';
     try {
@@ -57,7 +60,7 @@ function answering(host: FakeHost, context: Context, stdin: string): (argv: read
   };
 }
 
-async function dispatch(call: Call, stdin: string): Promise<Said> {
+async function dispatch(call: Call, stdin: Buffer): Promise<Said> {
   const { host, options } = call;
   switch (options.operation) {
     case 'backup':
@@ -68,8 +71,16 @@ async function dispatch(call: Call, stdin: string): Promise<Said> {
       return stats(call);
     case 'check':
       return check(call);
+    case 'checksum':
+      return checksum(call);
+    case 'describe':
+      return describe(call);
     case 'inspect':
       return inspect(call);
+    case 'take':
+      return take(host, options, stdin);
+    case 'keep':
+      return keep(call);
     case 'retire':
       return retire(call);
     case 'release':
@@ -79,7 +90,7 @@ async function dispatch(call: Call, stdin: string): Promise<Said> {
     case 'sweep':
       return sweep(call);
     case 'start':
-      return start(host, options, stdin, (argv, context) => answering(host, context, '')(argv));
+      return start(host, options, stdin.toString(), (argv, context) => answering(host, context, Buffer.alloc(0))(argv));
     case 'status':
       return status(host, options);
     case 'abort':

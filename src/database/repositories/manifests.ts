@@ -1,0 +1,120 @@
+import { Injectable } from '@nestjs/common';
+import { In, IsNull, Not, type EntityManager } from 'typeorm';
+import { now } from '../database-time';
+import { BackupRow } from '../entities/backup-row';
+import { ManifestRow } from '../entities/manifest-row';
+import { UnitOfWork } from '../unit-of-work';
+
+/** A backup that lacks something beside its files. */
+export interface Undescribed {
+  readonly id: number;
+  readonly vmId: number;
+}
+
+/** A job that reads the files of a backup. */
+export interface HashJob {
+  readonly id: string;
+  /** It compares. */
+  readonly verifies: boolean;
+}
+
+type Change = Parameters<EntityManager['update']>[2];
+
+/** What lies beside the files of the backups. */
+@Injectable()
+export class Manifests {
+  constructor(private readonly work: UnitOfWork) {}
+
+  /** What is known of these backups; nothing of those that nobody has asked for. */
+  ofBackups(backupIds: readonly number[]): Promise<ManifestRow[]> {
+    return this.work.read((manager) => manager.findBy(ManifestRow, { backupId: In([...backupIds]) }));
+  }
+
+  /** Backups without a manifest, hidden ones among them: those first that were never tried, then those not tried for the longest. */
+  unwritten(limit: number): Promise<Undescribed[]> {
+    return this.work.read((manager) => lacking(manager, 'written', 'tried', limit));
+  }
+
+  wrote(backupId: number): Promise<void> {
+    return this.#set(backupId, (manager) => ({ tried: () => now(manager), written: () => now(manager), whyNot: null }));
+  }
+
+  couldNotWrite(backupId: number, whyNot: string): Promise<void> {
+    return this.#set(backupId, (manager) => ({ tried: () => now(manager), whyNot }));
+  }
+
+  /** Backups whose files nobody has hashed, in the same order. */
+  unhashed(limit: number): Promise<Undescribed[]> {
+    return this.work.read((manager) => lacking(manager, 'hashed', 'hashTried', limit));
+  }
+
+  /** Backups whose files somebody began to read, and did not say how it ended. */
+  hashing(): Promise<ManifestRow[]> {
+    return this.work.read((manager) => manager.findBy(ManifestRow, { hashJob: Not(IsNull()) }));
+  }
+
+  /** Writes down that a job is to read its files; one that does already stays, and is answered. */
+  beginHash(backupId: number, job: { readonly id: string; readonly verifies: boolean }): Promise<HashJob> {
+    return this.work.run(async (manager) => {
+      await rowFor(manager, backupId);
+      const begun = { hashJob: job.id, hashVerifies: job.verifies };
+      await manager.update(ManifestRow, { backupId, hashJob: IsNull() }, begun);
+      const { hashJob, hashVerifies } = await manager.findOneByOrFail(ManifestRow, { backupId });
+      return { id: hashJob ?? job.id, verifies: hashVerifies ?? job.verifies };
+    });
+  }
+
+  /** What that job found: the files that differ, where it compared. */
+  hashed(backupId: number, job: HashJob, differs: readonly string[] | null): Promise<void> {
+    return this.#endHash(backupId, job, (manager) => ({
+      hashWhyNot: null,
+      // Checksums that lay there already were taken at a time that nobody wrote down.
+      hashed: () => `COALESCE(hashed, ${now(manager)})`,
+      ...(differs === null ? {} : { verified: () => now(manager), damaged: differs.length === 0 ? null : [...differs] }),
+    }));
+  }
+
+  couldNotHash(backupId: number, job: HashJob, hashWhyNot: string): Promise<void> {
+    return this.#endHash(backupId, job, () => ({ hashWhyNot }));
+  }
+
+  /** Whoever follows the same job may have said it before. */
+  #endHash(backupId: number, { id }: HashJob, change: (manager: EntityManager) => object): Promise<void> {
+    return this.work.run(async (manager) => {
+      const end = { hashJob: null, hashVerifies: null, hashTried: () => now(manager), ...change(manager) };
+      await manager.update(ManifestRow, { backupId, hashJob: id }, end);
+    });
+  }
+
+  #set(backupId: number, change: (manager: EntityManager) => Change): Promise<void> {
+    return this.work.run(async (manager) => {
+      await rowFor(manager, backupId);
+      await manager.update(ManifestRow, { backupId }, change(manager));
+    });
+  }
+}
+
+async function rowFor(manager: EntityManager, backupId: number): Promise<void> {
+  if (!(await manager.existsBy(ManifestRow, { backupId }))) await manager.insert(ManifestRow, { backupId });
+}
+
+/** NULL comes first in both databases. */
+async function lacking(
+  manager: EntityManager,
+  what: 'written' | 'hashed',
+  tried: 'tried' | 'hashTried',
+  limit: number,
+): Promise<Undescribed[]> {
+  const rows = await manager
+    .createQueryBuilder(BackupRow, 'backup')
+    .leftJoin(ManifestRow, 'manifest', 'manifest.backupId = backup.id')
+    .select('backup.id', 'id')
+    .addSelect('backup.vmId', 'vmId')
+    .where("backup.removed IS NULL AND backup.status IN ('BackedUp', 'Hidden')")
+    .andWhere(`manifest.${what} IS NULL`)
+    .orderBy(`manifest.${tried}`, 'ASC')
+    .addOrderBy('backup.id', 'ASC')
+    .limit(limit)
+    .getRawMany<Record<keyof Undescribed, string | number>>();
+  return rows.map(({ id, vmId }) => ({ id: Number(id), vmId: Number(vmId) }));
+}

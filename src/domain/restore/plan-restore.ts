@@ -1,0 +1,257 @@
+import type { InspectFacts } from '../agent/facts';
+import { ASSURANCES, ASSURANCE_SENTENCES, type Assurance } from '../chain/assurance';
+import type { BookedBackup, BookedDisk } from '../chain/booked-backup';
+import { readChains } from '../chain/read-chain';
+import { refusal, type Refusal } from '../chain/refusal';
+import { restorePoints } from '../chain/restore-points';
+import type { DiskFormat, RestoredDisk, RestorePlan, RestoreRequest } from './restore-plan';
+
+/** What the books and the host know. */
+export interface RestoreBooks {
+  /** libvirt's name of the VM. */
+  readonly vm: string;
+  /** All of the VM that are not removed. */
+  readonly backups: readonly BookedBackup[];
+  /** Its volumes now, in its order. */
+  readonly volumes: readonly {
+    readonly target: string;
+    readonly deviceId: number;
+    readonly path: string;
+    readonly size: number | null;
+  }[];
+  /** The VM as its host sees it; null: nobody looked, and nothing of the VM is touched. */
+  readonly facts: InspectFacts | null;
+}
+
+/** A point that may be restored, and what it is worth. */
+interface Point {
+  readonly backup: BookedBackup & { readonly externalId: string; readonly repositoryId: string };
+  readonly assurance: Assurance;
+}
+
+/** A part of a plan, or why there is none. */
+type Or<T> = T | Refusal;
+const isRefusal = <T extends object>(answer: Or<T>): answer is Refusal => 'kind' in answer && answer.kind === 'refused';
+
+/**
+ * What a restore does, disk by disk, or why not. A point that is worth little is never refused for that: whoever takes it says so, and
+ * which better one is near.
+ */
+export function planRestore(request: RestoreRequest, books: RestoreBooks): RestorePlan | Refusal {
+  const point = findPoint(request, books);
+  if (isRefusal(point)) return point;
+  const unusable = checkWishes(request) ?? (request.way === 'in-place' ? checkStopped(books) : null);
+  if (unusable !== null) return unusable;
+  const files = filesOf(request, point.backup);
+  if (isRefusal(files)) return files;
+  const disks = placeDisks(request, books, files);
+  if (isRefusal(disks)) return disks;
+  const sizes = disks.map(({ virtualSize }) => virtualSize);
+  return {
+    kind: 'restore',
+    backup: point.backup.uuid,
+    vm: books.vm,
+    way: request.way,
+    externalId: point.backup.externalId,
+    repositoryId: point.backup.repositoryId,
+    assurance: point.assurance,
+    accepted: request.accepted,
+    disks,
+    overwrite: request.overwrite,
+    newName: request.newName,
+    networks: request.networks,
+    attachTo: request.attachTo,
+    bandwidth: request.bandwidth,
+    bytes: sizes.includes(null) ? null : sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0),
+    warnings: warningsOf(request, books, disks),
+  };
+}
+
+function findPoint({ backup: uuid, accepted }: RestoreRequest, { backups }: RestoreBooks): Or<Point> {
+  const backup = backups.find((other) => other.uuid === uuid);
+  const { externalId = null, repositoryId = null } = backup ?? {};
+  if (backup === undefined || backup.status !== 'BackedUp' || externalId === null)
+    return refusal(
+      'restore.nothing-there',
+      'conflict',
+      `Backup ${uuid} is ${backup?.status ?? 'not of this VM'}: nothing to be restored from.`,
+      'chainkeeper backups --vm VM lists the restore points.',
+    );
+  if (repositoryId === null)
+    return refusal(
+      'restore.no-repository',
+      'refused',
+      `Nobody knows in which repository backup ${uuid} lies.`,
+      'Its offering or repository was removed from the books; chainkeeper runbook BACKUP tells how to restore it by hand.',
+    );
+  const links = readChains(backups).flatMap((chain) => chain.links);
+  const link = links.find((other) => other.backup === backup);
+  const alone = restorePoints(backups).find((point) => point.backup === backup);
+  const assurance = link?.pointAssurance ?? alone?.assurance ?? 'unproven';
+  const better = offerBetter(backup, assurance, backups);
+  const salvaged = accepted?.level === 'broken' && backup.files !== 'missing' && link?.ancestors !== null;
+  if (!(link?.restorable ?? alone !== undefined) && !salvaged)
+    return refusal(
+      'restore.not-restorable',
+      'refused',
+      `Backup ${uuid} cannot be restored: a file of it or of a link under it is missing or damaged, or the books do not lead to its full.`,
+      `${better} What is damaged and not missing may be salvaged (--salvage).`,
+    );
+  if (assurance === 'broken' && accepted?.level !== 'broken')
+    return refusal(
+      'restore.broken',
+      'refused',
+      `Backup ${uuid} is broken. ${ASSURANCE_SENTENCES.broken}`,
+      `${better} Or take it as it is: --salvage, and why.`,
+    );
+  if (assurance === 'unproven' && accepted === null)
+    return refusal(
+      'restore.unproven',
+      'refused',
+      `Backup ${uuid} is unproven. ${ASSURANCE_SENTENCES.unproven}`,
+      `${better} Or take it as it is: --accept-unproven, and why.`,
+    );
+  return { backup: { ...backup, externalId, repositoryId }, assurance };
+}
+
+/** The nearest point in time that is worth more. */
+function offerBetter({ date, uuid }: BookedBackup, assurance: Assurance, backups: readonly BookedBackup[]): string {
+  const level = Math.max(ASSURANCES.indexOf(assurance), ASSURANCES.indexOf('unproven'));
+  const distance = (other: BookedBackup): number => Math.abs((other.date ?? Infinity) - (date ?? 0));
+  const [nearest] = restorePoints(backups)
+    .filter((point) => point.backup.uuid !== uuid && ASSURANCES.indexOf(point.assurance) > level)
+    .sort((a, b) => distance(a.backup) - distance(b.backup));
+  if (nearest === undefined) return 'The VM has no better point.';
+  const { uuid: id, date: when } = nearest.backup;
+  const moment = when === null ? '' : ` of ${new Date(when * 1000).toISOString()}`;
+  return `The nearest better point is ${id}${moment} (${nearest.assurance}).`;
+}
+
+function checkWishes({ way, to, paths, newName, attachTo, disks }: RestoreRequest): Refusal | null {
+  const bad = (message: string, next: string): Refusal => refusal('restore.contradiction', 'refused', message, next);
+  if (way === 'in-place' && (to !== null || Object.keys(paths).length > 0 || newName !== null || attachTo !== null))
+    return bad('A restore in place goes over the VM’s own volumes: it has no other place, name or VM.', 'Leave these out.');
+  if (way !== 'in-place' && to === null && Object.keys(paths).length === 0)
+    return bad('Nobody said where the disks are to go.', 'Name a directory of the host (--to), or ask for --in-place.');
+  if ((way === 'new-domain') !== (newName !== null))
+    return bad('A new VM needs a name, and only a new VM has one.', 'Give it with --new-name.');
+  if (attachTo !== null && (way !== 'new-disks' || disks?.length !== 1))
+    return bad('Only one new disk can be attached to another VM.', 'Name it with --disk, and leave --new-name out.');
+  return null;
+}
+
+function checkStopped({ vm, facts }: RestoreBooks): Refusal | null {
+  const state = facts?.vm.state;
+  if (state === 'shut off' || state === 'absent') return null;
+  return refusal(
+    'restore.vm-running',
+    'conflict',
+    `VM ${vm} is ${state ?? 'in an unknown state'}: its disks are in use.`,
+    'Stop it first, or restore into new files (--to).',
+  );
+}
+
+/** The disks that are wanted, each with the name of its file. */
+function filesOf({ disks: wanted, files }: RestoreRequest, { uuid, disks }: BookedBackup): Or<readonly KnownDisk[]> {
+  const named = Object.entries(files)
+    .filter(([target]) => disks.every((disk) => disk.target !== target))
+    .map(([target, file], index) => ({ target, deviceId: disks.length + index, virtualSize: null, file }));
+  const known = [...disks.map((disk) => ({ ...disk, file: files[disk.target] ?? disk.file })), ...named];
+  const missing = (wanted ?? []).find((target) => known.every((disk) => disk.target !== target));
+  if (known.length > 0 && missing !== undefined)
+    return refusal(
+      'restore.no-such-disk',
+      'not-found',
+      `Backup ${uuid} holds no disk ${missing}.`,
+      `It holds ${known.map(({ target }) => target).join(', ')}.`,
+    );
+  const chosen = known.filter(({ target }) => wanted?.includes(target) ?? true);
+  const nameless = chosen.find(({ file }) => file === null);
+  if (chosen.length === 0 || nameless !== undefined)
+    return refusal(
+      'restore.files-unknown',
+      'refused',
+      `The books do not know the files of backup ${uuid}${nameless === undefined ? '' : ` for disk ${nameless.target}`}: a stock script took it.`,
+      'Name them: --file vda=root.….qcow2, one for each disk; they lie in its directory on the NAS.',
+    );
+  return chosen.map((disk) => ({ ...disk, file: disk.file ?? '' }));
+}
+
+type KnownDisk = Pick<BookedDisk, 'target' | 'deviceId' | 'virtualSize'> & { readonly file: string };
+
+function placeDisks(request: RestoreRequest, books: RestoreBooks, disks: readonly KnownDisk[]): Or<readonly RestoredDisk[]> {
+  const placed = disks.map((disk) =>
+    request.way === 'in-place' ? placeInVm(request, books, disk) : placeAnew(request, books, disk),
+  );
+  const refused = placed.find(isRefusal);
+  if (refused !== undefined) return refused;
+  const there = placed as readonly RestoredDisk[];
+  const twice = there.find(({ to }, index) => there.findIndex((other) => other.to === to) !== index);
+  if (twice !== undefined)
+    return refusal('restore.same-place', 'refused', `Two disks would go to ${twice.to}.`, 'Name a place of its own for each.');
+  return there;
+}
+
+function placeInVm(
+  { format }: RestoreRequest,
+  { vm, volumes, facts }: RestoreBooks,
+  { target, virtualSize, file }: KnownDisk,
+): Or<RestoredDisk> {
+  const volume = volumes.find((other) => other.target === target);
+  if (volume === undefined)
+    return refusal(
+      'restore.no-volume',
+      'refused',
+      `VM ${vm} has no disk ${target} now.`,
+      'Restore it into a new file (--disk, --to) and attach that, or leave it out by naming the others with --disk.',
+    );
+  const seen = facts?.disks.find(({ path }) => path === volume.path);
+  if (seen?.type === 'block' || seen?.type === 'network')
+    return refusal(
+      'restore.not-in-place',
+      'refused',
+      `Disk ${target} of ${vm} is no file: there is no room beside it to write the new one before the old one goes.`,
+      'Restore it to a path (--to), and replace it by hand.',
+    );
+  return {
+    target,
+    deviceId: volume.deviceId,
+    file,
+    to: volume.path,
+    format: format ?? (seen?.format === 'raw' ? 'raw' : 'qcow2'),
+    virtualSize,
+    sizeNow: seen?.virtualSize ?? volume.size,
+  };
+}
+
+function placeAnew(
+  { to, paths, format: wished, newName }: RestoreRequest,
+  { vm }: RestoreBooks,
+  { target, deviceId, virtualSize, file }: KnownDisk,
+): Or<RestoredDisk> {
+  const named = paths[target];
+  if (named === undefined && to === null)
+    return refusal(
+      'restore.no-place',
+      'refused',
+      `Nobody said where disk ${target} is to go.`,
+      `Name a directory (--to), or its own path (--to ${target}=/…), or leave it out by naming the others with --disk.`,
+    );
+  const format: DiskFormat = wished ?? (named?.startsWith('/dev/') ? 'raw' : 'qcow2');
+  const path = named ?? `${to?.replace(/\/+$/, '')}/${newName ?? vm}-${target}.${format}`;
+  return { target, deviceId, file, to: path, format, virtualSize, sizeNow: null };
+}
+
+function warningsOf(request: RestoreRequest, { volumes }: RestoreBooks, disks: readonly RestoredDisk[]): string[] {
+  if (request.way !== 'in-place') return [];
+  const left = volumes.filter(({ target }) => disks.every((disk) => disk.target !== target)).map(({ target }) => target);
+  return [
+    ...(left.length === 0 ? [] : [`${left.join(', ')} of the VM stays as it is: it may not fit the others any more`]),
+    ...disks.flatMap(({ target, sizeNow, virtualSize }) =>
+      sizeNow === null || virtualSize === null || sizeNow === virtualSize
+        ? []
+        : [`${target} has ${sizeNow} bytes now and will have ${virtualSize}`],
+    ),
+    'every bitmap of the VM goes with its old disks: its next backup is a full, or where its offering says so a rescue',
+  ];
+}

@@ -1,0 +1,254 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { VmRow } from '../database/entities/vm-row';
+import { BackupRepositories } from '../database/repositories/backup-repositories';
+import { Backups } from '../database/repositories/backups';
+import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { type Lease, Leases } from '../database/repositories/leases';
+import { Offerings } from '../database/repositories/offerings';
+import { Restores } from '../database/repositories/restores';
+import { Runs } from '../database/repositories/runs';
+import { Vms } from '../database/repositories/vms';
+import { Volumes } from '../database/repositories/volumes';
+import { UnitOfWork } from '../database/unit-of-work';
+import { buildRestore, type HostCommand, type RestoreOrder, secretsOf } from '../domain/agent/build-argv';
+import { readRestore } from '../domain/agent/read-restore';
+import type { Refusal } from '../domain/chain/refusal';
+import { InvariantError, UserError } from '../domain/errors';
+import { planRestore } from '../domain/restore/plan-restore';
+import type { RestorePlan, RestoreRequest } from '../domain/restore/restore-plan';
+import { type RestoreSettlement, settleRestore } from '../domain/restore/settle-restore';
+import { canLook, type HostAccess } from '../hosts/host-access';
+import type { HostClient, Mount } from '../hosts/host-client';
+import { HOST_CLIENT } from '../hosts/host-client.token';
+import { redact } from '../hosts/redact';
+import { hostAccess } from '../inventory/host-access';
+import { readPolicy } from '../inventory/offering-policy';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
+import { BookReader } from './book-reader';
+import { claimOf, leaseLost } from './claim';
+import type { FollowedJob } from './follow-job';
+import { type DrivenJob, type Hears, JobDriver } from './job-driver';
+import { NasHosts } from './nas-hosts';
+import { mountOf, Planner, refusalError, refuseMaintenance } from './planner';
+
+/** A request, and the host (uuid or name) that does it; null: the VM's, or for new disks any that is there. */
+export type RestoreWishes = RestoreRequest & { readonly host: string | null };
+
+/** A plan and where it is carried out. */
+export interface PlannedRestore {
+  readonly plan: RestorePlan | Refusal;
+  readonly host: ReachableHost;
+}
+
+/** One restore under its lease. */
+interface Drive extends DrivenJob {
+  readonly vm: VmRow;
+}
+
+/** Drives a restore from its claim to its end: plan, dispatch, follow, settle, record. Whoever adopts it finds its plan and its job. */
+@Injectable()
+export class Restorer {
+  constructor(
+    private readonly work: UnitOfWork,
+    private readonly reader: BookReader,
+    private readonly planner: Planner,
+    private readonly jobs: JobDriver,
+    private readonly runs: Runs,
+    private readonly leases: Leases,
+    private readonly restores: Restores,
+    private readonly backups: Backups,
+    private readonly repositories: BackupRepositories,
+    private readonly offerings: Offerings,
+    private readonly vms: Vms,
+    private readonly volumes: Volumes,
+    private readonly hosts: Hosts,
+    private readonly nasHosts: NasHosts,
+    @Inject(HOST_CLIENT) private readonly client: HostClient,
+    @Inject(Config) private readonly config: Config,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  /** What a restore would do now. Changes nothing. @throws UserError `host.maintenance`, `restore.no-script`, `vm.no-host` */
+  async plan(vm: VmRow, wishes: RestoreWishes): Promise<PlannedRestore> {
+    const host = await this.#hostFor(vm, wishes);
+    refuseMaintenance(host);
+    const access = this.#access(host);
+    const inBooks = await this.reader.ofVm(vm.id);
+    const volumes = await this.volumes.ofVm(vm.id);
+    const repositoryId = inBooks.find(({ row }) => row.uuid === wishes.backup)?.booked.repositoryId ?? null;
+    const facts =
+      wishes.way === 'in-place' && repositoryId !== null
+        ? await this.planner.look(vm, access, await this.#mount(repositoryId), volumes)
+        : null;
+    const books = { vm: vm.instanceName, backups: inBooks.map(({ booked }) => booked), volumes, facts };
+    return { plan: planRestore(wishes, books), host };
+  }
+
+  /** @throws when the run cannot go on under this lease; it stays in the books and is looked at again. */
+  async drive(runId: string, lease: Lease, signal: AbortSignal, hears: Hears): Promise<void> {
+    const run = await this.runs.find(runId);
+    const vm = run && (await this.vms.findById(run.vmId));
+    if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
+    const log = this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch });
+    const drive: Drive = { run, jobId: run.jobId ?? run.id, adopted: run.plan !== null, vm, lease, signal, hears, log };
+    const prepared = await this.#prepare(drive).catch((error: unknown) => this.jobs.giveUp(drive, error));
+    if (prepared === null || (await this.jobs.cancelled(drive))) return;
+    const { plan, access, mount } = prepared;
+    if (plan.way === 'in-place' && !drive.adopted) await this.#touch(drive);
+    if (!(await this.jobs.dispatch(drive, access, () => restoreCommand(plan, mount)))) {
+      await this.restores.end(run.id, { identical: null, outcome: null, vmTouched: false });
+      return;
+    }
+    const job = await this.jobs.follow(drive, access);
+    await this.#finish(drive, plan, access, mount, job);
+  }
+
+  /** A plan that was written down is never made again: what it has begun must be found. */
+  async #prepare({ run, vm, lease, log }: Drive): Promise<{ plan: RestorePlan; access: HostAccess; mount: Mount }> {
+    if (run.plan !== null) {
+      const plan = run.plan as RestorePlan;
+      const host = run.hostId === null ? null : await this.hosts.findById(run.hostId);
+      if (host === null)
+        throw new InvariantError('run.without-host', `Run ${run.id} was planned on a host that is not in the books.`);
+      return { plan, access: this.#access(host), mount: await this.#mount(plan.repositoryId) };
+    }
+    const { plan, host } = await this.plan(vm, run.requested as RestoreWishes);
+    if (plan.kind === 'refused') throw refusalError(plan);
+    const backup = await this.backups.findByUuid(plan.backup);
+    const mount = await this.#mount(plan.repositoryId);
+    await this.work.run(async () => {
+      await this.leases.hold(lease);
+      const progress = plan.bytes === null ? {} : { progress: { done: 0, total: plan.bytes } };
+      if (!(await this.runs.note(claimOf(lease), { hostId: host.id, plan, jobId: run.id, ...progress }))) throw leaseLost(lease);
+      await this.restores.begin({
+        runId: run.id,
+        backupId: backup?.id ?? 0,
+        backupUuid: plan.backup,
+        vmId: vm.id,
+        way: plan.way,
+        assurance: plan.assurance,
+        acceptedLevel: plan.accepted?.level ?? null,
+        acceptedBy: plan.accepted?.by ?? null,
+        acceptedWhy: plan.accepted?.why ?? null,
+      });
+    });
+    log.info({ backupId: plan.backup, way: plan.way, assurance: plan.assurance, host: host.name }, 'restore planned');
+    return { plan, access: this.#access(host), mount };
+  }
+
+  /** Written down before the host is told: from then on no bitmap of before counts, whoever dies. */
+  #touch({ run, lease }: Drive): Promise<void> {
+    return this.work.run(async () => {
+      await this.leases.hold(lease);
+      await this.restores.touchVm(run.id);
+    });
+  }
+
+  async #finish(drive: Drive, plan: RestorePlan, access: HostAccess, mount: Mount, job: FollowedJob): Promise<void> {
+    const { run, vm, lease, log } = drive;
+    // Puts back what was not swapped, or finishes where all was.
+    if (job.state !== 'done') await this.client.abort(access, drive.jobId);
+    const hide = (text: string): string => redact(text, secretsOf(mount));
+    const read = readRestore(job.stdout);
+    const facts = read.ok ? read.value : null;
+    const settled = settleRestore(plan, { exit: job.exit, facts, stderr: hide(job.stderr) });
+    await this.work.run(async () => {
+      await this.leases.hold(lease);
+      await this.restores.end(run.id, { identical: settled.identical, outcome: facts, vmTouched: settled.vmTouched });
+      if (settled.vmTouched === true) await this.#noteVolumes(vm, plan);
+      if (settled.vmTouched !== false) await this.#closeChain(vm);
+      await this.#end(lease, settled, plan, { ...job, stdout: hide(job.stdout), stderr: hide(job.stderr) });
+    });
+    if (settled.state === 'succeeded')
+      log.info({ backupId: plan.backup, way: plan.way }, 'restored, and compared with the chain');
+    else log.warn({ backupId: plan.backup, code: settled.code, detail: settled.sentence }, 'the restore did not succeed');
+  }
+
+  async #end(lease: Lease, settled: RestoreSettlement, plan: RestorePlan, job: FollowedJob): Promise<void> {
+    const { state, code, sentence, warnings } = settled;
+    const ended = await this.runs.end(claimOf(lease), {
+      state,
+      errorCode: code,
+      errorMessage: sentence,
+      exitCode: job.exit,
+      stdout: job.stdout,
+      stderr: job.stderr,
+      warnings: [...plan.warnings, ...warnings],
+      ...(state === 'succeeded' && plan.bytes !== null ? { progress: { done: plan.bytes, total: plan.bytes } } : {}),
+    });
+    if (!ended) throw leaseLost(lease);
+  }
+
+  /** The next backup is a full; where the offering prefers a rescue, it is compared with the chain instead. */
+  async #closeChain(vm: VmRow): Promise<void> {
+    const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
+    if (readPolicy(offering?.details ?? []).onLostBitmap === 'full') await this.vms.setActiveCheckpoint(vm.id, null);
+  }
+
+  async #noteVolumes(vm: VmRow, { disks }: RestorePlan): Promise<void> {
+    const volumes = await this.volumes.ofVm(vm.id);
+    await this.volumes.replace(
+      vm.id,
+      volumes.map((volume) => ({
+        ...volume,
+        size: disks.find(({ target }) => target === volume.target)?.virtualSize ?? volume.size,
+      })),
+    );
+  }
+
+  async #hostFor(vm: VmRow, { host, way }: RestoreWishes): Promise<ReachableHost> {
+    if (host !== null) {
+      const named = await this.hosts.find(host);
+      if (named !== null) return named;
+      throw new UserError('host.not-found', 'not-found', `There is no host ${host}.`, {
+        next: 'chainkeeper host list shows them.',
+      });
+    }
+    return way === 'in-place' ? this.hosts.ofVm(vm) : this.nasHosts.thatLooks(vm.id);
+  }
+
+  /** Where a stock script takes the backups, ours beside it restores. @throws UserError `restore.no-script` */
+  #access(host: ReachableHost): HostAccess {
+    if (canLook(hostAccess(host, this.config.ssh))) return this.nasHosts.accessOfOurs(host);
+    throw new UserError(
+      'restore.no-script',
+      'refused',
+      `On host ${host.name} there is only a stock script, which cannot restore like this.`,
+      {
+        next: `Put ours beside it (chainkeeper host install ${host.name}), or name another host (--host).`,
+      },
+    );
+  }
+
+  async #mount(repositoryId: string): Promise<Mount> {
+    const repository = await this.repositories.find(repositoryId);
+    if (repository !== null) return mountOf(repository);
+    throw new UserError(
+      'restore.repository-gone',
+      'refused',
+      'The repository that the backup lies in is no longer in the books.',
+      {
+        next: 'Add it again, or restore by hand: docs/restore-by-hand.md.',
+      },
+    );
+  }
+}
+
+function restoreCommand(plan: RestorePlan, repository: Mount): HostCommand {
+  const { vm, externalId: path, disks, overwrite, bandwidth } = plan;
+  return buildRestore({
+    ...{ vm, repository, path, way: wayOf(plan), overwrite },
+    ...(bandwidth === null ? {} : { mibPerSecond: bandwidth }),
+    disks: disks.map(({ target, file, to, format, virtualSize }) => ({
+      ...{ target, file, to, format },
+      ...(virtualSize === null ? {} : { virtualSize }),
+    })),
+  });
+}
+
+function wayOf({ way, newName, networks, attachTo }: RestorePlan): RestoreOrder['way'] {
+  if (way === 'in-place') return { kind: 'in-place' };
+  if (newName !== null) return { kind: 'new-domain', name: newName, networks };
+  return attachTo === null ? { kind: 'new-disks' } : { kind: 'attached', vm: attachTo };
+}

@@ -1,0 +1,145 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import type { BackupDto, BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import { Client } from '../../src/cli/client';
+import type { DatabaseConfig } from '../../src/database/data-source';
+import { type Service, startService } from '../../src/main';
+import { Stage } from '../story/stage';
+import { takeBackup } from '../story/story';
+import { until } from '../support/brake';
+import { runCli } from '../support/cli';
+import { describeDatabases } from '../support/databases';
+import { environmentOf, serviceConfig } from '../support/service-config';
+
+const MIB = 1024 * 1024;
+const copiesIn = (folder: string): string[] =>
+  existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.gz')) : [];
+
+/** The database is gone, the NAS is not: on a real host with a file, on the fake one with a server. */
+describeDatabases('the books are lost', (databases) => {
+  const folder = mkdtempSync(join(tmpdir(), 'ck-books-lost-'));
+  const settings = { CHAINKEEPER_BOOKS_COPY_HOURS: '1000', CHAINKEEPER_BOOKS_COPIES: join(folder, 'copies') };
+  const points: { backup: BackupWithEvidenceDto; moment: string }[] = [];
+  let stage: Stage;
+  let service: Service | undefined;
+  let client: Client;
+
+  const start = async (config: DatabaseConfig, more: Record<string, string>): Promise<void> => {
+    service = await startService(serviceConfig(config, more), stage.adapters);
+    client = new Client({ url: service.url });
+  };
+  const take = async (moment: string): Promise<BackupWithEvidenceDto> => {
+    await stage.lab.write(stage.vm, 'vda', 0x21 + points.length, points.length * MIB, 2 * MIB);
+    await stage.lab.write(stage.vm, 'vdb', 0x51 + points.length, 5 * MIB, MIB);
+    await stage.lab.moment(stage.vm, moment);
+    const backup = await takeBackup(client, stage.vm);
+    points.push({ backup, moment });
+    return backup;
+  };
+  /** All that people see of the VM's chain. */
+  const seen = async (): Promise<unknown> => {
+    const backups = await client.all<BackupDto>('/backups');
+    const explained = await Promise.all(backups.map(({ id }) => client.get(`/backups/${id}/explain`)));
+    const shown = await Promise.all(backups.map(({ id }) => client.get(`/backups/${id}`)));
+    return [backups, explained, shown, await client.all('/runs'), await client.all('/chains'), await client.all('/vms')];
+  };
+
+  beforeAll(async () => {
+    const kind = databases.kind === 'sqlite' ? 'real' : 'fake';
+    stage = await Stage.open({ kind, folder, name: `lost-${databases.kind}` });
+  }, 120_000);
+  afterAll(async () => {
+    await service?.close();
+    await stage?.close();
+    rmSync(folder, { recursive: true, force: true });
+  }, 120_000);
+
+  it('a copy from the repository brings them back, and the chain goes on, byte for byte', async () => {
+    const lost = await databases.fresh();
+    await start(lost, {});
+    await stage.register(client, { dialect: 'seed', fullEvery: 10 });
+    await take('full');
+    await take('incremental');
+    const before = await seen();
+    await service?.close();
+    // The service copies the books at its start, and takes the copy to the NAS.
+    await start(lost, settings);
+    const place = stage.lab.nasFile(stage.nas, 'chainkeeper-books');
+    const copy = async (): Promise<Buffer | null> => {
+      const [name] = copiesIn(settings.CHAINKEEPER_BOOKS_COPIES);
+      return stage.lab.read(`${place}/${name}`).catch(() => null);
+    };
+    await until(async () => (await copy()) !== null, 'the copy lies in the repository');
+    const bytes = await copy();
+    await service?.close();
+
+    const file = join(folder, 'from-the-nas.jsonl.gz');
+    writeFileSync(file, bytes ?? '');
+    const fresh = await databases.fresh();
+    const back = await runCli(['books', 'import', file], environmentOf(fresh));
+    expect([back.code, back.err]).toEqual([0, '']);
+    expect(back.out).toMatch(/^\d+ rows are back, as they were at \d{4}-/);
+    await start(fresh, {});
+    expect(await seen()).toEqual(before);
+
+    const next = await take('after');
+    expect([next.type, next.reason, next.assurance, next.chain.position, next.chain.chainId]).toEqual([
+      ...['INCREMENTAL', 'regular', 'accounted', 2],
+      points[0]?.backup.chain.chainId,
+    ]);
+    for (const { backup, moment } of points)
+      for (const { target, file: image } of backup.disks)
+        expect([
+          moment,
+          target,
+          await stage.lab.same(stage.vm, moment, target, stage.lab.nasFile(stage.nas, `${backup.externalId}/${image}`)),
+        ]).toEqual([moment, target, true]);
+    // What comes after the books: the parent's bitmap goes, the manifest is written.
+    await until(async () => (await stage.lab.leaks([next.chain.bitmap ?? ''])).length === 0, 'nothing is left behind');
+    await service?.close();
+    service = undefined;
+  }, 240_000);
+
+  it('the command line copies them beside a running service, and brings nothing into books that are there', async () => {
+    const config = await databases.fresh();
+    const env = environmentOf(config);
+    const running = await startService(serviceConfig(config), stage.adapters);
+    const file = join(folder, 'by-hand.jsonl.gz');
+    try {
+      const { code, out, err } = await runCli(['books', 'export', file, '--json'], env);
+      expect([code, err]).toEqual([0, '']);
+      expect(JSON.parse(out)).toMatchObject({ file, secretsLeftOut: null, rows: { backups: 0 } });
+      if (databases.kind === 'sqlite') {
+        const refused = await runCli(['books', 'import', file], env);
+        expect([refused.code, refused.err]).toEqual([12, expect.stringContaining('(database.in-use)')]);
+      }
+      await new Client({ url: running.url }).send('POST', '/repositories', { name: 'n', type: 'nfs', address: 'nas:/x' });
+    } finally {
+      await running.close();
+    }
+    const refused = await runCli(['books', 'import', file], env);
+    expect([refused.code, refused.err]).toEqual([11, expect.stringContaining('(books.not-empty)')]);
+    const none = await runCli(['books', 'import', join(folder, 'none')], environmentOf(await databases.fresh()));
+    expect([none.code, none.err]).toEqual([2, expect.stringContaining('(books.unreadable)')]);
+  }, 120_000);
+
+  it('credentials stay out of the NAS, and whoever brings the books back is told which are missing', async () => {
+    const config = await databases.fresh();
+    await start(config, {});
+    await stage.register(client, { dialect: 'seed', fullEvery: 10 });
+    const secret = { name: 'secret1', type: 'dir', address: '/none', mountOptions: 'ro,username=u,password=hunter2' };
+    await client.send('POST', '/repositories', secret);
+    await service?.close();
+    const copies = join(folder, 'copies-of-secrets');
+    await start(config, { ...settings, CHAINKEEPER_BOOKS_COPIES: copies });
+    await until(() => copiesIn(copies).length === 1, 'a copy is made');
+    await service?.close();
+    service = undefined;
+    const [name = ''] = copiesIn(copies);
+    const back = await runCli(['books', 'import', join(copies, name)], environmentOf(await databases.fresh()));
+    expect([back.code, back.out]).toEqual([3, expect.stringContaining('repository secret1 needs its credentials again')]);
+    expect(gunzipSync(readFileSync(join(copies, name))).toString()).not.toContain('hunter2');
+  }, 120_000);
+});
