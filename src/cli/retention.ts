@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { RetentionPolicyDto, RetentionRulesDto } from '../retention/dto/policy.dto';
 import type { RetentionPlanDto } from '../retention/dto/retention.dto';
+import type { SimulatedDayDto, SimulationDto } from '../retention/dto/simulation.dto';
 import type { RunDto } from '../runs/dto/run.dto';
 import { UserError } from '../domain/errors';
 import { EXIT } from './exit-code';
@@ -74,6 +75,67 @@ const planCommand = (): Command =>
     }),
   );
 
+/** Rows that a terminal has room for; more days than that are shown in weeks. */
+const DAYS_SHOWN = 31;
+const DAY = 86_400;
+
+/** Days put together, so many to a row: as the last of them ends, and what they wrote and freed. */
+export function inSpans(days: readonly SimulatedDayDto[], size: number): SimulatedDayDto[] {
+  const [today, ...ahead] = days;
+  const spans: SimulatedDayDto[][] = today === undefined ? [] : [[today]];
+  for (let from = 0; from < ahead.length; from += size) spans.push(ahead.slice(from, from + size));
+  return spans.flatMap((span) => {
+    const last = span.at(-1);
+    if (last === undefined) return [];
+    const sum = (of: 'fulls' | 'incrementals' | 'bytesWritten' | 'removed' | 'bytesFreed'): number =>
+      span.reduce((so, day) => so + day[of], 0);
+    return [
+      {
+        ...last,
+        ...{ fulls: sum('fulls'), incrementals: sum('incrementals'), bytesWritten: sum('bytesWritten') },
+        ...{ removed: sum('removed'), bytesFreed: sum('bytesFreed') },
+      },
+    ];
+  });
+}
+
+const gap = (seconds: number | null): string => (seconds === null ? '-' : `${(seconds / DAY).toFixed(1)} d`);
+
+function simulationText({ days, everyHours, fullBytes, incrementalBytes, ...of }: SimulationDto): string {
+  return [
+    table(inSpans(days, days.length - 1 > DAYS_SHOWN ? 7 : 1), [
+      { title: 'UNTIL', of: (row) => row.date.slice(0, 10) },
+      { title: 'POINTS', of: (row) => row.points, right: true },
+      { title: 'BYTES', of: (row) => bytes(row.bytes), right: true },
+      { title: 'FULLS', of: (row) => row.fulls, right: true },
+      { title: 'INCREMENTALS', of: (row) => row.incrementals, right: true },
+      { title: 'WRITTEN', of: (row) => bytes(row.bytesWritten), right: true },
+      { title: 'FREED', of: (row) => bytes(row.bytesFreed), right: true },
+      { title: 'LONGEST GAP', of: (row) => gap(row.longestGap), right: true },
+    ]),
+    `a backup every ${everyHours.join(' and every ')} h; a full has ${bytes(fullBytes)}, an incremental ${bytes(incrementalBytes)}`,
+    `at most ${bytes(of.mostBytes)} on the NAS and ${bytes(of.mostWritten)} written on a day; longest gap ${gap(of.longestGap)}`,
+  ].join('\n');
+}
+
+const simulateCommand = (): Command =>
+  withRules(
+    command('simulate', 'say what the rules come to on the real chains if backups go on. Changes nothing')
+      .argument('<vm>', 'id or name')
+      .option('--days <n>', 'days to look ahead (default: 365)')
+      .option('--every-hours <n>', 'hours from one backup to the next (default: as its schedules say, else 24)'),
+  ).action(
+    action(async (vm: string, options: Options & { days?: string; everyHours?: string }) => {
+      const ahead = (['days', 'everyHours'] as const).flatMap((name): [string, string][] => {
+        const value = options[name];
+        return value === undefined ? [] : [[name, value]];
+      });
+      const query = new URLSearchParams([...given(options), ...ahead]).toString();
+      const told = await client().get<SimulationDto>(`${ofVm(vm)}/simulation?${query}`);
+      show(options.json, told, () => simulationText(told));
+    }),
+  );
+
 const applyCommand = (): Command =>
   withRules(
     command('apply', 'carry out the plan that was shown; rules as they were given to "plan"')
@@ -130,10 +192,11 @@ const policyCommand = (name: string, method: 'GET' | 'PUT' | 'DELETE', what: str
 /** `chainkeeper retention`. */
 export function retentionCommand(): Command {
   return new Command('retention')
-    .description('which restore points are kept: set, show, clear, plan, apply')
+    .description('which restore points are kept: set, show, clear, plan, simulate, apply')
     .addCommand(policyCommand('set', 'PUT', 'say by what restore points are kept, in place of all that was said before'))
     .addCommand(policyCommand('show', 'GET', 'show what was said, and what holds'))
     .addCommand(policyCommand('clear', 'DELETE', 'take back what was said'))
     .addCommand(planCommand())
+    .addCommand(simulateCommand())
     .addCommand(applyCommand());
 }

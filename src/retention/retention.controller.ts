@@ -4,6 +4,7 @@ import type { Response } from 'express';
 import { RunDto } from '../runs/dto/run.dto';
 import { RetentionPolicyDto, RetentionWishDto } from './dto/policy.dto';
 import { ApplyRetentionDto, RetentionPlanDto, RetentionQuery } from './dto/retention.dto';
+import { SimulationDto, SimulationQuery } from './dto/simulation.dto';
 import { PoliciesService } from './policies.service';
 import { RetentionService } from './retention.service';
 
@@ -20,6 +21,12 @@ export class RetentionController {
   @Get('vms/:id/retention')
   plan(@Param('id') id: string, @Query() query: RetentionQuery): Promise<RetentionPlanDto> {
     return this.retention.plan(id, query);
+  }
+
+  /** Says what the rules would come to on the VM's real chains, day by day, if backups go on: points, bytes, gaps, fulls. Changes nothing. */
+  @Get('vms/:id/retention/simulation')
+  simulate(@Param('id') id: string, @Query() query: SimulationQuery): Promise<SimulationDto> {
+    return this.retention.simulate(id, query);
   }
 
   /** Carries out the plan that was shown: answers 202 with the run to follow. A plan that has changed since is refused with the new one's id. */

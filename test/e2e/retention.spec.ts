@@ -1,14 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
 import { Client } from '../../src/cli/client';
+import { BackupScheduleRow } from '../../src/database/entities/backup-schedule-row';
 import { Backups } from '../../src/database/repositories/backups';
 import { type Lease, Leases } from '../../src/database/repositories/leases';
 import { Protections } from '../../src/database/repositories/protections';
 import { OperationalError } from '../../src/domain/errors';
 import { startService } from '../../src/main';
 import type { RetentionPlanDto } from '../../src/retention/dto/retention.dto';
+import type { SimulationDto } from '../../src/retention/dto/simulation.dto';
 import type { RunDto } from '../../src/runs/dto/run.dto';
 import { Stage } from '../story/stage';
 import { isIdentical, takeBackup, waitForRun } from '../story/story';
@@ -168,6 +171,35 @@ describeDatabases('retention', (databases) => {
     expect((await runs()).length).toBe(before + 1);
   });
 
+  it('looks ahead on the real chains, by the rules that hold, those that are asked for, and the VM’s schedules', async () => {
+    await policy('vm', { keepLast: 2, manual: true });
+    const [first] = await take(2, false);
+    const look = async (query: string): Promise<SimulationDto> =>
+      (await service.get(`/vms/${service.vm}/retention/simulation?${query}`)).body as SimulationDto;
+    const ahead = await look('days=4');
+    const sizes = [ahead.fullBytes ?? 0, ahead.incrementalBytes ?? 0] as const;
+    const listed = (await service.get('/backups')).body as { items: BackupWithEvidenceDto[] };
+    expect(sizes).toEqual([listed.items[1]?.size, listed.items[0]?.size]);
+    expect(ahead).toMatchObject({ vm: service.vm, rules: { keepLast: 2, manual: true }, everyHours: [24] });
+    expect(ahead.days.map(({ points, fulls, incrementals, removed }) => [points, fulls, incrementals, removed])).toEqual([
+      ...[[2, 0, 0, 0], [2, 0, 1, 0], [2, 1, 0, 0], [2, 0, 1, 3], [2, 0, 1, 0]],
+    ]); // prettier-ignore
+    const most = 2 * sizes[0] + 2 * sizes[1];
+    expect([ahead.mostBytes, ahead.mostWritten, ahead.longestGap]).toEqual([most, sizes[0], 86_400]);
+    expect(ahead.days[2]?.bytes).toBe(most);
+    const other = await look('days=1&everyHours=6&keepLast=4');
+    expect([other.everyHours, other.days.at(-1)?.points, other.days.length]).toEqual([[6], 4, 2]);
+    const { work } = await databases.reopen(service.config.books);
+    const { vmId } = (await new Backups(work).findByUuid(first ?? '')) ?? { vmId: 0 };
+    await work.run((manager) =>
+      manager.insert(BackupScheduleRow, { uuid: randomUUID(), vmId, scheduleType: 2, maxBackups: 1, schedule: '00:00:1' }),
+    );
+    const weekly = await look('days=21');
+    expect([weekly.everyHours, weekly.days.at(-1)?.points]).toEqual([[168], 2]);
+    for (const wrong of ['days=0', 'days=367', 'everyHours=0', 'days=x'])
+      expect((await service.get(`/vms/${service.vm}/retention/simulation?${wrong}`)).status).toBe(400);
+  });
+
   it('by default what somebody asked for stays, and takes nobody’s place', async () => {
     await policy('vm', { keepLast: 1 });
     const ids = await take(3);
@@ -221,8 +253,11 @@ describe('retention on a real host', () => {
         'the run of the policy has ended',
       );
       await take();
-      expect(points.at(-1)?.backup).toMatchObject({ type: 'INCREMENTAL', reason: 'regular' });
-      await until(async () => (await client.all<RunDto>('/runs')).every(({ ended }) => ended !== null), 'all have ended');
+      const eighth = points.at(-1)?.backup;
+      expect(eighth).toMatchObject({ type: 'INCREMENTAL', reason: 'regular' });
+      const cause = `backup ${eighth?.id} was taken`;
+      const followed = (run: RunDto): boolean => run.cause === cause && run.ended !== null;
+      await until(async () => (await client.all<RunDto>('/runs')).some(followed), 'what the eighth pushed out has gone');
       expect([onNas(), await left()]).toEqual([4, ['point-6', 'point-7', 'point-8']]);
     } finally {
       await service.close();

@@ -79,9 +79,8 @@ export function planRetention(input: RetentionInput): RetentionPlan {
     const held = date > now - minAgeHours * 3600 ? `younger than ${minAgeHours} h` : letGo(uuid);
     if (held !== null) why.set(uuid, held);
   }
-  for (const { uuid } of input.backups.filter(({ status }) => status === 'Hidden')) {
-    if (backups.some((backup) => backup.uuid === uuid)) letGo(uuid);
-  }
+  // A deletion takes along whatever is hidden and carries nothing: one that may be done is enough.
+  backups.filter(({ status }) => status === 'Hidden').some(({ uuid }) => letGo(uuid) === null);
   const removed = new Set(steps.flatMap((step) => (step.kind === 'remove' ? [step.backup] : [])));
   return {
     kind: 'retention',
