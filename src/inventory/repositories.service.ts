@@ -1,18 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
-import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
+import { Inject, Injectable } from '@nestjs/common';
+import { BackupRepositories, type RepositoryGrowth, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { judgeMountOptions, type MountAdvice, type MountWish } from '../domain/agent/judge-mount-options';
 import type { RepositoryType } from '../domain/agent/mount-option-names';
 import { mountOptionNames } from '../domain/agent/mount-options';
 import { checkName, isName } from '../domain/agent/names';
 import { UserError } from '../domain/errors';
+import { Config } from '../platform/config/load-config';
 import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
 import type { CreateRepositoryDto, RepositoryDto, UpdateRepositoryDto } from './dto/repository.dto';
+import { growthSince, spaceOf } from './space-of';
 
 @Injectable()
 export class RepositoriesService {
-  constructor(private readonly repositories: BackupRepositories) {}
+  constructor(
+    private readonly repositories: BackupRepositories,
+    @Inject(Config) private readonly config: Config,
+  ) {}
 
   async create({ name, type, address, mountOptions = '', transfer }: CreateRepositoryDto): Promise<RepositoryDto> {
     checkName('mount', type);
@@ -26,15 +31,20 @@ export class RepositoriesService {
       );
     refuseBadOptions({ type, options: mountOptions, transfer: transfer ?? null });
     const repository = { uuid: randomUUID(), name, type, address, mountOpts: mountOptions };
-    return present(await this.repositories.create(repository, transfer ?? null));
+    return this.#present(await this.repositories.create(repository, transfer ?? null));
   }
 
   async list(query: PageQuery): Promise<Page<RepositoryDto>> {
-    return toPage(await this.repositories.page(toPart(query)), present);
+    const listed = await this.repositories.page(toPart(query));
+    const growths = await this.repositories.growth(
+      listed.items.map(({ uuid }) => uuid),
+      growthSince(),
+    );
+    return toPage(listed, (row) => present(row, growths, this.config.engine.spaceWarnPercent));
   }
 
   async show(id: string): Promise<RepositoryDto> {
-    return present(found(await this.repositories.find(id), 'repository', id));
+    return this.#present(found(await this.repositories.find(id), 'repository', id));
   }
 
   async update(id: string, { name, mountOptions, transfer }: UpdateRepositoryDto): Promise<RepositoryDto> {
@@ -54,6 +64,10 @@ export class RepositoriesService {
   async remove(id: string): Promise<void> {
     const { id: row } = found(await this.repositories.find(id), 'repository', id);
     await this.repositories.remove(row);
+  }
+
+  async #present(row: RepositoryWithWay): Promise<RepositoryDto> {
+    return present(row, await this.repositories.growth([row.uuid], growthSince()), this.config.engine.spaceWarnPercent);
   }
 }
 
@@ -75,8 +89,9 @@ function refuseBadOptions(wish: MountWish): void {
 }
 
 /** Mount options may hold credentials in any of their values, so only their names are ever shown. */
-function present(row: RepositoryWithWay): RepositoryDto {
+function present(row: RepositoryWithWay, growths: ReadonlyMap<string, RepositoryGrowth>, warnPercent: number): RepositoryDto {
   const { uuid, name, type, address, mountOpts, transfer, usedBytes, capacityBytes } = row;
+  const { growthPerDay, fullOn, warning } = spaceOf(row, growths, warnPercent);
   return {
     id: uuid,
     name,
@@ -87,5 +102,8 @@ function present(row: RepositoryWithWay): RepositoryDto {
     transfer,
     usedBytes,
     capacityBytes,
+    growthPerDay,
+    fullOn,
+    spaceWarning: warning,
   };
 }

@@ -4,6 +4,7 @@ import { BooksCopies } from './books-copies';
 import { CheckService } from './check.service';
 import { DescribeService } from './describe.service';
 import { HashService } from './hash.service';
+import { SpaceService } from './space.service';
 import { SweepService } from './sweep.service';
 import { Sweeper } from './sweeper';
 import { UpkeepController } from './upkeep.controller';
@@ -12,7 +13,7 @@ import { UpkeepController } from './upkeep.controller';
 @Module({
   imports: [EngineModule],
   controllers: [UpkeepController],
-  providers: [BooksCopies, CheckService, DescribeService, HashService, SweepService, Sweeper],
+  providers: [BooksCopies, CheckService, DescribeService, HashService, SpaceService, SweepService, Sweeper],
   exports: [Sweeper],
 })
 export class UpkeepModule {}

@@ -200,6 +200,50 @@ describeDatabases('retention', (databases) => {
       expect((await service.get(`/vms/${service.vm}/retention/simulation?${wrong}`)).status).toBe(400);
   });
 
+  it('looks how full a repository is, and warns in the log and the API once it is filling up; backups go on', async () => {
+    interface Space {
+      readonly usedBytes: number | null;
+      readonly capacityBytes: number | null;
+      readonly growthPerDay: number | null;
+      readonly fullOn: string | null;
+      readonly spaceWarning: string | null;
+    }
+    const space = async (): Promise<Space> => (await service.get('/repositories/nas1')).body as Space;
+    expect(await space()).toMatchObject({ usedBytes: null, capacityBytes: null, growthPerDay: null, spaceWarning: null });
+    const [id = ''] = await take();
+    await service.restart();
+    await until(async () => (await space()).usedBytes !== null, 'somebody has looked');
+    const seen = await space();
+    expect([(seen.usedBytes ?? 0) > 0, seen.capacityBytes, seen.spaceWarning]).toEqual([true, 100 * 1024 * MIB, null]);
+    // Of two days ago: as if the repository had grown by it since.
+    const { work } = await databases.reopen(service.config.books);
+    const row = await new Backups(work).findByUuid(id);
+    await new Backups(work).change(row?.id ?? 0, { date: new Date(Date.now() - 2 * 86_400_000), size: 20 * MIB });
+    const { growthPerDay, fullOn } = await space();
+    expect(growthPerDay).toBe(10 * MIB);
+    const days = ((seen.capacityBytes ?? 0) - (seen.usedBytes ?? 0)) / (10 * MIB);
+    expect((Date.parse(fullOn ?? '') - Date.now()) / 86_400_000).toBeCloseTo(days, 1);
+    expect(service.lines.join('')).not.toContain('filling up');
+    // Somebody else fills it, and it is smaller than one thought.
+    for (const nas of service.lab.host.nases.values()) {
+      nas.put('somebody/else', Buffer.alloc(16 * MIB));
+      nas.capacity = Math.ceil((nas.capacity - nas.free) / 0.88);
+    }
+    await service.restart();
+    await until(() => service.lines.join('').includes('a repository is filling up'), 'the log says so');
+    const full = await space();
+    expect(full.spaceWarning).toMatch(/^8[78] % of it are in use, and from 85 % on that is told$/);
+    expect(Date.parse(full.fullOn ?? '') - Date.now()).toBeLessThan(86_400_000);
+    await take();
+    // What cannot be reached keeps what was seen of it last.
+    service.onCommand = ({ argv }) => {
+      if (argv.includes('stats')) throw new OperationalError('host.unreachable', 'unreachable', 'Host kvm1 does not answer.');
+    };
+    await service.restart();
+    await until(() => service.lines.join('').includes('nobody could look how full it is'), 'the log says that, too');
+    expect(await space()).toMatchObject({ usedBytes: full.usedBytes, capacityBytes: full.capacityBytes });
+  });
+
   it('by default what somebody asked for stays, and takes nobody’s place', async () => {
     await policy('vm', { keepLast: 1 });
     const ids = await take(3);

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { BackupRepositories } from '../../src/database/repositories/backup-repositories';
+import { Backups } from '../../src/database/repositories/backups';
 import { Hosts, type Access } from '../../src/database/repositories/hosts';
 import { Offerings } from '../../src/database/repositories/offerings';
 import { Vms } from '../../src/database/repositories/vms';
 import { Volumes } from '../../src/database/repositories/volumes';
-import { aVm } from '../support/books';
+import { aBackup, aVm } from '../support/books';
 import { describeDatabases, type Books } from '../support/databases';
 
 const ACCESS: Access = {
@@ -148,6 +149,34 @@ describeDatabases('the inventory', (databases) => {
     await hosts.change(id, {}, { stockPath: null, beside: false });
     await hosts.recordInstall(id, '1.0.1', 'ab'.repeat(32));
     expect((await hosts.findById(id))?.access).toMatchObject({ stockPath: null, beside: false });
+  });
+
+  it('adds up what each repository grew by since a moment, less what was removed since', async () => {
+    const [one, other, empty] = [await aRepository(), await aRepository(), await aRepository()];
+    const { id: offering } = await anOffering(name(), one.uuid);
+    const { id: second } = await anOffering(name(), one.uuid);
+    const { id: third } = await anOffering(name(), other.uuid);
+    const vm = await aVm(books);
+    const backups = new Backups(books.work);
+    const take = (backupOfferingId: number, date: string, size: number | null): Promise<{ id: number }> =>
+      backups.insert(aBackup(vm.id, { backupOfferingId, date: new Date(date), size }), []);
+    const old = await take(offering, '2026-01-02T03:04:05Z', 1000);
+    await take(offering, '2026-11-01T00:00:00Z', 40);
+    const gone = await take(second, '2026-11-02T00:00:00Z', 7);
+    await take(second, '2026-11-03T00:00:00Z', null);
+    await take(third, '2026-11-04T00:00:00Z', 3);
+    const since = new Date('2026-10-31T00:00:00Z');
+    const first = new Date('2026-01-02T03:04:05Z');
+    const grown = (): ReturnType<BackupRepositories['growth']> => repositories.growth([one.uuid, other.uuid, empty.uuid], since);
+    expect([...(await grown())].sort(([a], [b]) => (a === one.uuid ? -1 : b === one.uuid ? 1 : 0))).toEqual([
+      [one.uuid, { grownBytes: 47, first }],
+      [other.uuid, { grownBytes: 3, first: new Date('2026-11-04T00:00:00Z') }],
+    ]);
+    await backups.remove(gone.id);
+    expect((await grown()).get(one.uuid)).toEqual({ grownBytes: 40, first });
+    await backups.remove(old.id);
+    expect((await grown()).get(one.uuid)).toEqual({ grownBytes: -960, first });
+    expect(await repositories.growth([], since)).toEqual(new Map());
   });
 
   it('keeps the way to a repository beside its row, which is CloudStack’s', async () => {

@@ -29,6 +29,7 @@ import { createLog } from '../../src/platform/log';
 import { BooksCopies } from '../../src/upkeep/books-copies';
 import { DescribeService } from '../../src/upkeep/describe.service';
 import { HashService } from '../../src/upkeep/hash.service';
+import { SpaceService } from '../../src/upkeep/space.service';
 import { SweepService } from '../../src/upkeep/sweep.service';
 import { Sweeper } from '../../src/upkeep/sweeper';
 import { until } from '../support/brake';
@@ -83,7 +84,8 @@ describeDatabases(
       const hasher = new Hasher(backups, manifests, repositories, reader, nasHosts, client, config, log);
       const hashes = new HashService(manifests, hasher, config, log);
       const copies = new BooksCopies(repositories, nasHosts, client, config, log);
-      const sweeper = new Sweeper(hosts, sweeps, describes, hashes, copies, config, log);
+      const spaces = new SpaceService(repositories, nasHosts, client, config, log);
+      const sweeper = new Sweeper(hosts, sweeps, describes, hashes, copies, spaces, config, log);
       sweeper.start();
       await until(() => lab.host.mounts.size === 0, 'the mount is swept');
       await until(() => lines.length === 2, 'both are in the log');

@@ -3,6 +3,7 @@ import { In, IsNull, type EntityManager } from 'typeorm';
 import type { TransferWish } from '../../domain/agent/facts';
 import { nowToTheSecond } from '../database-time';
 import { BackupOfferingRow } from '../entities/backup-offering-row';
+import { BackupRow } from '../entities/backup-row';
 import { BackupRepositoryRow } from '../entities/backup-repository-row';
 import { RepositoryWayRow } from '../entities/repository-way-row';
 import type { Listed, Part } from '../page';
@@ -18,6 +19,14 @@ export type BackupRepositoryChange = Partial<Pick<BackupRepositoryRow, 'name' | 
 
 /** A NAS export and how the data of a live VM travels to it; null: nobody said. */
 export type RepositoryWithWay = BackupRepositoryRow & { readonly transfer: TransferWish | null };
+
+/** What a repository grew by. */
+export interface RepositoryGrowth {
+  /** Bytes of the backups that were taken, less those of the backups that were removed. */
+  readonly grownBytes: number;
+  /** When the oldest backup that ever lay in it was taken; null: there was none. */
+  readonly first: Date | null;
+}
 
 /** The NAS exports. */
 @Injectable()
@@ -54,6 +63,30 @@ export class BackupRepositories {
     });
   }
 
+  /** What these repositories grew by since then, by their uuids; one without backups is not among them. */
+  growth(uuids: readonly string[], since: Date): Promise<Map<string, RepositoryGrowth>> {
+    return this.work.read(async (manager) => {
+      const grown = (condition: string): string => `SUM(CASE WHEN ${condition} THEN COALESCE(backup.size, 0) ELSE 0 END)`;
+      const rows = await manager
+        .createQueryBuilder(BackupRow, 'backup')
+        .innerJoin(BackupOfferingRow, 'offering', 'offering.id = backup.backupOfferingId')
+        .select('offering.externalId', 'uuid')
+        .addSelect(grown('backup.date >= :since'), 'written')
+        .addSelect(grown('backup.removed >= :since'), 'removed')
+        .addSelect('MIN(backup.date)', 'first')
+        .where('offering.externalId IN (:...uuids)', { uuids: ['', ...uuids] })
+        .setParameter('since', since)
+        .groupBy('offering.externalId')
+        .getRawMany<{ uuid: string; written: string | number; removed: string | number; first: string | Date | null }>();
+      return new Map(
+        rows.map(({ uuid, written, removed, first }) => [
+          uuid,
+          { grownBytes: Number(written) - Number(removed), first: momentOf(first) },
+        ]),
+      );
+    });
+  }
+
   /** A way of null is forgotten. False: there is none. @throws UserError `repository.name-taken` */
   change(id: number, change: BackupRepositoryChange, transfer?: TransferWish | null): Promise<boolean> {
     return this.work.run(async (manager) => {
@@ -78,6 +111,10 @@ export class BackupRepositories {
     });
   }
 }
+
+/** A moment as a driver gives it where no column says what it is: SQLite as text, in UTC and without saying so. */
+const momentOf = (raw: string | Date | null): Date | null =>
+  typeof raw === 'string' ? new Date(`${raw.replace(' ', 'T')}Z`) : raw;
 
 async function setWay(manager: EntityManager, repositoryId: number, transfer: TransferWish | null): Promise<void> {
   await manager.delete(RepositoryWayRow, { repositoryId });

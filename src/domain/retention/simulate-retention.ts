@@ -92,10 +92,8 @@ function letGo(world: World, input: RetentionInput): World {
   const protections = input.protections.filter(({ until }) => until === null || until > input.now);
   const { backups, activeCheckpointId } = world;
   const { steps } = planRetention({ ...input, backups, activeCheckpointId, protections });
-  return {
-    backups: steps.reduce(after, backups),
-    activeCheckpointId: steps.some(({ kind }) => kind === 'close-chain') ? null : activeCheckpointId,
-  };
+  // A checkpoint whose backup has gone is nobody's parent: to forget it as well would change nothing.
+  return { backups: steps.reduce(after, backups), activeCheckpointId };
 }
 
 /** What one has and the other has not any more. */

@@ -1,8 +1,13 @@
-import { toDetails } from '../chain/chain-keys';
-import { full, keys, parent } from '../../../test/unit/chain/situation';
-import { planRetention } from './plan-retention';
-import { NO_COUNTS } from './retention-rules';
-import { expectedSizes, type SimulatedDay, simulateRetention, type SimulationInput } from './simulate-retention';
+import { toDetails } from '../../src/domain/chain/chain-keys';
+import { planRetention } from '../../src/domain/retention/plan-retention';
+import { NO_COUNTS } from '../../src/domain/retention/retention-rules';
+import {
+  expectedSizes,
+  type SimulatedDay,
+  simulateRetention,
+  type SimulationInput,
+} from '../../src/domain/retention/simulate-retention';
+import { full, keys, parent } from './chain/situation';
 
 const DAY = 86_400;
 const NOW = Date.UTC(2026, 10, 29, 12) / 1000;
