@@ -84,12 +84,13 @@ run() {
 # run_start COMMAND...: starts it in the background; its output waits in $WORK/out and $WORK/err.
 # A shell of its own waits for it and says its code. This one never calls `wait`, which knows no deadline: a script that did was once
 # seen to stand still for good behind a child that had ended, with the open virsh as its only other one.
+# That shell lets go of what this one talks to: left behind with a child that cannot be ended, it would hold the caller's connection open.
 run_start() {
   # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them.
   exec {RUN_FD}< <(
     set +eE
     trap - ERR EXIT
-    exec 8>&- 9>&-
+    exec 8>&- 9>&- </dev/null 2>/dev/null
     [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
     "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
     echo $!
@@ -144,7 +145,7 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
-OPT_SWAP='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
+OPT_SWAP='' OPT_SALVAGE='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
 OPT_MANIFEST='' OPT_VERIFY='' OPT_NAME='' OPT_SHA256='' OPT_LAST=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
@@ -152,7 +153,7 @@ OPT_REST=()         # what follows "--"
 readonly VM_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,126}$'
 readonly BITMAP_PATTERN='^backup-[0-9]{1,12}$'
 readonly PATH_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]*(/[A-Za-z0-9_][A-Za-z0-9_.+@:-]*)*$'
-readonly FLAG_PATTERN='^--(facts|dry-run|verify|swap|overwrite|networks)$' # options without a value
+readonly FLAG_PATTERN='^--(facts|dry-run|verify|salvage|swap|overwrite|networks)$' # options without a value
 readonly SAFE_TEXT='^[^[:cntrl:]]*$'
 
 usage() {
@@ -197,6 +198,7 @@ Options
       --swap                   restore in place of the volumes of a stopped machine
       --overwrite              restore to block devices, whatever they hold
       --new-name NAME          restore as a new, stopped domain   --networks  with its links up
+      --salvage                restore what can be read, though files are not what they were
       --attach NAME            attach the restored disk to that machine
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
@@ -220,7 +222,7 @@ parse_options() {
     case $option in
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
-      --facts | --dry-run | --verify | --swap | --overwrite | --networks)
+      --facts | --dry-run | --verify | --salvage | --swap | --overwrite | --networks)
         option=${option#--} option=OPT_${option^^}
         printf -v "${option//-/_}" true
         shift && continue
@@ -1627,7 +1629,8 @@ propagates() {
 # ---- check: is this host ready? One line of JSON; with -t -s -m also about that repository -------------
 
 operation_check() {
-  local host space sessions='' problems
+  local host space sessions='' problems repository text
+  NAS_SECONDS=$CHECK_SECONDS
   work_open
   look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   look_at_versions
@@ -1638,31 +1641,16 @@ operation_check() {
   [[ ! $MNT ]] || check_repository
   commit
   unwind good
+  for text in "${LEFT[@]}"; do problem left-behind "Left behind: $text"; done
   json_host && host=$REPLY
   json_space && space=$REPLY
+  json_tried && repository=$REPLY
   json_array "${PROBLEMS[@]}" && problems=$REPLY
   rfc3339_now
-  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s time "$REPLY" n maxSessions "$sessions" r space "$space" n writeMs "$WRITE_MS" r apparmor "$APPARMOR" r problems "$problems"
+  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s time "$REPLY" n maxSessions "$sessions" r space "$space" r repository "$repository" r apparmor "$APPARMOR" r problems "$problems"
   printf '%s\n' "$REPLY"
   DONE=yes
   exit 0
-}
-
-# check_repository: one small write that the NAS has to keep, and whether QEMU's user, who writes a push, may enter.
-WRITE_MS=''
-check_repository() {
-  local user from file=$MNT/.chainkeeper-check.$$
-  now_ms && from=$REPLY
-  if nas dd if=/dev/zero of="$file" bs=4k count=1 conv=fsync status=none; then
-    now_ms && WRITE_MS=$((REPLY - from))
-  else
-    problem nas-not-writable "root of this host cannot write to the NAS: $RUN_ERR"
-  fi
-  nas rm -f -- "$file" || left "$file on the NAS"
-  qemu_user || { problem qemu-user-unknown "The user that QEMU runs as is not known here, so whether it may enter the NAS is not known" && return 0; }
-  user=$REPLY
-  run "$NAS_SECONDS" setpriv --reuid="$user" --clear-groups --regid="$(id -g -- "$user")" test -x "$MNT" ||
-    problem nas-not-reachable "QEMU's user ($user) may not enter the NAS: it needs the x bit, and no root_squash in its way"
 }
 
 # qemu_user: REPLY is the user that libvirt starts QEMU as; its settings say, or the account that the packages make.
@@ -1697,6 +1685,174 @@ look_at_apparmor() {
   json_strings /tmp/csbackup.XXXXX "$SCRATCH_DIR" && writes=$REPLY
   json_array "${files[@]}"
   json_object s state "$state" r profiles "$profiles" r writes "$writes" r files "$REPLY" && APPARMOR=$REPLY
+}
+
+# ---- check of a repository: what a backup will ask of it, tried on small files of our own --------------
+
+CHECK_SECONDS=10 # a step that takes longer has no answer
+CHECK_WRITES=16  # small writes whose time is taken, as long as they take less than that together
+CHECK_HOLE=$((4 * 1024 * 1024))
+CHECK_DIR=''
+
+declare -A TRIED=() # what came of it; what was not tried is unknown
+
+# check_repository: an answer that says no is a problem and not the end: the other steps tell more.
+check_repository() {
+  look_at_qemu_entry
+  ! step 'tell its type' stat -f -c %T -- "$MNT" || TRIED[type]=$RUN_OUT
+  # No other host has the name, and no other call here: the note of it may come first.
+  CHECK_DIR=$MNT/.chainkeeper-check.$HOSTNAME.${WORK##*.}
+  owned "$CHECK_DIR"
+  if ! step 'make a directory' mkdir -m 700 -- "$CHECK_DIR"; then
+    CHECK_DIR='' TRIED[directories]=false
+    cannot_write
+    return 0
+  fi
+  always_push remove_check_dir
+  remove_old_checks
+  run 10 dd if=/dev/urandom of="$WORK/pattern" bs=64k count=16 status=none || die "Cannot write to the state directory $STATE_DIR: $RUN_ERR" state-dir
+  try_data
+  try_latency
+  try_names
+  try_hole
+  remove_check_dir
+}
+
+# step WHAT COMMAND...: one thing that is asked of the NAS. One that did not answer is asked nothing more: whoever touches it hangs.
+step() {
+  [[ ! $NAS_HUNG ]] || { RUN_CODE=124 && return 124; }
+  run "$NAS_SECONDS" "${@:2}" || {
+    [[ $RUN_CODE == 124 ]] || return "$RUN_CODE"
+    NAS_HUNG=yes
+    problem nas-hung "It gave no answer within $NAS_SECONDS s when it was to $1"
+    return 124
+  }
+}
+
+# cannot_write: the step before failed, for the reason in RUN_ERR.
+cannot_write() {
+  case $RUN_CODE:$RUN_ERR in
+    124:*) ;;
+    *'No space left'* | *'uota exceeded'*) [[ ${PROBLEMS[*]} == *'"nas-full"'* ]] || problem nas-full "It has no room: $RUN_ERR" ;;
+    *'Read-only file system'*) problem nas-read-only "It is read-only: $RUN_ERR" ;;
+    *) problem nas-not-writable "root of this host cannot write to it: $RUN_ERR" ;;
+  esac
+}
+
+# try_data: 1 MiB is written, kept, and read back past this host's cache, as far as that can be.
+try_data() {
+  TRIED[data]=false
+  step 'write 1 MiB' dd if="$WORK/pattern" of="$CHECK_DIR/data" bs=64k conv=fsync status=none || {
+    cannot_write
+    # What is left to try needs little room.
+    step 'remove a file' rm -f -- "$CHECK_DIR/data" || :
+    return 0
+  }
+  TRIED[direct]=true
+  if ! step 'read 1 MiB back' dd if="$CHECK_DIR/data" of="$WORK/back" bs=64k iflag=direct status=none; then
+    TRIED[direct]=false
+    step 'forget its cache' dd if="$CHECK_DIR/data" iflag=nocache count=0 status=none || :
+    step 'read 1 MiB back' dd if="$CHECK_DIR/data" of="$WORK/back" bs=64k status=none || { read_failed && return 0; }
+  fi
+  run 10 sha256sum -- "$WORK/pattern" "$WORK/back" || die "Cannot read in the state directory $STATE_DIR: $RUN_ERR" state-dir
+  lines "$RUN_OUT"
+  if [[ ${LINES[0]%% *} == "${LINES[1]%% *}" ]]; then
+    TRIED[data]=true
+  else
+    problem nas-corrupts 'What was read back is not what had been written'
+  fi
+}
+read_failed() { [[ $RUN_CODE == 124 ]] || problem nas-not-readable "What had been written cannot be read back: $RUN_ERR"; }
+
+# try_latency: how long it takes until 4 KiB are kept (O_DSYNC). dd's own time: starting it is none of the NAS.
+try_latency() {
+  local i j spent=0 us
+  local -a sorted=()
+  for ((i = 0; i < CHECK_WRITES && spent < NAS_SECONDS * 1000000; i++)); do
+    step 'keep 4 KiB' dd if="$WORK/pattern" of="$CHECK_DIR/small" bs=4k count=1 seek="$i" oflag=dsync conv=notrunc || { cannot_write && break; }
+    [[ $RUN_ERR =~ ,\ ([0-9.]+(e-?[0-9]+)?)\ s, ]] || break
+    printf -v us %.6f "${BASH_REMATCH[1]}"
+    us=$((10#${us/./})) spent=$((spent + us))
+    for ((j = ${#sorted[@]}; j > 0 && sorted[j - 1] > us; j--)); do sorted[j]=${sorted[j - 1]}; done
+    sorted[j]=$us
+  done
+  ((${#sorted[@]})) || return 0
+  TRIED[writes]=${#sorted[@]} TRIED[median]=${sorted[${#sorted[@]} / 2]} TRIED[worst]=${sorted[-1]}
+}
+
+# try_names: a file takes the place of another, what a directory holds is kept, directories come and go.
+try_names() {
+  TRIED[rename]=false TRIED[sync]=false TRIED[directories]=false
+  if [[ ${TRIED[data]} == true ]]; then
+    if step 'rename a file over another' mv -fT -- "$CHECK_DIR/data" "$CHECK_DIR/small" && step 'tell a size' stat -c %s -- "$CHECK_DIR/small" && [[ $RUN_OUT == 1048576 ]]; then
+      TRIED[rename]=true
+    else
+      failed nas-no-rename 'A file cannot be renamed over another'
+    fi
+  fi
+  if step 'keep a directory (fsync)' sync -- "$CHECK_DIR"; then TRIED[sync]=true; else failed nas-no-sync 'It does not keep a directory when asked to (fsync)'; fi
+  if step 'make a directory' mkdir -- "$CHECK_DIR/sub" && step 'remove a directory' rmdir -- "$CHECK_DIR/sub"; then
+    TRIED[directories]=true
+  else
+    failed nas-no-directories 'A directory cannot be made and removed'
+  fi
+}
+failed() { [[ $RUN_CODE == 124 ]] || problem "$1" "$2: $RUN_ERR"; }
+
+# try_hole: what is not written takes no room; then how long a file may get, which costs nothing where holes cost nothing.
+try_hole() {
+  local blocks size
+  step 'make a file with a hole' dd if="$WORK/pattern" of="$CHECK_DIR/hole" bs=4k count=1 seek=$((CHECK_HOLE / 4096)) conv=fsync status=none || { cannot_write && return 0; }
+  step 'tell the room that a file takes' stat -c '%b %B' -- "$CHECK_DIR/hole" || return 0
+  read -r blocks size <<<"$RUN_OUT"
+  TRIED[sparse]=true
+  ((blocks * size < CHECK_HOLE / 2)) || { TRIED[sparse]=false && return 0; }
+  # To remove a long file Ceph looks for every object that it could have.
+  [[ ${TRIED[type]-} != ceph ]] || return 0
+  for size in 8T 2T 256G 16G 4G 2G; do
+    if step 'make a long file' truncate -s "$size" -- "$CHECK_DIR/hole"; then
+      step 'tell a size' stat -c %s -- "$CHECK_DIR/hole" && TRIED[largest]=$RUN_OUT
+      return 0
+    fi
+    [[ $RUN_CODE != 124 ]] || return 0
+  done
+}
+
+# remove_check_dir: what was written is gone afterwards, on the way out, too.
+remove_check_dir() {
+  [[ $CHECK_DIR ]] || return 0
+  local dir=$CHECK_DIR
+  CHECK_DIR=''
+  TRIED[gone]=false
+  if step 'remove files' rm -rf --one-file-system -- "$dir" && ! step 'look for them' test -e "$dir" && [[ ! $NAS_HUNG ]]; then
+    TRIED[gone]=true
+  else
+    left "directory ${dir##*/} on the NAS"
+  fi
+}
+
+# remove_old_checks: what a check left there, on whatever host, is no longer at work after an hour, by the clock of the NAS itself.
+remove_old_checks() {
+  step 'tell a time' stat -c %Y -- "$CHECK_DIR" || return 0
+  step 'remove files' find "$MNT" -maxdepth 1 -name '.chainkeeper-check.*' -type d ! -newermt "@$((RUN_OUT - 3600))" -exec rm -rf --one-file-system -- {} + ||
+    [[ $RUN_CODE == 124 ]] || left "what an earlier check wrote to the NAS: $RUN_ERR"
+}
+
+# look_at_qemu_entry: whether QEMU's user, who writes a push, may enter.
+look_at_qemu_entry() {
+  local user
+  qemu_user || { problem qemu-user-unknown "The user that QEMU runs as is not known here, so whether it may enter the NAS is not known" && return 0; }
+  user=$REPLY
+  step "let QEMU's user in" setpriv --reuid="$user" --clear-groups --regid="$(id -g -- "$user")" test -x "$MNT" || [[ $RUN_CODE == 124 ]] ||
+    problem nas-not-reachable "QEMU's user ($user) may not enter the NAS: it needs the x bit, and no root_squash in its way"
+}
+
+# json_tried: REPLY is what was tried of the repository; null without one.
+json_tried() {
+  REPLY=null
+  [[ ! $MNT ]] || json_object s type "${TRIED[type]-}" b data "${TRIED[data]-}" b direct "${TRIED[direct]-}" b rename "${TRIED[rename]-}" b sync "${TRIED[sync]-}" \
+    b directories "${TRIED[directories]-}" b sparse "${TRIED[sparse]-}" n largestFile "${TRIED[largest]-}" n writes "${TRIED[writes]-}" \
+    n medianUs "${TRIED[median]-}" n worstUs "${TRIED[worst]-}" b gone "${TRIED[gone]-}"
 }
 
 # ---- full or incremental: what the host itself finds decides ---------------------------------------
@@ -2817,7 +2973,7 @@ count_clusters() {
 # of a chain by name, and follows nothing that a file says about others.
 
 readonly CHAIN_LINKS=400 # a chain is told to QEMU in one argument, which the kernel limits to 128 KiB
-declare -A CHECKSUMS=()  # by directory below the mount: read once; by path: "<size> <sha256>"
+declare -A HASHES=()  # by directory below the mount: read once; by path: "<size> <sha256>"
 
 look_at_chains() {
   local i
@@ -2842,7 +2998,7 @@ walk_chain() {
     ((${#links[@]} <= CHAIN_LINKS)) || die "The chain of ${R[$i.file]} is longer than $CHAIN_LINKS files" chain-unsafe
     look_at_link "$at"
     ((${#links[@]} > 1)) || R[$i.virtual]=$LINK_SIZE
-    ! has_checksum "$at" || { check_hash "$at" && R[$i.hashed]=$((R[$i.hashed] + 1)); }
+    ! has_checksum "$at" || ! check_hash "$at" || R[$i.hashed]=$((R[$i.hashed] + 1))
     [[ $LINK_BACKING ]] || break
     # Relative to the file, as ours and CloudStack's are.
     [[ $LINK_BACKING != /* && $LINK_BACKING =~ $SAFE_TEXT ]] || die "${at#"$MNT/"} stands on a file outside of the repository: $LINK_BACKING" chain-unsafe
@@ -2875,29 +3031,36 @@ look_at_link() {
   json_get info backing-filename-format || :
   [[ ! $LINK_BACKING || $REPLY == @(|qcow2) ]] || die "$name stands on a file of the format $REPLY" chain-unsafe
   # Leaked clusters (code 3) waste room but hurt nothing.
-  run "$TIME_LIMIT" qemu-img check -q "$node" || ((RUN_CODE == 3)) || die "qemu-img check found errors in $name: $RUN_ERR $RUN_OUT" check-failed
+  run "$TIME_LIMIT" qemu-img check -q "$node" || ((RUN_CODE == 3)) || damaged "qemu-img check found errors in $name: $RUN_ERR $RUN_OUT" check-failed
 }
 LINK_SIZE='' LINK_BACKING=''
+
+# damaged TEXT CODE: ends the restore, unless what can still be read is asked for.
+damaged() {
+  [[ $OPT_SALVAGE ]] || die "$1" "$2"
+  warn "$1"
+  DAMAGED+=("$1")
+}
 
 # has_checksum FILE: checksums.json beside it, which comes some time after the backup, names it.
 has_checksum() {
   local folder=${1%/*} count name
   local -A said
-  if [[ ! ${CHECKSUMS[$folder]-} ]]; then
-    CHECKSUMS[$folder]=read
-    nas test -f "$folder/checksums.json" || return 1
-    nas realpath -e -- "$folder/checksums.json" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 1048576 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
-      json_get said algorithm && [[ $REPLY == sha256 ]] || { warn "${folder#"$MNT/"}/checksums.json cannot be read: its files are not hashed" && return 1; }
+  if [[ ! ${HASHES[$folder]-} ]]; then
+    HASHES[$folder]=read
+    nas test -f "$folder/$CHECKSUMS" || return 1
+    nas realpath -e -- "$folder/$CHECKSUMS" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 1048576 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
+      json_get said algorithm && [[ $REPLY == sha256 ]] || { warn "${folder#"$MNT/"}/$CHECKSUMS cannot be read: its files are not hashed" && return 1; }
     json_get said files@ || :
     lines "$REPLY"
     for name in "${LINES[@]}"; do
       json_get said "files.$name.sha256" && [[ $REPLY =~ ^[0-9a-f]{64}$ ]] || continue
-      CHECKSUMS[$folder/$name]=$REPLY
+      HASHES[$folder/$name]=$REPLY
       json_get said "files.$name.size" || :
-      CHECKSUMS[$folder/$name]="$REPLY ${CHECKSUMS[$folder/$name]}"
+      HASHES[$folder/$name]="$REPLY ${HASHES[$folder/$name]}"
     done
   fi
-  [[ ${CHECKSUMS[$1]-} ]]
+  [[ ${HASHES[$1]-} ]]
 }
 
 # check_hash FILE: the first look at its bytes since they were hashed.
@@ -2906,8 +3069,9 @@ check_hash() {
   nas stat -c %s -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
   is=$RUN_OUT
   run "$TIME_LIMIT" sha256sum -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
-  [[ "$is ${RUN_OUT:0:64}" == "${CHECKSUMS[$1]}" || ${CHECKSUMS[$1]} == " ${RUN_OUT:0:64}" ]] ||
-    die "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
+  [[ "$is ${RUN_OUT:0:64}" != "${HASHES[$1]}" && ${HASHES[$1]} != " ${RUN_OUT:0:64}" ]] || return 0
+  damaged "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
+  return 1
 }
 
 # check_room: what the new files take at most, by file system, and the reserve.
@@ -2916,9 +3080,12 @@ check_room() {
   local -A wanted=() where=() info
   for ((i = 0; i < RESTORES; i++)); do
     # As qcow2 for raw, too: a sparse file takes no more.
-    run "$TIME_LIMIT" qemu-img measure -O qcow2 --output=json "json:${R[$i.chain]}" && json_read info "$RUN_OUT" && json_get info required ||
-      die "Cannot measure ${R[$i.file]}: $RUN_ERR" check-failed
-    R[$i.required]=$REPLY
+    if run "$TIME_LIMIT" qemu-img measure -O qcow2 --output=json "json:${R[$i.chain]}" && json_read info "$RUN_OUT" && json_get info required; then
+      R[$i.required]=$REPLY
+    else
+      damaged "Cannot measure ${R[$i.file]}: ${RUN_ERR##*$'\n'}" check-failed
+      R[$i.required]=${R[$i.virtual]}
+    fi
     if [[ ${R[$i.kind]} == device ]]; then
       size=${R[$i.virtual]}
       [[ ${R[$i.format]} == raw ]] || size=${R[$i.required]}
@@ -2948,9 +3115,9 @@ readonly XML_OPEN="^ *<($XML_NAME)( [^<>]*[^<>/])?>([^<>]*)\$" XML_CLOSE="^([^<>
 # An absolute path, or what is one even without its slash: QEMU stands in the root directory.
 readonly NAMES_PATH='=["'\'']/|>/| (file|path|evdev|socket|rendernode)='
 readonly HARMLESS_PATH='^ *<(backend model=.random.>/dev/u?random<|loader( [^>]*)?>/usr/share/([A-Za-z0-9_+-][A-Za-z0-9_.+-]*/)*[A-Za-z0-9_.+-]+<)'
-DEFINITION='' TAKEN_OUT=()
+DOMAIN_XML='' TAKEN_OUT=()
 
-# read_definition: DEFINITION is the new domain's, from the one that lies beside the backup.
+# read_definition: DOMAIN_XML is the new domain's, from the one that lies beside the backup.
 read_definition() {
   local file=$MNT/$OPT_PATH/domain-config.xml
   ! virsh_q domuuid "$OPT_NEW_NAME" || die "There is a domain $OPT_NEW_NAME already" name-taken
@@ -2967,7 +3134,7 @@ read_definition() {
 rewrite_definition() {
   local line kind name depth=0 i
   local -a path=() element=()
-  DEFINITION='' TAKEN_OUT=()
+  DOMAIN_XML='' TAKEN_OUT=()
   lines "$1"
   for line in "${LINES[@]}"; do
     # What applications have noted there is of no form.
@@ -2986,24 +3153,24 @@ rewrite_definition() {
     case $kind:$depth:${name-} in
       open:1:domain) begin_domain "$line" && continue ;;
       close:0:domain) continue ;;
-      open:2:devices) DEFINITION+=$'  <devices>\n' && continue ;;
-      close:1:devices) DEFINITION+=$'  </devices>\n' && continue ;;
+      open:2:devices) DOMAIN_XML+=$'  <devices>\n' && continue ;;
+      close:1:devices) DOMAIN_XML+=$'  </devices>\n' && continue ;;
       :* | *:0:*) bad_definition "$line" ;;
     esac
     element+=("$line")
     if [[ $depth == 2 && ${path[1]} == devices ]]; then keep_device && element=(); elif ((depth == 1)); then keep_element && element=(); fi
   done
-  ((depth == 0)) && [[ $DEFINITION ]] || bad_definition 'its end is missing'
-  DEFINITION+=$'</domain>\n'
+  ((depth == 0)) && [[ $DOMAIN_XML ]] || bad_definition 'its end is missing'
+  DOMAIN_XML+=$'</domain>\n'
   for ((i = 0; i < RESTORES; i++)); do [[ ${R[$i.defined]-} ]] || die "The stored definition has no disk ${R[$i.target]}" definition-unsafe; done
 }
 
 bad_definition() { die "domain-config.xml is not as libvirt writes it: ${1:0:200}" definition-unsafe; }
 
 begin_domain() {
-  [[ ! $DEFINITION && $1 == '<domain '* ]] && xml_attribute "$1" type && [[ $REPLY =~ ^[a-z]+$ ]] || bad_definition "$1"
-  DEFINITION="<domain type='$REPLY'>"$'\n'
-  DEFINITION+="  <name>$OPT_NEW_NAME</name>"$'\n'"  <uuid>$DOMAIN_UUID</uuid>"$'\n'
+  [[ ! $DOMAIN_XML && $1 == '<domain '* ]] && xml_attribute "$1" type && [[ $REPLY =~ ^[a-z]+$ ]] || bad_definition "$1"
+  DOMAIN_XML="<domain type='$REPLY'>"$'\n'
+  DOMAIN_XML+="  <name>$OPT_NEW_NAME</name>"$'\n'"  <uuid>$DOMAIN_UUID</uuid>"$'\n'
 }
 
 # The elements and devices below read `element`, of rewrite_definition.
@@ -3017,8 +3184,8 @@ keep_element() {
   element_name
   case $REPLY:$type in
     @(name|uuid|title|metadata|resource|seclabel):*) ;; # of that machine, or made by libvirt
-    genid:*) DEFINITION+=$'  <genid/>\n' ;;
-    description:*) ((${#element[@]} > 1)) || DEFINITION+=${element[0]}$'\n' ;;
+    genid:*) DOMAIN_XML+=$'  <genid/>\n' ;;
+    description:*) ((${#element[@]} > 1)) || DOMAIN_XML+=${element[0]}$'\n' ;;
     os:*) keep_lines '@(nvram|kernel|initrd|cmdline|dtb|acpi|init*)' ;;
     @(memory|currentMemory|maxMemory|vcpu|vcpus|iothreads|iothreadids|cputune|memtune|blkiotune|numatune|memoryBacking):* | \
       @(features|cpu|clock|on_poweroff|on_reboot|on_crash|pm):* | sysinfo:smbios) keep_lines '' ;;
@@ -3042,7 +3209,7 @@ keep_lines() {
       [[ $name == @(nvram|alias|source|log|mac|target|link) ]] || TAKEN_OUT+=("${line#"${line%%[!" "]*}"}")
       [[ $line == *'/>' || $line == *"</$name>" ]] || { skip=$name && nested=1; }
     else
-      DEFINITION+=$line$'\n'
+      DOMAIN_XML+=$line$'\n'
     fi
   done
 }
@@ -3085,7 +3252,7 @@ keep_disk() {
   for line in "${element[@]}"; do [[ $line != '      <target '* ]] || { xml_attribute "$line" dev && target=$REPLY; }; done
   if [[ $device == @(cdrom|floppy) ]]; then
     for line in "${element[@]}"; do [[ $line != '      <source '* ]] || TAKEN_OUT+=("the medium of $target"); done
-    DEFINITION+="    <disk type='file' device='$device'>"$'\n'
+    DOMAIN_XML+="    <disk type='file' device='$device'>"$'\n'
     keep_parts '' '@(target|readonly|address|boot)'
     return 0
   fi
@@ -3094,7 +3261,7 @@ keep_disk() {
   i=$found R[$found.defined]=yes
   xml_escape "${R[$i.to]}" && where="<source file='$REPLY'/>"
   [[ ${R[$i.kind]} != device ]] || type=block where=${where/file=/dev=}
-  DEFINITION+="    <disk type='$type' device='disk'>"$'\n'
+  DOMAIN_XML+="    <disk type='$type' device='disk'>"$'\n'
   keep_parts "${R[$i.format]}" '@(target|boot|serial|wwn|address|iotune|shareable|blockio|geometry)' "$where"
 }
 
@@ -3107,17 +3274,17 @@ keep_parts() {
       xml_attribute "$line" "$key" && [[ $REPLY =~ ^[a-z0-9_]+$ ]] && driver+=" $key='$REPLY'"
     done
   done
-  DEFINITION+="$driver/>"$'\n'
-  [[ ! ${3-} ]] || DEFINITION+="      $3"$'\n'
+  DOMAIN_XML+="$driver/>"$'\n'
+  [[ ! ${3-} ]] || DOMAIN_XML+="      $3"$'\n'
   for line in "${element[@]:1:${#element[@]}-2}"; do
     # Six blanks are the disk's own level; what lies deeper goes with what it belongs to.
     if [[ $line == '      <'[!\ ]* ]]; then
       tag_of "$line" && name=$REPLY
       if has_pattern "$name" "$2" && [[ ! $line =~ $NAMES_PATH ]]; then skip=''; else skip=yes; fi
     fi
-    [[ $skip ]] || [[ $line =~ $NAMES_PATH ]] || DEFINITION+=$line$'\n'
+    [[ $skip ]] || [[ $line =~ $NAMES_PATH ]] || DOMAIN_XML+=$line$'\n'
   done
-  DEFINITION+=$'    </disk>\n'
+  DOMAIN_XML+=$'    </disk>\n'
 }
 
 # keep_interface: libvirt gives it a MAC of its own; its link is down, or two machines would answer to one address.
@@ -3125,14 +3292,14 @@ keep_interface() {
   local end=${element[-1]}
   unset 'element[-1]'
   keep_lines '@(mac|alias|target|link)'
-  [[ $OPT_NETWORKS ]] || DEFINITION+=$'      <link state=\'down\'/>\n'
-  DEFINITION+=$end$'\n'
+  [[ $OPT_NETWORKS ]] || DOMAIN_XML+=$'      <link state=\'down\'/>\n'
+  DOMAIN_XML+=$end$'\n'
 }
 
 define_domain() {
   add_note "domain $OPT_NEW_NAME $DOMAIN_UUID"
   undo_push undefine_domain "$OPT_NEW_NAME" "$DOMAIN_UUID"
-  printf '%s' "$DEFINITION" >"$WORK/domain.xml"
+  printf '%s' "$DOMAIN_XML" >"$WORK/domain.xml"
   virsh_q define "$WORK/domain.xml" || die "libvirt does not take the definition of $OPT_NEW_NAME: $RUN_ERR" define-failed
   virsh_q domuuid "$OPT_NEW_NAME" && [[ $RUN_OUT == *"$DOMAIN_UUID"* ]] || die "libvirt did not keep $OPT_NEW_NAME: $RUN_ERR" define-failed
   DOMAIN_MADE=yes
@@ -3525,6 +3692,7 @@ RESTORES=0
 # hashed virtual required; allocated identical convert compare swapped.
 declare -A R=()
 DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
+DAMAGED=()                 # what is not as it was, where it is taken all the same
 RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress
 
 operation_restore() {
@@ -3625,14 +3793,30 @@ copy_disk() {
   # A device is there; what it held is not taken for zeroes.
   [[ ${R[$i.kind]} != device || ${R[$i.format]} != raw ]] || how+=(-n)
   [[ ! $OPT_BANDWIDTH ]] || how+=(-r "${OPT_BANDWIDTH}M")
+  [[ ! $OPT_SALVAGE ]] || how+=(--salvage)
   now_ms && from=$REPLY
   run_copy "$RESTORED" "${R[$i.virtual]}" "$RESTORE_TOTAL" qemu-img convert -p "${how[@]}" -- "json:${R[$i.chain]}" "$to" || {
     [[ $RUN_ERR != *'No space left'* ]] || die "Writing ${R[$i.to]} failed: its file system is full: $RUN_ERR" target-full
     [[ $RUN_ERR != *lock* ]] || die "Writing ${R[$i.to]} failed: somebody uses it: $RUN_ERR" target-in-use
     die "Restoring ${R[$i.target]} to ${R[$i.to]} failed: ${RUN_ERR:-without a word}" convert-failed
   }
+  # What --salvage could not read it tells, and leaves as zeroes.
+  R[$i.unread]=''
+  [[ $RUN_ERR != *'while reading'* ]] || look_at_unread "$i" "$RUN_ERR"
   RESTORED=$((RESTORED + R[$i.virtual]))
   now_ms && R[$i.convert]=$((REPLY - from)) TIMING[convert]=$((TIMING[convert] + REPLY - from))
+}
+
+# look_at_unread I SAID: convert tells each sector that it could not read.
+look_at_unread() {
+  local line first=''
+  R[$1.unread]=0
+  lines "$2"
+  for line in "${LINES[@]}"; do
+    [[ $line =~ while\ reading\ offset\ ([0-9]+): ]] || continue
+    first=${first:-${BASH_REMATCH[1]}} R[$1.unread]=$((R[$1.unread] + 512))
+  done
+  damaged "${R[$1.unread]} bytes of ${R[$1.file]} cannot be read and are zeroes now, the first at ${first:-an unknown offset}" convert-failed
 }
 
 # compare_disk I: the target holds what the chain holds, to the byte, and is of its size.
@@ -3655,6 +3839,8 @@ compare_disk() {
   run "$NAS_SECONDS" qemu-img info --output=json "json:$node" && json_read info "$RUN_OUT" && json_get info virtual-size ||
     die "Cannot read back $to: $RUN_ERR" restore-differs
   [[ $REPLY == "${R[$i.virtual]}" ]] || die "$to is of $REPLY bytes, ${R[$i.file]} of ${R[$i.virtual]}" restore-differs
+  # Zeroes that stand for what cannot be read have nothing to be compared with.
+  [[ ! ${R[$i.unread]} ]] || return 0
   run "$TIME_LIMIT" qemu-img compare -q "json:${R[$i.chain]}" "json:$node" || {
     ((RUN_CODE == 1)) || die "Cannot compare $to with ${R[$i.file]}: $RUN_ERR $RUN_OUT" compare-failed
     R[$i.identical]=false
@@ -3687,12 +3873,12 @@ print_restore() {
 
 # json_restore: REPLY is the whole of RESTORE, version 1.
 json_restore() {
-  local i host left timings domain='' attached='' error='' swapped=false
+  local i host left timings damaged domain='' attached='' error='' swapped=false
   local -a disks=()
   json_host && host=$REPLY
   for ((i = 0; i < RESTORES; i++)); do
     json_object S target "${R[$i.target]}" S file "${R[$i.file]}" S to "${R[$i.to]}" s format "${R[$i.format]}" n virtualSize "${R[$i.virtual]-}" \
-      n allocated "${R[$i.allocated]-}" n links "${R[$i.links]-}" n hashed "${R[$i.hashed]-}" b identical "${R[$i.identical]-}" \
+      n allocated "${R[$i.allocated]-}" n links "${R[$i.links]-}" n hashed "${R[$i.hashed]-}" n unread "${R[$i.unread]-}" b identical "${R[$i.identical]-}" \
       n convertMs "${R[$i.convert]-}" n compareMs "${R[$i.compare]-}" b swapped "${R[$i.swapped]}"
     disks+=("$REPLY") swapped=${R[$i.swapped]}
   done
@@ -3704,8 +3890,9 @@ json_restore() {
     n sync "${TIMING[sync]-}" n swap "${TIMING[swap]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
+  json_strings "${DAMAGED[@]}" && damaged=$REPLY
   json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
-    r domain "$domain" r attached "$attached" r cleanup "$left" r timings "$timings" r error "$error"
+    r domain "$domain" r attached "$attached" r damaged "$damaged" r cleanup "$left" r timings "$timings" r error "$error"
 }
 
 # ---- delete and stats --------------------------------------------------------------------------------
@@ -4704,7 +4891,7 @@ job_machine() {
 
 # sweep_calls: the private directories of calls. A call that was killed cannot remove its own, nor what it noted there.
 sweep_calls() {
-  local dir path kept
+  local dir path kept i
   for dir in "$STATE_DIR"/work.*/; do
     dir=${dir%/}
     [[ -d $dir && $dir != "$WORK" ]] || continue
@@ -4715,7 +4902,8 @@ sweep_calls() {
       continue
     fi
     kept=''
-    for path in "${owned[@]}"; do sweep_folder "$path" 'a killed call' || kept=yes; done
+    # The last one first: it may lie in a mount that was made before.
+    for ((i = ${#owned[@]} - 1; i >= 0; i--)); do sweep_folder "${owned[i]}" 'a killed call' || kept=yes; done
     # The note stays as long as what it tells of.
     if [[ $kept ]]; then [[ $OPT_DRY_RUN ]] || rm -rf -- "${dir:?}"/!(owner|owned)
     else sweep_away work-dir "$dir" 'left by a killed call' rm -rf --one-file-system -- "$dir" || :; fi
@@ -4732,12 +4920,17 @@ work_alive() {
   fi
 }
 
-# sweep_folder PATH OWNER [ABORT]: a mount point, a folder of mount points or sockets, or scratch files. False when it stays.
+# sweep_folder PATH OWNER [ABORT]: a mount point, a folder of mount points or sockets, scratch files, or what a check wrote into a mount.
+# False when it stays.
 sweep_folder() {
   local code=tmp-dir vm
+  local -a remove=(sweep_remove "$1")
   [[ $1 == @(/tmp/csbackup.*|"$SCRATCH_DIR"/*) && /$1/ != */../* ]] || return 0
   # One that is mounted is not looked at: it may hang.
   if mounted "$1" || mounted_below "$1"; then code=mount
+  elif [[ $1 == */.chainkeeper-check.* ]]; then
+    mounted "${1%/*}" || return 0
+    code=check-dir remove=(run "$CHECK_SECONDS" rm -rf --one-file-system -- "$1")
   elif [[ ! -e $1 ]]; then return 0
   elif [[ $1 == "$SCRATCH_DIR"/* ]]; then code=scratch; fi
   # A job's folder says all about what is in it.
@@ -4750,7 +4943,7 @@ sweep_folder() {
     swept "$code" "$1" left "left by $2, and libvirt's backup job of $vm uses it"
     SWEEP_KEPT+=$1$'\n' && return 1
   done
-  sweep_away "$code" "$1" "left by $2" sweep_remove "$1" || { SWEEP_KEPT+=$1$'\n' && return 1; }
+  sweep_away "$code" "$1" "left by $2" "${remove[@]}" || { SWEEP_KEPT+=$1$'\n' && return 1; }
 }
 
 # sweep_away CODE PATH WHAT COMMAND...: false when it stays.

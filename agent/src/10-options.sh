@@ -4,7 +4,7 @@ OPT_OPERATION='' OPT_VM='' OPT_TYPE='' OPT_STORAGE='' OPT_MOUNT_OPTIONS='' OPT_P
 OPT_DISK_PATHS='' OPT_MODE='' OPT_BITMAP_NEW='' OPT_BITMAP_PARENT='' OPT_PARENT_PATHS='' OPT_PARENT_PATH=''
 OPT_DIALECT='' OPT_FACTS='' OPT_DISKS='' OPT_ON_LOST_BITMAP='' OPT_TRANSFER='' OPT_BANDWIDTH=''
 OPT_JOB='' OPT_FENCE='' OPT_FROM='' OPT_BITMAP='' OPT_RUN='' OPT_DRY_RUN=''
-OPT_SWAP='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
+OPT_SWAP='' OPT_SALVAGE='' OPT_OVERWRITE='' OPT_NEW_NAME='' OPT_NETWORKS='' OPT_ATTACH=''
 OPT_MANIFEST='' OPT_VERIFY='' OPT_NAME='' OPT_SHA256='' OPT_LAST=''
 OPT_SECRETS_FILE='' # 0600 JSON {"mountOptions":…,"credentials":{…}}; a job directory's (70-jobs), never an option
 OPT_REST=()         # what follows "--"
@@ -12,7 +12,7 @@ OPT_REST=()         # what follows "--"
 readonly VM_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,126}$'
 readonly BITMAP_PATTERN='^backup-[0-9]{1,12}$'
 readonly PATH_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]*(/[A-Za-z0-9_][A-Za-z0-9_.+@:-]*)*$'
-readonly FLAG_PATTERN='^--(facts|dry-run|verify|swap|overwrite|networks)$' # options without a value
+readonly FLAG_PATTERN='^--(facts|dry-run|verify|salvage|swap|overwrite|networks)$' # options without a value
 readonly SAFE_TEXT='^[^[:cntrl:]]*$'
 
 usage() {
@@ -57,6 +57,7 @@ Options
       --swap                   restore in place of the volumes of a stopped machine
       --overwrite              restore to block devices, whatever they hold
       --new-name NAME          restore as a new, stopped domain   --networks  with its links up
+      --salvage                restore what can be read, though files are not what they were
       --attach NAME            attach the restored disk to that machine
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
@@ -80,7 +81,7 @@ parse_options() {
     case $option in
       -h | --help) usage && DONE=yes && exit 0 ;;
       --) shift && OPT_REST=("$@") && break ;;
-      --facts | --dry-run | --verify | --swap | --overwrite | --networks)
+      --facts | --dry-run | --verify | --salvage | --swap | --overwrite | --networks)
         option=${option#--} option=OPT_${option^^}
         printf -v "${option//-/_}" true
         shift && continue

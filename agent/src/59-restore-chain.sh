@@ -4,7 +4,7 @@
 # of a chain by name, and follows nothing that a file says about others.
 
 readonly CHAIN_LINKS=400 # a chain is told to QEMU in one argument, which the kernel limits to 128 KiB
-declare -A CHECKSUMS=()  # by directory below the mount: read once; by path: "<size> <sha256>"
+declare -A HASHES=()  # by directory below the mount: read once; by path: "<size> <sha256>"
 
 look_at_chains() {
   local i
@@ -29,7 +29,7 @@ walk_chain() {
     ((${#links[@]} <= CHAIN_LINKS)) || die "The chain of ${R[$i.file]} is longer than $CHAIN_LINKS files" chain-unsafe
     look_at_link "$at"
     ((${#links[@]} > 1)) || R[$i.virtual]=$LINK_SIZE
-    ! has_checksum "$at" || { check_hash "$at" && R[$i.hashed]=$((R[$i.hashed] + 1)); }
+    ! has_checksum "$at" || ! check_hash "$at" || R[$i.hashed]=$((R[$i.hashed] + 1))
     [[ $LINK_BACKING ]] || break
     # Relative to the file, as ours and CloudStack's are.
     [[ $LINK_BACKING != /* && $LINK_BACKING =~ $SAFE_TEXT ]] || die "${at#"$MNT/"} stands on a file outside of the repository: $LINK_BACKING" chain-unsafe
@@ -62,29 +62,36 @@ look_at_link() {
   json_get info backing-filename-format || :
   [[ ! $LINK_BACKING || $REPLY == @(|qcow2) ]] || die "$name stands on a file of the format $REPLY" chain-unsafe
   # Leaked clusters (code 3) waste room but hurt nothing.
-  run "$TIME_LIMIT" qemu-img check -q "$node" || ((RUN_CODE == 3)) || die "qemu-img check found errors in $name: $RUN_ERR $RUN_OUT" check-failed
+  run "$TIME_LIMIT" qemu-img check -q "$node" || ((RUN_CODE == 3)) || damaged "qemu-img check found errors in $name: $RUN_ERR $RUN_OUT" check-failed
 }
 LINK_SIZE='' LINK_BACKING=''
+
+# damaged TEXT CODE: ends the restore, unless what can still be read is asked for.
+damaged() {
+  [[ $OPT_SALVAGE ]] || die "$1" "$2"
+  warn "$1"
+  DAMAGED+=("$1")
+}
 
 # has_checksum FILE: checksums.json beside it, which comes some time after the backup, names it.
 has_checksum() {
   local folder=${1%/*} count name
   local -A said
-  if [[ ! ${CHECKSUMS[$folder]-} ]]; then
-    CHECKSUMS[$folder]=read
-    nas test -f "$folder/checksums.json" || return 1
-    nas realpath -e -- "$folder/checksums.json" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 1048576 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
-      json_get said algorithm && [[ $REPLY == sha256 ]] || { warn "${folder#"$MNT/"}/checksums.json cannot be read: its files are not hashed" && return 1; }
+  if [[ ! ${HASHES[$folder]-} ]]; then
+    HASHES[$folder]=read
+    nas test -f "$folder/$CHECKSUMS" || return 1
+    nas realpath -e -- "$folder/$CHECKSUMS" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 1048576 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
+      json_get said algorithm && [[ $REPLY == sha256 ]] || { warn "${folder#"$MNT/"}/$CHECKSUMS cannot be read: its files are not hashed" && return 1; }
     json_get said files@ || :
     lines "$REPLY"
     for name in "${LINES[@]}"; do
       json_get said "files.$name.sha256" && [[ $REPLY =~ ^[0-9a-f]{64}$ ]] || continue
-      CHECKSUMS[$folder/$name]=$REPLY
+      HASHES[$folder/$name]=$REPLY
       json_get said "files.$name.size" || :
-      CHECKSUMS[$folder/$name]="$REPLY ${CHECKSUMS[$folder/$name]}"
+      HASHES[$folder/$name]="$REPLY ${HASHES[$folder/$name]}"
     done
   fi
-  [[ ${CHECKSUMS[$1]-} ]]
+  [[ ${HASHES[$1]-} ]]
 }
 
 # check_hash FILE: the first look at its bytes since they were hashed.
@@ -93,8 +100,9 @@ check_hash() {
   nas stat -c %s -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
   is=$RUN_OUT
   run "$TIME_LIMIT" sha256sum -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
-  [[ "$is ${RUN_OUT:0:64}" == "${CHECKSUMS[$1]}" || ${CHECKSUMS[$1]} == " ${RUN_OUT:0:64}" ]] ||
-    die "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
+  [[ "$is ${RUN_OUT:0:64}" != "${HASHES[$1]}" && ${HASHES[$1]} != " ${RUN_OUT:0:64}" ]] || return 0
+  damaged "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
+  return 1
 }
 
 # check_room: what the new files take at most, by file system, and the reserve.
@@ -103,9 +111,12 @@ check_room() {
   local -A wanted=() where=() info
   for ((i = 0; i < RESTORES; i++)); do
     # As qcow2 for raw, too: a sparse file takes no more.
-    run "$TIME_LIMIT" qemu-img measure -O qcow2 --output=json "json:${R[$i.chain]}" && json_read info "$RUN_OUT" && json_get info required ||
-      die "Cannot measure ${R[$i.file]}: $RUN_ERR" check-failed
-    R[$i.required]=$REPLY
+    if run "$TIME_LIMIT" qemu-img measure -O qcow2 --output=json "json:${R[$i.chain]}" && json_read info "$RUN_OUT" && json_get info required; then
+      R[$i.required]=$REPLY
+    else
+      damaged "Cannot measure ${R[$i.file]}: ${RUN_ERR##*$'\n'}" check-failed
+      R[$i.required]=${R[$i.virtual]}
+    fi
     if [[ ${R[$i.kind]} == device ]]; then
       size=${R[$i.virtual]}
       [[ ${R[$i.format]} == raw ]] || size=${R[$i.required]}

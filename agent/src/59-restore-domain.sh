@@ -9,9 +9,9 @@ readonly XML_OPEN="^ *<($XML_NAME)( [^<>]*[^<>/])?>([^<>]*)\$" XML_CLOSE="^([^<>
 # An absolute path, or what is one even without its slash: QEMU stands in the root directory.
 readonly NAMES_PATH='=["'\'']/|>/| (file|path|evdev|socket|rendernode)='
 readonly HARMLESS_PATH='^ *<(backend model=.random.>/dev/u?random<|loader( [^>]*)?>/usr/share/([A-Za-z0-9_+-][A-Za-z0-9_.+-]*/)*[A-Za-z0-9_.+-]+<)'
-DEFINITION='' TAKEN_OUT=()
+DOMAIN_XML='' TAKEN_OUT=()
 
-# read_definition: DEFINITION is the new domain's, from the one that lies beside the backup.
+# read_definition: DOMAIN_XML is the new domain's, from the one that lies beside the backup.
 read_definition() {
   local file=$MNT/$OPT_PATH/domain-config.xml
   ! virsh_q domuuid "$OPT_NEW_NAME" || die "There is a domain $OPT_NEW_NAME already" name-taken
@@ -28,7 +28,7 @@ read_definition() {
 rewrite_definition() {
   local line kind name depth=0 i
   local -a path=() element=()
-  DEFINITION='' TAKEN_OUT=()
+  DOMAIN_XML='' TAKEN_OUT=()
   lines "$1"
   for line in "${LINES[@]}"; do
     # What applications have noted there is of no form.
@@ -47,24 +47,24 @@ rewrite_definition() {
     case $kind:$depth:${name-} in
       open:1:domain) begin_domain "$line" && continue ;;
       close:0:domain) continue ;;
-      open:2:devices) DEFINITION+=$'  <devices>\n' && continue ;;
-      close:1:devices) DEFINITION+=$'  </devices>\n' && continue ;;
+      open:2:devices) DOMAIN_XML+=$'  <devices>\n' && continue ;;
+      close:1:devices) DOMAIN_XML+=$'  </devices>\n' && continue ;;
       :* | *:0:*) bad_definition "$line" ;;
     esac
     element+=("$line")
     if [[ $depth == 2 && ${path[1]} == devices ]]; then keep_device && element=(); elif ((depth == 1)); then keep_element && element=(); fi
   done
-  ((depth == 0)) && [[ $DEFINITION ]] || bad_definition 'its end is missing'
-  DEFINITION+=$'</domain>\n'
+  ((depth == 0)) && [[ $DOMAIN_XML ]] || bad_definition 'its end is missing'
+  DOMAIN_XML+=$'</domain>\n'
   for ((i = 0; i < RESTORES; i++)); do [[ ${R[$i.defined]-} ]] || die "The stored definition has no disk ${R[$i.target]}" definition-unsafe; done
 }
 
 bad_definition() { die "domain-config.xml is not as libvirt writes it: ${1:0:200}" definition-unsafe; }
 
 begin_domain() {
-  [[ ! $DEFINITION && $1 == '<domain '* ]] && xml_attribute "$1" type && [[ $REPLY =~ ^[a-z]+$ ]] || bad_definition "$1"
-  DEFINITION="<domain type='$REPLY'>"$'\n'
-  DEFINITION+="  <name>$OPT_NEW_NAME</name>"$'\n'"  <uuid>$DOMAIN_UUID</uuid>"$'\n'
+  [[ ! $DOMAIN_XML && $1 == '<domain '* ]] && xml_attribute "$1" type && [[ $REPLY =~ ^[a-z]+$ ]] || bad_definition "$1"
+  DOMAIN_XML="<domain type='$REPLY'>"$'\n'
+  DOMAIN_XML+="  <name>$OPT_NEW_NAME</name>"$'\n'"  <uuid>$DOMAIN_UUID</uuid>"$'\n'
 }
 
 # The elements and devices below read `element`, of rewrite_definition.
@@ -78,8 +78,8 @@ keep_element() {
   element_name
   case $REPLY:$type in
     @(name|uuid|title|metadata|resource|seclabel):*) ;; # of that machine, or made by libvirt
-    genid:*) DEFINITION+=$'  <genid/>\n' ;;
-    description:*) ((${#element[@]} > 1)) || DEFINITION+=${element[0]}$'\n' ;;
+    genid:*) DOMAIN_XML+=$'  <genid/>\n' ;;
+    description:*) ((${#element[@]} > 1)) || DOMAIN_XML+=${element[0]}$'\n' ;;
     os:*) keep_lines '@(nvram|kernel|initrd|cmdline|dtb|acpi|init*)' ;;
     @(memory|currentMemory|maxMemory|vcpu|vcpus|iothreads|iothreadids|cputune|memtune|blkiotune|numatune|memoryBacking):* | \
       @(features|cpu|clock|on_poweroff|on_reboot|on_crash|pm):* | sysinfo:smbios) keep_lines '' ;;
@@ -103,7 +103,7 @@ keep_lines() {
       [[ $name == @(nvram|alias|source|log|mac|target|link) ]] || TAKEN_OUT+=("${line#"${line%%[!" "]*}"}")
       [[ $line == *'/>' || $line == *"</$name>" ]] || { skip=$name && nested=1; }
     else
-      DEFINITION+=$line$'\n'
+      DOMAIN_XML+=$line$'\n'
     fi
   done
 }
@@ -146,7 +146,7 @@ keep_disk() {
   for line in "${element[@]}"; do [[ $line != '      <target '* ]] || { xml_attribute "$line" dev && target=$REPLY; }; done
   if [[ $device == @(cdrom|floppy) ]]; then
     for line in "${element[@]}"; do [[ $line != '      <source '* ]] || TAKEN_OUT+=("the medium of $target"); done
-    DEFINITION+="    <disk type='file' device='$device'>"$'\n'
+    DOMAIN_XML+="    <disk type='file' device='$device'>"$'\n'
     keep_parts '' '@(target|readonly|address|boot)'
     return 0
   fi
@@ -155,7 +155,7 @@ keep_disk() {
   i=$found R[$found.defined]=yes
   xml_escape "${R[$i.to]}" && where="<source file='$REPLY'/>"
   [[ ${R[$i.kind]} != device ]] || type=block where=${where/file=/dev=}
-  DEFINITION+="    <disk type='$type' device='disk'>"$'\n'
+  DOMAIN_XML+="    <disk type='$type' device='disk'>"$'\n'
   keep_parts "${R[$i.format]}" '@(target|boot|serial|wwn|address|iotune|shareable|blockio|geometry)' "$where"
 }
 
@@ -168,17 +168,17 @@ keep_parts() {
       xml_attribute "$line" "$key" && [[ $REPLY =~ ^[a-z0-9_]+$ ]] && driver+=" $key='$REPLY'"
     done
   done
-  DEFINITION+="$driver/>"$'\n'
-  [[ ! ${3-} ]] || DEFINITION+="      $3"$'\n'
+  DOMAIN_XML+="$driver/>"$'\n'
+  [[ ! ${3-} ]] || DOMAIN_XML+="      $3"$'\n'
   for line in "${element[@]:1:${#element[@]}-2}"; do
     # Six blanks are the disk's own level; what lies deeper goes with what it belongs to.
     if [[ $line == '      <'[!\ ]* ]]; then
       tag_of "$line" && name=$REPLY
       if has_pattern "$name" "$2" && [[ ! $line =~ $NAMES_PATH ]]; then skip=''; else skip=yes; fi
     fi
-    [[ $skip ]] || [[ $line =~ $NAMES_PATH ]] || DEFINITION+=$line$'\n'
+    [[ $skip ]] || [[ $line =~ $NAMES_PATH ]] || DOMAIN_XML+=$line$'\n'
   done
-  DEFINITION+=$'    </disk>\n'
+  DOMAIN_XML+=$'    </disk>\n'
 }
 
 # keep_interface: libvirt gives it a MAC of its own; its link is down, or two machines would answer to one address.
@@ -186,14 +186,14 @@ keep_interface() {
   local end=${element[-1]}
   unset 'element[-1]'
   keep_lines '@(mac|alias|target|link)'
-  [[ $OPT_NETWORKS ]] || DEFINITION+=$'      <link state=\'down\'/>\n'
-  DEFINITION+=$end$'\n'
+  [[ $OPT_NETWORKS ]] || DOMAIN_XML+=$'      <link state=\'down\'/>\n'
+  DOMAIN_XML+=$end$'\n'
 }
 
 define_domain() {
   add_note "domain $OPT_NEW_NAME $DOMAIN_UUID"
   undo_push undefine_domain "$OPT_NEW_NAME" "$DOMAIN_UUID"
-  printf '%s' "$DEFINITION" >"$WORK/domain.xml"
+  printf '%s' "$DOMAIN_XML" >"$WORK/domain.xml"
   virsh_q define "$WORK/domain.xml" || die "libvirt does not take the definition of $OPT_NEW_NAME: $RUN_ERR" define-failed
   virsh_q domuuid "$OPT_NEW_NAME" && [[ $RUN_OUT == *"$DOMAIN_UUID"* ]] || die "libvirt did not keep $OPT_NEW_NAME: $RUN_ERR" define-failed
   DOMAIN_MADE=yes

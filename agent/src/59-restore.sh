@@ -9,6 +9,7 @@ RESTORES=0
 # hashed virtual required; allocated identical convert compare swapped.
 declare -A R=()
 DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
+DAMAGED=()                 # what is not as it was, where it is taken all the same
 RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress
 
 operation_restore() {
@@ -109,14 +110,30 @@ copy_disk() {
   # A device is there; what it held is not taken for zeroes.
   [[ ${R[$i.kind]} != device || ${R[$i.format]} != raw ]] || how+=(-n)
   [[ ! $OPT_BANDWIDTH ]] || how+=(-r "${OPT_BANDWIDTH}M")
+  [[ ! $OPT_SALVAGE ]] || how+=(--salvage)
   now_ms && from=$REPLY
   run_copy "$RESTORED" "${R[$i.virtual]}" "$RESTORE_TOTAL" qemu-img convert -p "${how[@]}" -- "json:${R[$i.chain]}" "$to" || {
     [[ $RUN_ERR != *'No space left'* ]] || die "Writing ${R[$i.to]} failed: its file system is full: $RUN_ERR" target-full
     [[ $RUN_ERR != *lock* ]] || die "Writing ${R[$i.to]} failed: somebody uses it: $RUN_ERR" target-in-use
     die "Restoring ${R[$i.target]} to ${R[$i.to]} failed: ${RUN_ERR:-without a word}" convert-failed
   }
+  # What --salvage could not read it tells, and leaves as zeroes.
+  R[$i.unread]=''
+  [[ $RUN_ERR != *'while reading'* ]] || look_at_unread "$i" "$RUN_ERR"
   RESTORED=$((RESTORED + R[$i.virtual]))
   now_ms && R[$i.convert]=$((REPLY - from)) TIMING[convert]=$((TIMING[convert] + REPLY - from))
+}
+
+# look_at_unread I SAID: convert tells each sector that it could not read.
+look_at_unread() {
+  local line first=''
+  R[$1.unread]=0
+  lines "$2"
+  for line in "${LINES[@]}"; do
+    [[ $line =~ while\ reading\ offset\ ([0-9]+): ]] || continue
+    first=${first:-${BASH_REMATCH[1]}} R[$1.unread]=$((R[$1.unread] + 512))
+  done
+  damaged "${R[$1.unread]} bytes of ${R[$1.file]} cannot be read and are zeroes now, the first at ${first:-an unknown offset}" convert-failed
 }
 
 # compare_disk I: the target holds what the chain holds, to the byte, and is of its size.
@@ -139,6 +156,8 @@ compare_disk() {
   run "$NAS_SECONDS" qemu-img info --output=json "json:$node" && json_read info "$RUN_OUT" && json_get info virtual-size ||
     die "Cannot read back $to: $RUN_ERR" restore-differs
   [[ $REPLY == "${R[$i.virtual]}" ]] || die "$to is of $REPLY bytes, ${R[$i.file]} of ${R[$i.virtual]}" restore-differs
+  # Zeroes that stand for what cannot be read have nothing to be compared with.
+  [[ ! ${R[$i.unread]} ]] || return 0
   run "$TIME_LIMIT" qemu-img compare -q "json:${R[$i.chain]}" "json:$node" || {
     ((RUN_CODE == 1)) || die "Cannot compare $to with ${R[$i.file]}: $RUN_ERR $RUN_OUT" compare-failed
     R[$i.identical]=false
@@ -171,12 +190,12 @@ print_restore() {
 
 # json_restore: REPLY is the whole of RESTORE, version 1.
 json_restore() {
-  local i host left timings domain='' attached='' error='' swapped=false
+  local i host left timings damaged domain='' attached='' error='' swapped=false
   local -a disks=()
   json_host && host=$REPLY
   for ((i = 0; i < RESTORES; i++)); do
     json_object S target "${R[$i.target]}" S file "${R[$i.file]}" S to "${R[$i.to]}" s format "${R[$i.format]}" n virtualSize "${R[$i.virtual]-}" \
-      n allocated "${R[$i.allocated]-}" n links "${R[$i.links]-}" n hashed "${R[$i.hashed]-}" b identical "${R[$i.identical]-}" \
+      n allocated "${R[$i.allocated]-}" n links "${R[$i.links]-}" n hashed "${R[$i.hashed]-}" n unread "${R[$i.unread]-}" b identical "${R[$i.identical]-}" \
       n convertMs "${R[$i.convert]-}" n compareMs "${R[$i.compare]-}" b swapped "${R[$i.swapped]}"
     disks+=("$REPLY") swapped=${R[$i.swapped]}
   done
@@ -188,6 +207,7 @@ json_restore() {
     n sync "${TIMING[sync]-}" n swap "${TIMING[swap]-}" n unmount "${TIMING[unmount]-}" n total "${TIMING[total]-}" && timings=$REPLY
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
+  json_strings "${DAMAGED[@]}" && damaged=$REPLY
   json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
-    r domain "$domain" r attached "$attached" r cleanup "$left" r timings "$timings" r error "$error"
+    r domain "$domain" r attached "$attached" r damaged "$damaged" r cleanup "$left" r timings "$timings" r error "$error"
 }

@@ -207,6 +207,35 @@ teardown() {
   [[ $stderr == *'checksums.json cannot be read'* ]]
 }
 
+@test "salvage: what is not as it was comes back all the same, is named, and only that is lost" {
+  local file table index=0 entry
+  chain_of_two
+  for file in "$NAS/$VM"/*1; do checksums "$file"; done
+  flip "$(echo "$NAS/$VM"/*1/root.*)"
+  restore_path "$BACKUP_PATH" --salvage "vda:$OUT/flipped:raw" "vdb:$OUT/whole:raw"
+  restored
+  answer 1 '.damaged | length'
+  answer '0 null true' '"\(.disks[0].hashed) \(.disks[0].unread) \(.disks[0].identical)"'
+  answer '1 true' '"\(.disks[1].hashed) \(.disks[1].identical)"'
+  [[ $(jq -r '.damaged[0]' <<<"${output##*RESTORE=}") == *'not what it was when it was hashed'* ]]
+  [[ $(differing "$OUT/flipped") == 1 ]]
+  cmp "$LAB_DIR/mirror/$VM.vdb@$BITMAP.raw" "$OUT/whole"
+  # A table of the full that leads nowhere: nobody can read that cluster any more.
+  file=$(echo "$NAS/$VM"/*1/root.*)
+  table=$(number "$file" "$(number "$file" 40)")
+  until entry=$((table + 8 * index)) && (($(number "$file" "$entry"))); do index=$((index + 1)); done
+  printf '\x80\0\0\x01\x23\x45\x62\0' | dd of="$file" bs=1 seek="$entry" conv=notrunc status=none
+  restore_path "$BACKUP_PATH" "vda:$OUT/refused:raw"
+  refused check-failed
+  restore_path "$BACKUP_PATH" --salvage "vda:$OUT/torn:raw"
+  restored
+  answer '65536 null' '"\(.disks[0].unread) \(.disks[0].identical)"'
+  [[ $(jq -r '.damaged[-1]' <<<"${output##*RESTORE=}") == *"65536 bytes of ${file##*/}"*"the first at $((index * 65536))" ]]
+  # The flipped byte and that cluster, which is zeroes.
+  (($(differing "$OUT/torn") <= 65537))
+  cmp -n 65536 -i "$((index * 65536)):0" "$OUT/torn" /dev/zero
+}
+
 @test "the second disk finds no room: all is as it was, byte for byte" {
   local before small
   chain_of_two

@@ -104,12 +104,7 @@ move_image() {
 }
 
 # checksums DIR: as the service leaves them beside a backup.
-checksums() {
-  local file
-  for file in "$1"/*.qcow2; do
-    jq -nc --arg name "${file##*/}" --argjson size "$(stat -c %s "$file")" --arg sha256 "$(sha256sum "$file" | cut -c1-64)" '{($name): {$size, $sha256}}'
-  done | jq -sc '{v: 1, algorithm: "sha256", files: add}' >"$1/checksums.json"
-}
+checksums() { "$SCRIPT" checksum -t dir -s "$NAS" -m '' -p "${1#"$NAS/"}" >/dev/null; }
 
 # flip FILE: one byte of its data, which qemu-img check does not notice.
 flip() {
@@ -117,6 +112,11 @@ flip() {
   at=$(($(stat -c %s "$1") - 4096))
   printf '\x5a' | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
 }
+
+# differing FILE: bytes in which a raw restore of vda is not what the disk held at its last backup.
+differing() { { cmp -l "$LAB_DIR/mirror/$VM.vda@$BITMAP.raw" "$1" || :; } | wc -l; }
+# number FILE OFFSET: a place in a qcow2 file, as its tables write it, without their flags.
+number() { printf '%d' "$((0x$(od -An -v -tx1 -j "$2" -N 8 -- "$1" | tr -d ' ') & 0x00fffffffffffe00))"; }
 
 # held_as POINT TARGET FILE: of the chain, whatever VM is.
 held_as() { lab same "$CHAIN_VM" "backup-100$1" "$2" "$3" >&2; }

@@ -175,7 +175,7 @@ function epochOf(plan: BackupPlan | null): number | null {
 
 function toBooked(
   row: BackupWithDetails,
-  repositoryId: string | null,
+  offeredId: string | null,
   link: LinkRow | undefined,
   evidence: MeasuredEvidence | undefined,
   manifest: ManifestRow | undefined,
@@ -188,7 +188,8 @@ function toBooked(
     externalId: row.externalId,
     date: row.date === null ? null : Math.floor(row.date.getTime() / 1000),
     size: row.size,
-    repositoryId,
+    // An offering may have been moved to another repository since; the plan says where its files went.
+    repositoryId: (link?.planned as BackupPlan | null | undefined)?.repositoryId ?? offeredId,
     details: row.details,
     disks: disksOf(link, evidence),
     // Checksums are a witness: whatever was said before, these files are not what was backed up.

@@ -29,8 +29,8 @@ export class NasHosts {
     });
   }
 
-  /** One that works and has our script: the VM's own, or any. @throws UserError `host.none-looks` */
-  async thatLooks(vmId: number): Promise<ReachableHost> {
+  /** One that works and has our script: the VM's own first, where it is about one. @throws UserError `host.none-looks` */
+  async thatLooks(vmId?: number): Promise<ReachableHost> {
     const [first] = await this.#looking(vmId);
     if (first !== undefined) return first;
     throw new UserError('host.none-looks', 'refused', 'No host is there that works and has our script, which this needs.', {

@@ -238,7 +238,7 @@ export class Restorer {
 function restoreCommand(plan: RestorePlan, repository: Mount): HostCommand {
   const { vm, externalId: path, disks, overwrite, bandwidth } = plan;
   return buildRestore({
-    ...{ vm, repository, path, way: wayOf(plan), overwrite },
+    ...{ vm, repository, path, way: wayOf(plan), overwrite, salvage: plan.accepted?.level === 'broken' },
     ...(bandwidth === null ? {} : { mibPerSecond: bandwidth }),
     disks: disks.map(({ target, file, to, format, virtualSize }) => ({
       ...{ target, file, to, format },

@@ -95,7 +95,7 @@ export class Runner {
 
   /** Inspect and decide, or find what was decided: a plan that was written down is never decided again. */
   async #prepare({ run, vm, lease, log }: Drive): Promise<{ plan: BackupPlan; around: Surroundings }> {
-    const around = await this.planner.surroundings(vm);
+    const around = await this.planner.surroundings(vm, (run.plan as BackupPlan | null)?.repositoryId);
     if (run.plan !== null) {
       log.info({ plannedKind: (run.plan as BackupPlan).kind }, 'run adopted: its plan stands');
       return { plan: run.plan as BackupPlan, around };

@@ -4,6 +4,7 @@ import type { Lease } from '../database/repositories/leases';
 import { Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
 import { DELETING, type RunRow } from '../database/entities/run-row';
+import { ChainkeeperError } from '../domain/errors';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { claimOf } from './claim';
@@ -23,6 +24,8 @@ export class Worker implements BeforeApplicationShutdown {
   /** Those of them that wait for a host to answer again. They take nobody's place: it may be days. */
   readonly #silent = new Set<string>();
   #loop: Promise<void> | undefined;
+  /** Code of the error with which the last look for work ended. */
+  #failing: string | null = null;
 
   constructor(
     private readonly runs: Runs,
@@ -50,10 +53,21 @@ export class Worker implements BeforeApplicationShutdown {
 
   async #turn(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      // A database that is away for a moment must not end the loop.
-      await this.#claimAll().catch((error: unknown) => this.log.error({ err: error }, 'looking for work failed'));
+      // A database that is away for a moment must not end the loop, nor fill the log.
+      await this.#claimAll().then(
+        () => this.#found(null),
+        (error: unknown) => this.#found(error),
+      );
       await sleep(this.config.engine.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
+  }
+
+  #found(error: unknown): void {
+    const code = error === null ? null : error instanceof ChainkeeperError ? error.code : 'unknown';
+    if (code !== null && code !== this.#failing)
+      this.log.error({ err: error }, 'looking for work failed; it goes on at every poll');
+    if (code === null && this.#failing !== null) this.log.info({ code: this.#failing }, 'looking for work goes well again');
+    this.#failing = code;
   }
 
   async #claimAll(): Promise<void> {

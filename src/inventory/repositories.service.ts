@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { BackupRepositories, type RepositoryGrowth, type RepositoryWithWay } from '../database/repositories/backup-repositories';
+import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { judgeMountOptions, type MountAdvice, type MountWish } from '../domain/agent/judge-mount-options';
-import type { RepositoryType } from '../domain/agent/mount-option-names';
 import { mountOptionNames } from '../domain/agent/mount-options';
 import { checkName, isName } from '../domain/agent/names';
 import { UserError } from '../domain/errors';
@@ -10,7 +9,8 @@ import { Config } from '../platform/config/load-config';
 import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
 import type { CreateRepositoryDto, RepositoryDto, UpdateRepositoryDto } from './dto/repository.dto';
-import { growthSince, spaceOf } from './space-of';
+import { mountWishOf } from './mount-wish';
+import { type RepositorySpace, spaceOf } from './space-of';
 
 @Injectable()
 export class RepositoriesService {
@@ -35,12 +35,9 @@ export class RepositoriesService {
   }
 
   async list(query: PageQuery): Promise<Page<RepositoryDto>> {
-    const listed = await this.repositories.page(toPart(query));
-    const growths = await this.repositories.growth(
-      listed.items.map(({ uuid }) => uuid),
-      growthSince(),
-    );
-    return toPage(listed, (row) => present(row, growths, this.config.engine.spaceWarnPercent));
+    const { items, next } = await this.repositories.page(toPart(query));
+    const presented = await Promise.all(items.map((row) => this.#present(row)));
+    return toPage({ items: presented, next }, (dto) => dto);
   }
 
   async show(id: string): Promise<RepositoryDto> {
@@ -51,7 +48,7 @@ export class RepositoriesService {
     const row = found(await this.repositories.find(id), 'repository', id);
     if (mountOptions !== undefined) {
       checkName('options', mountOptions);
-      refuseBadOptions({ ...wishOf(row), options: mountOptions });
+      refuseBadOptions({ ...mountWishOf(row), options: mountOptions });
     }
     const change = {
       ...(name === undefined ? {} : { name }),
@@ -67,15 +64,9 @@ export class RepositoriesService {
   }
 
   async #present(row: RepositoryWithWay): Promise<RepositoryDto> {
-    return present(row, await this.repositories.growth([row.uuid], growthSince()), this.config.engine.spaceWarnPercent);
+    return present(row, await spaceOf(this.repositories, row, this.config.engine.spaceWarnPercent));
   }
 }
-
-const wishOf = ({ type, mountOpts, transfer }: RepositoryWithWay): MountWish => ({
-  type: type as RepositoryType,
-  options: mountOpts,
-  transfer,
-});
 
 /** @throws UserError `repository.mount-options` with every option that can never work or does harm */
 function refuseBadOptions(wish: MountWish): void {
@@ -89,16 +80,15 @@ function refuseBadOptions(wish: MountWish): void {
 }
 
 /** Mount options may hold credentials in any of their values, so only their names are ever shown. */
-function present(row: RepositoryWithWay, growths: ReadonlyMap<string, RepositoryGrowth>, warnPercent: number): RepositoryDto {
+function present(row: RepositoryWithWay, { growthPerDay, fullOn, warning }: RepositorySpace): RepositoryDto {
   const { uuid, name, type, address, mountOpts, transfer, usedBytes, capacityBytes } = row;
-  const { growthPerDay, fullOn, warning } = spaceOf(row, growths, warnPercent);
   return {
     id: uuid,
     name,
     type,
     address,
     mountOptions: mountOptionNames(mountOpts),
-    mountAdvice: judgeMountOptions(wishOf(row)),
+    mountAdvice: judgeMountOptions(mountWishOf(row)),
     transfer,
     usedBytes,
     capacityBytes,

@@ -1,5 +1,5 @@
 import type { BackupRepositoryRow } from '../database/entities/backup-repository-row';
-import type { RepositoryGrowth } from '../database/repositories/backup-repositories';
+import type { BackupRepositories } from '../database/repositories/backup-repositories';
 import { forecastSpace, GROWTH_DAYS } from '../domain/retention/forecast-space';
 
 /** How a repository fills up, as it is told to people. */
@@ -10,18 +10,15 @@ export interface RepositorySpace {
   readonly warning: string | null;
 }
 
-/** From when on growth counts. */
-export const growthSince = (): Date => new Date(Date.now() - GROWTH_DAYS * 86_400_000);
-
 /** How a repository fills up, by what was seen of it and what the books saw it grow. */
-export function spaceOf(
-  { uuid, usedBytes, capacityBytes }: Pick<BackupRepositoryRow, 'uuid' | 'usedBytes' | 'capacityBytes'>,
-  growths: ReadonlyMap<string, RepositoryGrowth>,
+export async function spaceOf(
+  repositories: BackupRepositories,
+  { uuid, usedBytes, capacityBytes, created }: Pick<BackupRepositoryRow, 'uuid' | 'usedBytes' | 'capacityBytes' | 'created'>,
   warnPercent: number,
-): RepositorySpace {
-  const { grownBytes, first } = growths.get(uuid) ?? { grownBytes: 0, first: null };
+): Promise<RepositorySpace> {
   const now = Math.floor(Date.now() / 1000);
-  const firstDate = first === null ? null : first.getTime() / 1000;
-  const { fullOn, ...space } = forecastSpace({ usedBytes, capacityBytes, grownBytes, firstDate, now, warnPercent });
+  const grownBytes = await repositories.growth(uuid, new Date((now - GROWTH_DAYS * 86_400) * 1000));
+  const known = { usedBytes, capacityBytes, grownBytes, since: created && created.getTime() / 1000, now, warnPercent };
+  const { fullOn, ...space } = forecastSpace(known);
   return { ...space, fullOn: fullOn === null ? null : new Date(fullOn * 1000).toISOString() };
 }

@@ -9,7 +9,7 @@ import { type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
 import { redact } from '../hosts/redact';
-import { growthSince, spaceOf } from '../inventory/space-of';
+import { spaceOf } from '../inventory/space-of';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 
@@ -38,8 +38,8 @@ export class SpaceService {
       const stats = await this.#ask(repository);
       if (stats === null) continue;
       await this.repositories.change(repository.id, stats);
-      const grown = await this.repositories.growth([repository.uuid], growthSince());
-      const { warning, fullOn } = spaceOf({ ...repository, ...stats }, grown, this.config.engine.spaceWarnPercent);
+      const seen = { ...repository, ...stats };
+      const { warning, fullOn } = await spaceOf(this.repositories, seen, this.config.engine.spaceWarnPercent);
       if (warning !== null) this.log.warn({ repository: repository.name, fullOn, detail: warning }, 'a repository is filling up');
     }
   }

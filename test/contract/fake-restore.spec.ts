@@ -102,16 +102,6 @@ describe('faults of a restore on the fake host', () => {
     await lab.vmStart(VM);
   });
 
-  test('checksums are counted where they are, and one that no longer holds is found first', async () => {
-    const nas = lab.host.nases.get(await lab.nas('nas'));
-    const [first = ''] = [...(nas?.files.keys() ?? [])].filter((file) => file.includes('/root.'));
-    nas?.hashed.set(first, true);
-    expect((await restore({ kind: 'new-disks' })).disks.map(({ hashed }) => hashed)).toEqual([1, 0]);
-    nas?.hashed.set(first, false);
-    expect((await restore()).error?.code).toBe('checksum-mismatch');
-    expect(await holds('now')).toEqual([true, true]);
-  });
-
   test('a VM that was stopped when it was backed up has no definition to make a domain of', async () => {
     chain.stopped = true;
     full = await chain.take('full');

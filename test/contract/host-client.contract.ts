@@ -90,15 +90,30 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       test('check: the host’s clock, sshd’s limit, and a repository that keeps what is written', async () => {
         const alone = await subject.client.check(subject.host, null);
         expect(Math.abs(Date.parse(alone.time) - Date.now())).toBeLessThan(60_000);
-        expect([alone.space, alone.writeMs]).toEqual([null, null]);
+        expect([alone.space, alone.repository]).toEqual([null, null]);
         expect(alone.maxSessions).toBeGreaterThan(0);
         expect(alone.apparmor?.state).toMatch(/^(disabled|unused|confining)$/);
         expect(alone.apparmor?.files.some(({ path }) => path === 'abstractions/libvirt-qemu')).toBe(
           alone.apparmor?.state !== 'disabled',
         );
         const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
-        const { space, writeMs, problems } = await subject.client.check(subject.host, repository);
-        expect([space !== null, writeMs !== null, problems]).toEqual([true, true, []]);
+        const { space, repository: tried, problems } = await subject.client.check(subject.host, repository);
+        expect([space !== null, problems]).toEqual([true, []]);
+        expect(tried).toMatchObject({
+          data: true,
+          rename: true,
+          sync: true,
+          directories: true,
+          sparse: true,
+          gone: true,
+          writes: 16,
+        });
+        expect(tried?.worstUs ?? 0).toBeGreaterThanOrEqual(tried?.medianUs ?? Infinity);
+        expect(tried?.largestFile ?? 0).toBeGreaterThanOrEqual(2 * 1024 ** 4);
+        const small = { ...repository, address: await subject.lab.nasSmall(`${nas}-small`, 1) };
+        const full = await subject.client.check(subject.host, small);
+        expect(full.problems.map(({ code }) => code)).toEqual(['nas-full']);
+        expect(full.repository).toMatchObject({ data: false, gone: true });
         await expect(subject.client.check(subject.host, { ...repository, address: '/none/at/all' })).rejects.toMatchObject({
           facts: { script: 'mount-failed' },
         });
@@ -536,6 +551,37 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         await expect(
           subject.client.start(subject.host, { ...(await chain.restore(last, beside('x'))), fence: 1 }),
         ).rejects.toMatchObject({ facts: { script: 'fence-stale' } });
+      });
+
+      test('an altered file ends it, unless what is there is wanted all the same', async () => {
+        const file = last.answer.facts?.disks[0]?.file ?? '';
+        const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
+        const hash = {
+          jobId: randomUUID(),
+          fence: 0,
+          ...buildChecksum({ repository, path: last.path, verify: false, mib: 1000 }),
+        };
+        await subject.client.start(subject.host, hash);
+        await follow(subject.client, subject.host, hash.jobId);
+        await subject.lab.flip(subject.lab.nasFile(nas, `${last.path}/${file}`));
+        const refused = await restore(last, beside('altered'));
+        expect([refused.exit, refused.facts.error?.code, refused.facts.damaged]).toEqual([1, 'checksum-mismatch', []]);
+        const { argv, ...order } = await chain.restore(last, beside('altered'));
+        await subject.client.start(subject.host, { ...order, argv: [...argv, '--salvage'] });
+        const { exit, stdout } = await follow(subject.client, subject.host, order.jobId);
+        expect(exit).toBe(0);
+        expect(readRestore(stdout)).toMatchObject({
+          value: {
+            damaged: [expect.stringContaining(`${file} of ${last.path} is not what it was`)],
+            disks: [
+              { links: 2, hashed: expect.any(Number), unread: null, identical: true },
+              { links: 2, identical: true },
+            ],
+          },
+        });
+        expect(await same(last, beside('altered'))).toEqual([false, true]);
+        await subject.lab.flip(subject.lab.nasFile(nas, `${last.path}/${file}`));
+        expect(await chain.identical(last)).toEqual([true, true]);
       });
 
       test('in place: the stopped VM has the older disks, then the newer ones again; its next backup is a full', async () => {

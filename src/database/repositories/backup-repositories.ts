@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, type EntityManager } from 'typeorm';
+import { In, IsNull, type EntityManager, type SelectQueryBuilder } from 'typeorm';
 import type { TransferWish } from '../../domain/agent/facts';
 import { nowToTheSecond } from '../database-time';
 import { BackupOfferingRow } from '../entities/backup-offering-row';
 import { BackupRow } from '../entities/backup-row';
 import { BackupRepositoryRow } from '../entities/backup-repository-row';
+import { LinkRow } from '../entities/link-row';
 import { RepositoryWayRow } from '../entities/repository-way-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
@@ -19,14 +20,6 @@ export type BackupRepositoryChange = Partial<Pick<BackupRepositoryRow, 'name' | 
 
 /** A NAS export and how the data of a live VM travels to it; null: nobody said. */
 export type RepositoryWithWay = BackupRepositoryRow & { readonly transfer: TransferWish | null };
-
-/** What a repository grew by. */
-export interface RepositoryGrowth {
-  /** Bytes of the backups that were taken, less those of the backups that were removed. */
-  readonly grownBytes: number;
-  /** When the oldest backup that ever lay in it was taken; null: there was none. */
-  readonly first: Date | null;
-}
 
 /** The NAS exports. */
 @Injectable()
@@ -63,27 +56,16 @@ export class BackupRepositories {
     });
   }
 
-  /** What these repositories grew by since then, by their uuids; one without backups is not among them. */
-  growth(uuids: readonly string[], since: Date): Promise<Map<string, RepositoryGrowth>> {
+  /** Bytes that a repository grew by since then: of the backups that were taken, less those of the backups that were removed. */
+  growth(uuid: string, since: Date): Promise<number> {
     return this.work.read(async (manager) => {
-      const grown = (condition: string): string => `SUM(CASE WHEN ${condition} THEN COALESCE(backup.size, 0) ELSE 0 END)`;
-      const rows = await manager
-        .createQueryBuilder(BackupRow, 'backup')
-        .innerJoin(BackupOfferingRow, 'offering', 'offering.id = backup.backupOfferingId')
-        .select('offering.externalId', 'uuid')
-        .addSelect(grown('backup.date >= :since'), 'written')
-        .addSelect(grown('backup.removed >= :since'), 'removed')
-        .addSelect('MIN(backup.date)', 'first')
-        .where('offering.externalId IN (:...uuids)', { uuids: ['', ...uuids] })
-        .setParameter('since', since)
-        .groupBy('offering.externalId')
-        .getRawMany<{ uuid: string; written: string | number; removed: string | number; first: string | Date | null }>();
-      return new Map(
-        rows.map(({ uuid, written, removed, first }) => [
-          uuid,
-          { grownBytes: Number(written) - Number(removed), first: momentOf(first) },
-        ]),
-      );
+      const bytes = (condition: string): string => `SUM(CASE WHEN ${condition} THEN backup.size ELSE 0 END)`;
+      const sums = await backupsIn(manager, uuid)
+        .select(bytes('backup.date >= :since'), 'written')
+        .addSelect(bytes('backup.removed >= :since'), 'removed')
+        .andWhere('(backup.date >= :since OR backup.removed >= :since)', { since })
+        .getRawOne<Record<'written' | 'removed', string | number | null>>();
+      return Number(sums?.written ?? 0) - Number(sums?.removed ?? 0);
     });
   }
 
@@ -99,22 +81,35 @@ export class BackupRepositories {
     });
   }
 
-  /** False: there is none. @throws UserError `repository.in-use` while an offering points at it */
+  /** False: there is none. @throws UserError `repository.in-use` while an offering points at it, or backups lie there */
   remove(id: number): Promise<boolean> {
     return this.work.run(async (manager) => {
       const repository = await manager.findOneBy(BackupRepositoryRow, { id, removed: IsNull() });
       if (repository === null) return false;
       const offerings = await manager.countBy(BackupOfferingRow, { externalId: repository.uuid, removed: IsNull() });
       refuseNeeded(offerings, 'repository.in-use', 'offerings');
+      refuseNeeded(await countBackupsIn(manager, repository.uuid), 'repository.in-use', 'backups');
       await manager.update(BackupRepositoryRow, { id }, { removed: () => nowToTheSecond(manager) });
       return true;
     });
   }
 }
 
-/** A moment as a driver gives it where no column says what it is: SQLite as text, in UTC and without saying so. */
-const momentOf = (raw: string | Date | null): Date | null =>
-  typeof raw === 'string' ? new Date(`${raw.replace(' ', 'T')}Z`) : raw;
+/** By the plans of their runs, for offerings move; a backup of which no run of ours is known lies where its offering points. */
+function backupsIn(manager: EntityManager, repositoryId: string): SelectQueryBuilder<BackupRow> {
+  return manager
+    .createQueryBuilder(BackupRow, 'backup')
+    .leftJoin(LinkRow, 'link', 'link.backupId = backup.id')
+    .leftJoin(BackupOfferingRow, 'offering', 'offering.id = backup.backupOfferingId')
+    .where('(link.planned LIKE :planned OR (link.planned IS NULL AND offering.externalId = :repositoryId))')
+    .setParameters({ repositoryId, planned: `%"repositoryId":"${repositoryId}"%` });
+}
+
+function countBackupsIn(manager: EntityManager, repositoryId: string): Promise<number> {
+  return backupsIn(manager, repositoryId)
+    .andWhere("backup.removed IS NULL AND backup.status IN ('BackingUp', 'BackedUp', 'Hidden')")
+    .getCount();
+}
 
 async function setWay(manager: EntityManager, repositoryId: number, transfer: TransferWish | null): Promise<void> {
   await manager.delete(RepositoryWayRow, { repositoryId });

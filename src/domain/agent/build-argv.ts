@@ -98,6 +98,8 @@ export interface RestoreOrder {
   readonly way: RestoreWay;
   /** Block devices may be written over. */
   readonly overwrite?: boolean;
+  /** What can still be read is brought back, though files are not what they were. */
+  readonly salvage?: boolean;
   /** Limit of MiB a second for each disk. */
   readonly mibPerSecond?: number;
 }
@@ -133,10 +135,11 @@ export const buildDiscard = (repository: RepositoryAccess, path: string, runId: 
  * Brings disks of a restore point back; our script alone can. It runs as a job, by {@link buildStart}.
  * @throws UserError as {@link buildBackup}.
  */
-export function buildRestore({ vm, repository, path, disks, way, overwrite, mibPerSecond }: RestoreOrder): HostCommand {
+export function buildRestore({ vm, repository, path, disks, way, overwrite, salvage, mibPerSecond }: RestoreOrder): HostCommand {
   const argv = ['restore', '-v', checkName('vm', vm), ...repositoryOptions(repository), '-p', checkName('path', path)];
   argv.push('--disks', JSON.stringify(disks.map(checkRestoreDisk)), ...wayOptions(way));
   if (overwrite) argv.push('--overwrite');
+  if (salvage) argv.push('--salvage');
   if (mibPerSecond !== undefined) argv.push('-b', wholeNumber(mibPerSecond));
   return withSecrets(argv, repository);
 }

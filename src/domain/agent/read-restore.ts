@@ -17,6 +17,8 @@ export interface RestoredDisk {
   readonly links: number | null;
   /** Of these the ones with a checksum that held; the others have none yet. */
   readonly hashed: number | null;
+  /** Bytes that could not be read and are zeroes in the new disk; null: it did not come to that, or all were read. */
+  readonly unread: number | null;
   /** The new disk was compared with the chain, byte for byte; null: it did not come to that. */
   readonly identical: boolean | null;
   readonly convertMs: number | null;
@@ -38,6 +40,8 @@ export interface RestoreFacts {
   readonly domain: { readonly name: string; readonly uuid: string } | null;
   /** Where the new disk was attached. */
   readonly attached: { readonly vm: string; readonly target: string } | null;
+  /** What was not as it had been and was taken all the same, in sentences: a salvage. */
+  readonly damaged: readonly string[];
   readonly cleanup: { readonly ok: boolean; readonly left: readonly string[] };
   /** Milliseconds of mount, prepare (looking, checking and hashing), convert, compare, sync, swap, unmount, total. */
   readonly timings: Readonly<Record<string, number | null>>;
@@ -54,6 +58,7 @@ const disk = object<RestoredDisk>({
   allocated: maybe(count),
   links: maybe(count),
   hashed: maybe(count),
+  unread: maybe(count),
   identical: maybe(flag),
   convertMs: maybe(count),
   compareMs: maybe(count),
@@ -70,6 +75,7 @@ const restore = object<RestoreFacts>({
   swapped: required(flag),
   domain: maybe(object<NonNullable<RestoreFacts['domain']>>({ name: required(text), uuid: required(text) })),
   attached: maybe(object<NonNullable<RestoreFacts['attached']>>({ vm: required(text), target: required(text) })),
+  damaged: orElse(list(text), []),
   cleanup: orElse(object<RestoreFacts['cleanup']>({ ok: required(flag), left: orElse(list(text), []) }), { ok: true, left: [] }),
   timings: orElse(record(maybe(count)), {}),
   error: maybe(object<NonNullable<RestoreFacts['error']>>({ code: required(text), message: required(text) })),

@@ -212,6 +212,15 @@ describe('planDeletion', () => {
       const placeless = { ...FULL, details: toDetails(keys({ position: null })) };
       expect(steps({ backup: 'full' }, { backups: [link('a', 1, 'full'), placeless], ...closed })).toEqual(['hide full']);
     });
+
+    it('two that may each stand on the other go together, once neither is wanted', () => {
+      const placeless = { ...FULL, status: 'Hidden' as const, details: toDetails(keys({ position: null })) };
+      expect(steps({ backup: 'a' }, { backups: [link('a', 1, 'full'), placeless], ...closed })).toEqual([
+        'hide a',
+        'remove full',
+        'remove a',
+      ]);
+    });
   });
 
   describe('what an operator is told when it is refused', () => {

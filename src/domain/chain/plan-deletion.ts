@@ -121,20 +121,15 @@ function plan(
   };
 }
 
-/** Of those that are wanted and of those that are hidden already: the ones that nothing stands on once the ones before have gone. */
+/** Of those that are wanted and of those that are hidden already: the ones that no link which stays may stand on, the last one first. */
 function carryNothing(links: readonly ChainLink[], wanted: readonly BookedBackup[]): BookedBackup[] {
-  const going: BookedBackup[] = [];
-  for (const lower of [...links].reverse()) {
-    const { backup } = lower;
-    if (!wanted.includes(backup) && backup.status !== 'Hidden') continue;
-    if (!links.some((link) => !going.includes(link.backup) && mayStandOn(link, lower))) going.push(backup);
-  }
-  return going;
+  const staying = new Set(links.filter(({ backup }) => !wanted.includes(backup) && backup.status !== 'Hidden'));
+  for (const link of staying) for (const lower of links) if (mayStandOn(link, lower)) staying.add(lower);
+  return [...links].reverse().flatMap((link) => (staying.has(link) ? [] : [link.backup]));
 }
 
 /** Where the books do not lead from a link down to its full, it may stand on any that lies lower. */
 function mayStandOn(link: ChainLink, lower: ChainLink): boolean {
-  if (link === lower) return false;
   if (link.ancestors !== null) return link.ancestors.includes(lower.backup);
   return (link.keys.position ?? Infinity) > (lower.keys.position ?? -1);
 }

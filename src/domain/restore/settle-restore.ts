@@ -23,8 +23,8 @@ export interface RestoreSettlement {
   readonly warnings: readonly string[];
 }
 
-/** What a restore came to. Nothing but a comparison of every disk makes it a success. */
-export function settleRestore({ way, disks }: RestorePlan, { exit, facts, stderr }: EndedRestore): RestoreSettlement {
+/** What a restore came to. Nothing but a comparison of every disk makes it a success, or of what could be read of it where it was salvaged. */
+export function settleRestore({ way, disks, accepted }: RestorePlan, { exit, facts, stderr }: EndedRestore): RestoreSettlement {
   const inPlace = way === 'in-place';
   const vmTouched = inPlace ? (facts === null ? null : facts.swapped) : false;
   const compared = disks.map(({ target }) => facts?.disks.find((disk) => disk.target === target)?.identical ?? null);
@@ -32,7 +32,11 @@ export function settleRestore({ way, disks }: RestorePlan, { exit, facts, stderr
   const common = {
     identical,
     vmTouched,
-    warnings: [...(facts?.cleanup.left ?? []).map((left) => `left behind on the host: ${left}`), ...notHashed(facts)],
+    warnings: [
+      ...(facts?.damaged ?? []),
+      ...(facts?.cleanup.left ?? []).map((left) => `left behind on the host: ${left}`),
+      ...notHashed(facts),
+    ],
   };
   const failed = (code: string, sentence: string): RestoreSettlement => ({
     ...common,
@@ -48,11 +52,18 @@ export function settleRestore({ way, disks }: RestorePlan, { exit, facts, stderr
   if (facts === null) return failed('restore-silent', `The host script left no facts (exit ${exit}): ${lastWords(stderr)}`);
   if (facts.error !== null) return failed(facts.error.code, facts.error.message);
   if (exit !== 0) return failed('script-failed', `The host script ended with exit ${exit}: ${lastWords(stderr)}`);
-  if (identical !== true)
+  // Zeroes that stand for what nobody can read have nothing to be compared with: a salvage says how many, in a warning.
+  const salvaged = accepted?.level === 'broken' && disks.every(({ target }) => isComparedOrUnread(facts, target));
+  if (identical !== true && !salvaged)
     return failed('restore-not-compared', 'The host script ended well, but not every disk was compared with its chain.');
   if (inPlace && !facts.swapped)
     return failed('restore-not-swapped', 'The host script ended well, but the VM still has its old volumes.');
   return { ...common, state: 'succeeded', code: null, sentence: null };
+}
+
+function isComparedOrUnread(facts: RestoreFacts, target: string): boolean {
+  const disk = facts.disks.find((each) => each.target === target);
+  return disk?.identical === true || (disk?.identical === null && (disk.unread ?? 0) > 0);
 }
 
 /** A comparison shows that the disk is what the files say; that the files are what was written only their checksums show. */

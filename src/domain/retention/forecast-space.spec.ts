@@ -3,7 +3,7 @@ import { forecastSpace, type SpaceKnown } from './forecast-space';
 const DAY = 86_400;
 const NOW = 1_800_000_000;
 const known = (over: Partial<SpaceKnown> = {}): SpaceKnown => ({
-  ...{ usedBytes: 600, capacityBytes: 1000, grownBytes: 300, firstDate: NOW - 90 * DAY, now: NOW, warnPercent: 85 },
+  ...{ usedBytes: 600, capacityBytes: 1000, grownBytes: 300, since: NOW - 90 * DAY, now: NOW, warnPercent: 85 },
   ...over,
 });
 
@@ -13,10 +13,10 @@ describe('forecastSpace', () => {
   });
 
   it('divides by the days that there were, and guesses nothing from less than one', () => {
-    expect(forecastSpace(known({ firstDate: NOW - 3 * DAY }))).toMatchObject({ growthPerDay: 100, fullOn: NOW + 4 * DAY });
-    expect(forecastSpace(known({ firstDate: NOW - DAY }))).toMatchObject({ growthPerDay: 300 });
-    expect(forecastSpace(known({ firstDate: NOW - DAY + 1 }))).toMatchObject({ growthPerDay: null, fullOn: null });
-    expect(forecastSpace(known({ firstDate: null, grownBytes: 0 }))).toMatchObject({ growthPerDay: null, fullOn: null });
+    expect(forecastSpace(known({ since: NOW - 3 * DAY }))).toMatchObject({ growthPerDay: 100, fullOn: NOW + 4 * DAY });
+    expect(forecastSpace(known({ since: NOW - DAY }))).toMatchObject({ growthPerDay: 300 });
+    expect(forecastSpace(known({ since: NOW - DAY + 1 }))).toMatchObject({ growthPerDay: null, fullOn: null });
+    expect(forecastSpace(known({ since: null, grownBytes: 0 }))).toMatchObject({ growthPerDay: null, fullOn: null });
   });
 
   it('is never full where it shrinks, stays or grows by next to nothing, and is full now where it is', () => {

@@ -5,8 +5,8 @@ export interface SpaceKnown {
   readonly capacityBytes: number | null;
   /** What backups wrote in the time looked back over, less what was removed in it; bytes. */
   readonly grownBytes: number;
-  /** When the oldest backup in it was taken, epoch seconds; null: there is none. */
-  readonly firstDate: number | null;
+  /** Since when it is in the books, epoch seconds; null: nobody knows. */
+  readonly since: number | null;
   /** Epoch seconds. */
   readonly now: number;
   /** Percent in use from which on it is told. */
@@ -29,8 +29,8 @@ export const GROWTH_DAYS = 30;
 
 /** When a repository is full if it goes on growing as the books saw it grow, and whether that is to be told now. */
 export function forecastSpace(known: SpaceKnown): SpaceForecast {
-  const { usedBytes, capacityBytes, grownBytes, firstDate, now, warnPercent } = known;
-  const days = firstDate === null ? 0 : Math.min(GROWTH_DAYS, (now - firstDate) / DAY);
+  const { usedBytes, capacityBytes, grownBytes, since, now, warnPercent } = known;
+  const days = since === null ? 0 : Math.min(GROWTH_DAYS, (now - since) / DAY);
   const growthPerDay = days < 1 ? null : Math.round(grownBytes / days);
   if (usedBytes === null || capacityBytes === null) return { growthPerDay, fullOn: null, warning: null };
   const grows = growthPerDay !== null && growthPerDay > 0;

@@ -19,10 +19,14 @@ export class FakeNas {
   readonly folders = new Set<string>();
   /** Folders of runs that have not finished them, each with its run. */
   readonly unfinished = new Map<string, string>();
-  /** Files that a checksum is kept of, each with whether it still holds. */
-  readonly hashed = new Map<string, boolean>();
   /** What the NAS asks for at mount; null: nothing. */
   credentials: { readonly username: string; readonly password: string } | null = null;
+
+  readOnly = false;
+  /** QEMU's user may go in. */
+  enterable = true;
+  /** Microseconds until a small write is kept. */
+  latencyUs = 400;
 
   constructor(
     readonly address: string,

@@ -60,7 +60,7 @@ export interface LabHost {
   nasFile(name: string, path: string): string;
   /** Content of a file of a NAS that is no image. */
   read(file: string): Promise<Buffer>;
-  /** Changes one byte of a file of a NAS, as a bad disk may. */
+  /** Changes one byte of the data in an image on a NAS, as a bad disk may; a second time changes it back. */
   flip(file: string): Promise<void>;
   /** What runs left behind (mounts, jobs, locks, partial directories, checkpoints beside those allowed), a line each. */
   leaks(allowedCheckpoints: readonly string[]): Promise<string[]>;

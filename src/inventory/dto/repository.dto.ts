@@ -1,5 +1,5 @@
 import { IsIn, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
-import type { Severity } from '../../domain/agent/judge-host';
+import type { Severity } from '../../domain/agent/host-finding';
 import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 import { REPOSITORY_TYPES, type RepositoryType } from '../../domain/agent/mount-option-names';
 import { Optional } from '../../platform/optional';

@@ -13,6 +13,8 @@ interface Real {
   readonly assurance: (typeof ASSURANCES)[number];
   /** What the books have for its parent: its name, none, or a name that leads nowhere. */
   readonly named: 'well' | 'not' | 'wrongly';
+  /** The books still have its position. */
+  readonly placed: boolean;
 }
 
 const anyChain = (name: string): fc.Arbitrary<Real[]> =>
@@ -21,15 +23,17 @@ const anyChain = (name: string): fc.Arbitrary<Real[]> =>
       fc.record({
         assurance: fc.constantFrom(...ASSURANCES),
         named: fc.constantFrom('well' as const, 'well' as const, 'not' as const, 'wrongly' as const),
+        placed: fc.constantFrom(true, true, true, false),
       }),
       { minLength: 1, maxLength: 6 },
     )
     .map((links) =>
-      links.map(({ assurance, named }, position) => ({
+      links.map(({ assurance, named, placed }, position) => ({
         uuid: `${name}${position}`,
         on: position === 0 ? null : `${name}${position - 1}`,
         assurance,
         named: position > 0 ? named : 'well',
+        placed,
       })),
     );
 
@@ -41,14 +45,14 @@ const anyDeletion = fc.record({
   taken: fc.oneof({ weight: 2, arbitrary: fc.constant(99) }, { weight: 1, arbitrary: fc.nat(8) }),
 });
 
-const booked = ({ uuid, on, assurance, named }: Real): BookedBackup => {
+const booked = ({ uuid, on, assurance, named, placed }: Real): BookedBackup => {
   const position = Number(uuid.slice(1));
   const details = toDetails(
     keys({
       chainId: `chain-${uuid.slice(0, 1)}`,
       bitmapName: `backup-${uuid}`.replace(/[a-z](\d+)$/, '10$1'),
       parentBackupId: named === 'well' ? on : named === 'not' ? null : 'nobody',
-      position,
+      position: placed ? position : null,
       type: position === 0 ? 'full' : 'incremental',
     }),
   );
@@ -90,7 +94,7 @@ class World {
     const worth = ({ uuid }: Real): number => {
       const stack = this.stack(uuid);
       // Nobody can restore what the books do not lead to.
-      if (stack.some(({ named }) => named === 'wrongly')) return -1;
+      if (stack.some(({ named, placed }) => named === 'wrongly' || !placed)) return -1;
       const levels = stack.map(({ assurance }) => ASSURANCES.indexOf(assurance));
       return Math.min(...levels, stack.every(({ named }) => named === 'well') ? 9 : ASSURANCES.indexOf('unproven'));
     };

@@ -33,6 +33,14 @@ export function checksum(call: Call): Said {
   });
 }
 
+/** Whether a file is what it was when it was hashed; null: it never was. */
+export function isAsItWas(nas: FakeNas, file: string): boolean | null {
+  const [, path = '', name = ''] = /^(.*)\/([^/]+)$/.exec(file) ?? [];
+  const there = nas.files.get(`${path}/checksums.json`)?.bytes?.toString();
+  const known = there === undefined ? undefined : (JSON.parse(there) as { files: Sums }).files[name];
+  return known === undefined ? null : filesOf(nas, path).get(name)?.sha256 === known.sha256;
+}
+
 const bytesOf = (sums: Sums): number => Object.values(sums).reduce((sum, { size }) => sum + size, 0);
 
 function filesOf(nas: FakeNas, path: string): Map<string, FileChecksum> {

@@ -16,7 +16,7 @@ export interface Options {
   readonly values: ReadonlyMap<string, string>;
   readonly facts: boolean;
   readonly dryRun: boolean;
-  /** The options that have no value: `verify`, `swap`, `overwrite`, `networks`. */
+  /** The options that have no value: `verify`, `salvage`, `swap`, `overwrite`, `networks`. */
   readonly flags: ReadonlySet<string>;
   /** What follows `--`. */
   readonly rest: readonly string[];
@@ -95,7 +95,7 @@ export function parseOptions(argv: readonly string[]): Options {
       facts = true;
     } else if (option === '--dry-run') {
       dryRun = true;
-    } else if (['--verify', '--swap', '--overwrite', '--networks'].includes(option)) {
+    } else if (['--verify', '--salvage', '--swap', '--overwrite', '--networks'].includes(option)) {
       flags.add(option.slice(2));
     } else if (!option.startsWith('-')) {
       if (values.has('operation')) throw new InvalidOption(option);

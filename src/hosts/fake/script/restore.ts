@@ -6,6 +6,7 @@ import { FakeDisk } from '../fake-disk';
 import type { FakeNas } from '../fake-nas';
 import { FakeVm } from '../fake-vm';
 import { type Call, checkSignal, lockVm, mount, type Said } from './call';
+import { isAsItWas } from './checksum';
 import { Failure, Killed } from './failure';
 import { need } from './options';
 
@@ -21,12 +22,13 @@ interface Told {
   domain: RestoreFacts['domain'];
   attached: RestoreFacts['attached'];
   readonly left: string[];
+  readonly damaged: string[];
 }
 
 /** `restore`: all is looked at, then all is copied, then all is put in place at once. */
 export async function restore(call: Call): Promise<Said> {
   const disks = askedDisks(call);
-  const told: Told = { domain: null, attached: null, left: [] };
+  const told: Told = { domain: null, attached: null, left: [], damaged: [] };
   const undo: (() => void)[] = [];
   try {
     const job = checkRequest(call, disks);
@@ -40,7 +42,7 @@ export async function restore(call: Call): Promise<Said> {
     };
     undo.push(leave);
     const path = need(call.options, 'path');
-    for (const disk of disks) lookAtChain(nas, path, disk);
+    for (const disk of disks) told.damaged.push(...lookAtChain(call, nas, path, disk));
     lookAtDefinition(call, nas, path);
     call.host.restoring.set(job, need(call.options, 'vm'));
     await copy(call, vm, disks);
@@ -78,6 +80,7 @@ function askedDisks({ options }: Call): Restoring[] {
       allocated: null,
       links: null,
       hashed: null,
+      unread: null,
       identical: null,
       convertMs: null,
       compareMs: null,
@@ -124,25 +127,25 @@ function lookAtTargets({ host, options }: Call, vm: FakeVm | undefined, disks: r
   }
 }
 
-/** @throws Failure `chain-missing`, `checksum-mismatch`, `size-mismatch` */
-function lookAtChain(nas: FakeNas, path: string, disk: Restoring): void {
+/** Answers what is not as it was, where that is taken. @throws Failure `chain-missing`, `checksum-mismatch`, `size-mismatch` */
+function lookAtChain({ options }: Call, nas: FakeNas, path: string, disk: Restoring): string[] {
   const { order } = disk;
   const file = `${path}/${order.file}`;
   const links = nas.links(file);
   if (links === null) throw new Failure('chain-missing', `A file of the chain is missing: ${file}`);
-  for (const link of links) {
-    if (nas.hashed.get(link) === false)
-      throw new Failure(
-        'checksum-mismatch',
-        `${posix.basename(link)} of ${posix.dirname(link)} is not what it was when it was hashed: somebody or something changed it`,
-      );
-  }
+  const altered = links.filter((link) => isAsItWas(nas, link) === false);
+  const damaged = altered.map(
+    (link) =>
+      `${posix.basename(link)} of ${posix.dirname(link)} is not what it was when it was hashed: somebody or something changed it`,
+  );
+  if (damaged[0] !== undefined && !options.flags.has('salvage')) throw new Failure('checksum-mismatch', damaged[0]);
   disk.content = nas.content(file);
   const virtualSize = disk.content.size;
-  const hashed = links.filter((link) => nas.hashed.has(link)).length;
+  const hashed = links.filter((link) => isAsItWas(nas, link)).length;
   disk.told = { ...disk.told, virtualSize, links: links.length, hashed };
   if (order.virtualSize !== undefined && order.virtualSize !== virtualSize)
     throw new Failure('size-mismatch', `${order.file} is of ${virtualSize} bytes, the books say ${order.virtualSize}`);
+  return damaged;
 }
 
 /** @throws Failure `name-taken`, `definition-missing` */
@@ -216,7 +219,7 @@ function putInPlace({ host, options }: Call, vm: FakeVm | undefined, disks: read
 function line(
   { host, options }: Call,
   disks: readonly Restoring[],
-  { domain, attached, left }: Told,
+  { domain, attached, left, damaged }: Told,
   failure: Failure | null,
 ): string {
   const facts: RestoreFacts = {
@@ -228,6 +231,7 @@ function line(
     swapped: disks.length > 0 && disks.every(({ told }) => told.swapped),
     domain,
     attached,
+    damaged,
     cleanup: { ok: left.length === 0, left },
     timings: {
       mount: 1,
