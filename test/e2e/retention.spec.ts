@@ -186,7 +186,9 @@ describeDatabases('retention', (databases) => {
       ...[[2, 0, 0, 0], [2, 0, 1, 0], [2, 1, 0, 0], [2, 0, 1, 3], [2, 0, 1, 0]],
     ]); // prettier-ignore
     const most = 2 * sizes[0] + 2 * sizes[1];
-    expect([ahead.mostBytes, ahead.mostWritten, ahead.longestGap]).toEqual([most, sizes[0], 86_400]);
+    expect([ahead.mostBytes, ahead.mostWritten]).toEqual([most, sizes[0]]);
+    // The newest is some seconds old.
+    expect(Math.floor((ahead.longestGap ?? 0) / 60)).toBe(24 * 60);
     expect(ahead.days[2]?.bytes).toBe(most);
     const other = await look('days=1&everyHours=6&keepLast=4');
     expect([other.everyHours, other.days.at(-1)?.points, other.days.length]).toEqual([[6], 4, 2]);
