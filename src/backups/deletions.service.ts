@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { DELETING } from '../database/entities/run-row';
 import { Backups, type BookedBackup } from '../database/repositories/backups';
 import { Protections } from '../database/repositories/protections';
 import { Runs } from '../database/repositories/runs';
@@ -64,7 +65,7 @@ export class DeletionsService {
     if (end !== null && end.getTime() <= Date.now())
       throw new UserError('protection.past', 'invalid', `The protection would have ended already: ${end.toISOString()}.`);
     await this.work.run(async () => {
-      await this.runs.refuseActive(backup.vmId, 'delete');
+      await this.runs.refuseActive(backup.vmId, DELETING);
       const { status, removed } = found(await this.backups.findById(backup.id), 'backup', id);
       if (status !== 'BackedUp' || removed !== null)
         throw new UserError('protection.nothing-there', 'conflict', `Backup ${id} is ${status}: no restore point to protect.`);

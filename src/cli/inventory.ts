@@ -5,7 +5,7 @@ import type { OfferingDto } from '../inventory/dto/offering.dto';
 import type { RepositoryDto } from '../inventory/dto/repository.dto';
 import type { VmDto } from '../inventory/dto/vm.dto';
 import { bitmapsCommand, releaseCommand } from './bitmaps';
-import { type Column, oneLine, show, table } from './output';
+import { bytes, type Column, oneLine, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
 import { checkCommand, repositoryCheckCommand, sweepCommand } from './upkeep';
@@ -208,6 +208,9 @@ export function repositoryCommand(): Command {
       { title: 'TYPE', of: (row) => row.type },
       { title: 'ADDRESS', of: (row) => row.address },
       { title: 'TRANSFER', of: (row) => row.transfer },
+      { title: 'USED', of: (row) => bytes(row.usedBytes), right: true },
+      { title: 'OF', of: (row) => bytes(row.capacityBytes), right: true },
+      { title: 'FULL ON', of: (row) => row.fullOn?.slice(0, 10) },
       { title: 'ID', of: (row) => row.id },
     ],
     text: repositoryText,

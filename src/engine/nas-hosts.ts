@@ -38,6 +38,11 @@ export class NasHosts {
     });
   }
 
+  /** All that work, for what every script can do. */
+  async working(): Promise<HostAccess[]> {
+    return (await this.#working()).map((host) => hostAccess(host, this.config.ssh));
+  }
+
   /** All that work and have our script. */
   async all(): Promise<HostAccess[]> {
     return (await this.#looking()).map((host) => this.accessOfOurs(host));

@@ -6,6 +6,7 @@ import { DescribeService } from './describe.service';
 import { HashService } from './hash.service';
 import { RepositoryCheckController } from './repository-check.controller';
 import { RepositoryCheckService } from './repository-check.service';
+import { SpaceService } from './space.service';
 import { SweepService } from './sweep.service';
 import { Sweeper } from './sweeper';
 import { UpkeepController } from './upkeep.controller';
@@ -14,7 +15,16 @@ import { UpkeepController } from './upkeep.controller';
 @Module({
   imports: [EngineModule],
   controllers: [UpkeepController, RepositoryCheckController],
-  providers: [BooksCopies, CheckService, DescribeService, HashService, RepositoryCheckService, SweepService, Sweeper],
+  providers: [
+    BooksCopies,
+    CheckService,
+    DescribeService,
+    HashService,
+    RepositoryCheckService,
+    SpaceService,
+    SweepService,
+    Sweeper,
+  ],
   exports: [Sweeper],
 })
 export class UpkeepModule {}

@@ -27,8 +27,14 @@ export function benchPlans(vms: number): Readonly<Record<string, unknown>> {
   const deletion = (forced: boolean) => (backups: readonly BookedBackup[]) =>
     planDeletion({ backup: backups[CHAIN]?.uuid ?? '', forced, acceptLoss: false }, books(backups)).kind === 'deletion';
   const retention = (backups: readonly BookedBackup[]): boolean =>
-    planRetention({ ...books(backups), policy: KEEP_ALL_BUT_ONE, minAgeHours: 0, zone: 'Europe/Berlin', now: NOW }).steps.length >
-    0;
+    planRetention({
+      ...books(backups),
+      ...{ origins: new Map(), schedules: [], manual: true },
+      policy: KEEP_ALL_BUT_ONE,
+      minAgeHours: 0,
+      zone: 'Europe/Berlin',
+      now: NOW,
+    }).steps.length > 0;
   const plans = {
     deletion_of_a_link: timed(vms, deletion(false)),
     deletion_of_a_chain: timed(vms, deletion(true)),

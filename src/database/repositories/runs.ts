@@ -80,13 +80,24 @@ export class Runs {
     });
   }
 
-  /** @throws UserError `run.active` while a run of the VM, or one of that kind, goes on or waits */
-  refuseActive(vmId: number, kind?: RunKind): Promise<void> {
-    return this.work.run((manager) => refuseActiveRun(manager, vmId, kind));
+  /** @throws UserError `run.active` while a run of the VM, or one of these kinds, goes on or waits */
+  refuseActive(vmId: number, kinds?: readonly RunKind[]): Promise<void> {
+    return this.work.run((manager) => refuseActiveRun(manager, vmId, kinds));
   }
 
   find(id: string): Promise<RunRow | null> {
     return this.work.read((manager) => manager.findOneBy(RunRow, { id }));
+  }
+
+  /** Who asked for each of these runs, by its id. */
+  triggers(ids: readonly string[]): Promise<Map<string, RunRow['triggeredBy']>> {
+    return this.work.read(async (manager) => {
+      const rows = await manager.find(RunRow, {
+        where: { id: In([...ids]) },
+        select: { seq: true, id: true, triggeredBy: true },
+      });
+      return new Map(rows.map(({ id, triggeredBy }) => [id, triggeredBy]));
+    });
   }
 
   /** What the host script printed; null: no such run. */

@@ -19,7 +19,7 @@ export class ProgressDto {
   total!: number | null;
 }
 
-/** A run: one attempt to take a backup, to delete or to restore one. */
+/** A run: one attempt to take a backup, to delete or restore one, or to let go what no rule keeps. */
 export class RunDto {
   /** Identifier (uuid). */
   id!: string;
@@ -27,7 +27,7 @@ export class RunDto {
   vmId!: string;
   /** libvirt's name of the VM. */
   vm!: string;
-  /** What it does: `backup`, `delete` or `restore`. */
+  /** What it does: `backup`, `delete`, `restore` or `retention`. */
   kind!: string;
   /** `queued`, `running`, `unknown`, `succeeded`, `failed`, `cancelled` or `skipped`. */
   state!: string;
@@ -35,7 +35,7 @@ export class RunDto {
   trigger!: string;
   /** Why the service asked for it by itself; null: somebody else did. */
   cause!: string | null;
-  /** `full`, `incremental`, `legacy-full`, `deletion` or `restore` as planned; null: not decided yet. */
+  /** `full`, `incremental`, `legacy-full`, `deletion`, `restore` or `retention` as planned; null: not decided yet. */
   plannedKind!: string | null;
   /** Why, as a code of the closed list, once known. */
   reason!: string | null;
