@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Facts } from '../../src/domain/agent/facts';
 import { readJobStatus } from '../../src/domain/agent/read-job-status';
-import type { RestoreFacts } from '../../src/domain/agent/read-restore';
+import { readRestore, type RestoreFacts } from '../../src/domain/agent/read-restore';
 import type { RealLab } from '../lab/lab';
 
 const run = promisify(execFile);
@@ -38,14 +39,13 @@ export class HostScript {
     const disk = JSON.stringify([{ target: 'vda', file: basename(this.file), to, format: 'qcow2' }]);
     const order = ['-v', this.vm, '-t', 'dir', '-s', folder, '-m', '', '-p', dirname(this.file), '--disks', disk];
     await this.#call(['start', '--job', job, '--fence', '1', '--', 'restore', ...order]);
-    for (;;) {
-      const status = readJobStatus(await this.#call(['status', '--job', job]));
-      if (!status.ok) throw new Error(status.message);
-      const { state, exit, stdout, stderr } = status.value;
-      if (state === 'running') await sleep(20);
-      else if (exit === 0) return JSON.parse(/^RESTORE=(.*)$/m.exec(Buffer.from(stdout).toString())?.[1] ?? '{}') as RestoreFacts;
-      else throw new Error(`the restore of the bench failed: ${Buffer.from(stderr).toString()}`);
-    }
+    // Asking the script would take a processor from it.
+    while (!existsSync(join(this.lab.folder, 'host/state/jobs', job, 'exit'))) await sleep(10);
+    const status = readJobStatus(await this.#call(['status', '--job', job]));
+    const said = status.ok ? Buffer.from(status.value.stdout).toString() : status.message;
+    const facts = readRestore(said);
+    if (!facts.ok || facts.value.error !== null) throw new Error(`the restore of the bench failed: ${said}`);
+    return facts.value;
   }
 
   /** Takes all of ours off the VM. */
