@@ -42,7 +42,7 @@ describeDatabases(
 
     it.each([
       ['host', 'kvm1', /^NAME +ADDRESS +USER +DIALECT +SCRIPT +STATE +ID\nkvm1 +fake-host:22 +chainkeeper +seed/],
-      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +ID\nnas1 +dir/],
+      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +USED +OF +FULL ON +ID\nnas1 +dir/],
       [
         'offering',
         'daily',
@@ -374,11 +374,11 @@ describeDatabases(
 
     it('says what a policy would let go, and why each other point stays', async () => {
       const all = await json<{ id: string }[]>('backups', '--vm', vm);
-      const told = await ck('retention', 'plan', vm, '--keep-last', '1', '--zone', 'Europe/Berlin');
+      const told = await ck('retention', 'plan', vm, '--keep-last', '1', '--zone', 'Europe/Berlin', '--manual');
       expect([told.code, told.out]).toEqual([
         0,
         expect.stringMatching(
-          /^DATE +TYPE +SIZE +ASSURANCE +FATE +WHY +ID\n\S+ +\S+ .* stays +keep last +\S+\n[^]*restore points left: \d+$/m,
+          /^DATE +TYPE +SIZE +ASSURANCE +FATE +WHY +ID\n\S+ +\S+ .* stays +keep last +\S+\n[^]*restore points left: \d+\n(?:plan [0-9a-f]{16}|nothing to do)$/m,
         ),
       ]);
       const { lines } = await json<{ lines: { fate: string }[] }>('retention', 'plan', vm);
@@ -390,6 +390,30 @@ describeDatabases(
         ['--zone', 'Nowhere/There'],
       ])
         expect([wrong, (await ck('retention', 'plan', vm, ...wrong)).code]).toEqual([wrong, 2]);
+    });
+
+    it('says by what is kept, looks ahead, and carries out the plan that was shown and no other', async () => {
+      const set = await ck('retention', 'set', '--vm', vm, '--keep-last', '50', '--manual');
+      expect([set.code, set.out]).toEqual([
+        0,
+        expect.stringMatching(/^RULE +SAID HERE +HOLDS\nkeep-last +50 +50\n[^]*^said \S+$/m),
+      ]);
+      expect((await ck('retention', 'show', '--offering', 'daily')).out).toContain('nothing was said here');
+      expect((await ck('retention', 'set', '--keep-last', '1')).code).toBe(2);
+      const ahead = await ck('retention', 'simulate', vm, '--days', '60', '--every-hours', '48');
+      expect([ahead.code, ahead.out]).toEqual([
+        0,
+        expect.stringMatching(
+          /^UNTIL +POINTS +BYTES +FULLS +INCREMENTALS +WRITTEN +FREED +LONGEST GAP\n(?:\d{4}-\d\d-\d\d .*\n){10}a backup every 48 h; a full has [^]*; longest gap \d/,
+        ),
+      ]);
+      expect((await json<{ days: unknown[] }>('retention', 'simulate', vm, '--days', '60')).days.length).toBe(61);
+      const wrong = await ck('retention', 'apply', vm, '--plan', '0123456789abcdef');
+      expect([wrong.code, wrong.err]).toEqual([11, expect.stringContaining('retention.plan-changed')]);
+      const { planId } = await json<{ planId: string }>('retention', 'plan', vm);
+      const done = await ck('retention', 'apply', vm, '--plan', planId, '--wait');
+      expect([done.code, done.out]).toEqual([0, expect.stringMatching(/^run \S+: succeeded$/m)]);
+      expect((await ck('retention', 'clear', '--vm', vm)).out).toContain('nothing was said here');
     });
 
     it('deletes, and says before what would go; what is protected stays', async () => {
