@@ -51,38 +51,29 @@ const LINK_STATUSES: ReadonlySet<string> = new Set(['BackedUp', 'Hidden', 'Resto
 /** All chains of a VM, in the order in which their ids appear; backups without a chain are in none. */
 export function readChains(backups: readonly BookedBackup[]): Chain[] {
   const chains = new Map<string, Read[]>();
-  for (const read of backups.filter(isLink).map(readLink)) {
-    const id = read.keys.chainId;
-    if (id !== null) chains.set(id, [...(chains.get(id) ?? []), read]);
+  for (const backup of backups) {
+    const { keys, findings } = readChainKeys(backup.details, backup);
+    if (keys.chainId === null || !isLink(backup)) continue;
+    const reads = chains.get(keys.chainId) ?? [];
+    reads.push({ backup, keys, findings });
+    chains.set(keys.chainId, reads);
   }
   return [...chains].map(([id, reads]) => toChain(id, reads));
 }
 
-/** Builds one chain out of the VM's booked backups. Never throws: what does not fit is said in the findings. */
+/** One chain out of the VM's booked backups; without links when there is none of that id. */
 export function readChain(id: string, backups: readonly BookedBackup[]): Chain {
-  return toChain(
-    id,
-    backups
-      .filter(isLink)
-      .map(readLink)
-      .filter(({ keys }) => keys.chainId === id),
-  );
+  return readChains(backups).find((chain) => chain.id === id) ?? { id, links: [], findings: [] };
 }
 
-/** Rows do not change, and a plan of many steps reads each again and again. */
-const alreadyRead = new WeakMap<BookedBackup, Read>();
-
-function readLink(backup: BookedBackup): Read {
-  const read = alreadyRead.get(backup) ?? { backup, ...readChainKeys(backup.details, backup) };
-  alreadyRead.set(backup, read);
-  return read;
-}
-
-function toChain(id: string, links: readonly Read[]): Chain {
-  const reads = [...links].sort(
+/** Never throws: what does not fit is said in the findings. */
+function toChain(id: string, unsorted: readonly Read[]): Chain {
+  const reads = [...unsorted].sort(
     (a, b) => (a.keys.position ?? Infinity) - (b.keys.position ?? Infinity) || (a.backup.date ?? 0) - (b.backup.date ?? 0),
   );
-  const walks = reads.map((read) => ({ read, walk: walkDown(read, reads) }));
+  const at = new Map<number | null, Read[]>();
+  for (const read of reads) at.set(read.keys.position, [...(at.get(read.keys.position) ?? []), read]);
+  const walks = reads.map((read) => ({ read, walk: walkDown(read, reads, at) }));
   return {
     id,
     links: walks.map(({ read, walk }) => toLink(read, walk)),
@@ -146,12 +137,12 @@ interface Walk {
 }
 
 /** Positions fall by one with each step, so the way ends. */
-function walkDown(start: Read, reads: readonly Read[]): Walk {
+function walkDown(start: Read, reads: readonly Read[], at: ReadonlyMap<number | null, readonly Read[]>): Walk {
   const links = [start];
   let named = true;
   for (let read = start; read.backup.type !== 'FULL';) {
     const end = (code: ChainFinding['code'], detail: string): Walk => ({ links, named, end: { at: read, code, detail } });
-    const below = reads.filter((other) => other.keys.position !== null && other.keys.position + 1 === read.keys.position);
+    const below = read.keys.position === null ? [] : (at.get(read.keys.position - 1) ?? []);
     const parentId = read.keys.parentBackupId;
     const parent = parentId === null && below.length === 1 ? below[0] : below.find((other) => other.backup.uuid === parentId);
     if (parent === undefined) {
