@@ -210,9 +210,9 @@ export class Stricken {
 
   /** Writes, asks for the last restore point but one, and answers the run once it stands at the step. In place the VM is stopped. */
   async beginRestore(step: Step, way: RestoreWay): Promise<Begun> {
+    while (this.#points.length < 3) await this.backup();
     const moment = await this.#write();
-    const point = this.#points.at(-2);
-    if (!point) throw new Error('there is nothing to restore yet');
+    const point = this.#points.at(-2) as Point;
     const to = way === 'in-place' ? null : join(this.lab.folder, 'images', `to-${this.#turn}`);
     if (to === null) await this.lab.vmStop(this.vm);
     else await mkdir(to);
