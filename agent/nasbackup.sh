@@ -84,12 +84,13 @@ run() {
 # run_start COMMAND...: starts it in the background; its output waits in $WORK/out and $WORK/err.
 # A shell of its own waits for it and says its code. This one never calls `wait`, which knows no deadline: a script that did was once
 # seen to stand still for good behind a child that had ended, with the open virsh as its only other one.
+# That shell lets go of what this one talks to: left behind with a child that cannot be ended, it would hold the caller's connection open.
 run_start() {
   # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them.
   exec {RUN_FD}< <(
     set +eE
     trap - ERR EXIT
-    exec 8>&- 9>&-
+    exec 8>&- 9>&- </dev/null 2>/dev/null
     [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
     "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
     echo $!
@@ -1628,7 +1629,8 @@ propagates() {
 # ---- check: is this host ready? One line of JSON; with -t -s -m also about that repository -------------
 
 operation_check() {
-  local host space sessions='' problems
+  local host space sessions='' problems repository text
+  NAS_SECONDS=$CHECK_SECONDS
   work_open
   look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   look_at_versions
@@ -1639,31 +1641,16 @@ operation_check() {
   [[ ! $MNT ]] || check_repository
   commit
   unwind good
+  for text in "${LEFT[@]}"; do problem left-behind "Left behind: $text"; done
   json_host && host=$REPLY
   json_space && space=$REPLY
+  json_tried && repository=$REPLY
   json_array "${PROBLEMS[@]}" && problems=$REPLY
   rfc3339_now
-  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s time "$REPLY" n maxSessions "$sessions" r space "$space" n writeMs "$WRITE_MS" r apparmor "$APPARMOR" r problems "$problems"
+  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s time "$REPLY" n maxSessions "$sessions" r space "$space" r repository "$repository" r apparmor "$APPARMOR" r problems "$problems"
   printf '%s\n' "$REPLY"
   DONE=yes
   exit 0
-}
-
-# check_repository: one small write that the NAS has to keep, and whether QEMU's user, who writes a push, may enter.
-WRITE_MS=''
-check_repository() {
-  local user from file=$MNT/.chainkeeper-check.$$
-  now_ms && from=$REPLY
-  if nas dd if=/dev/zero of="$file" bs=4k count=1 conv=fsync status=none; then
-    now_ms && WRITE_MS=$((REPLY - from))
-  else
-    problem nas-not-writable "root of this host cannot write to the NAS: $RUN_ERR"
-  fi
-  nas rm -f -- "$file" || left "$file on the NAS"
-  qemu_user || { problem qemu-user-unknown "The user that QEMU runs as is not known here, so whether it may enter the NAS is not known" && return 0; }
-  user=$REPLY
-  run "$NAS_SECONDS" setpriv --reuid="$user" --clear-groups --regid="$(id -g -- "$user")" test -x "$MNT" ||
-    problem nas-not-reachable "QEMU's user ($user) may not enter the NAS: it needs the x bit, and no root_squash in its way"
 }
 
 # qemu_user: REPLY is the user that libvirt starts QEMU as; its settings say, or the account that the packages make.
@@ -1698,6 +1685,174 @@ look_at_apparmor() {
   json_strings /tmp/csbackup.XXXXX "$SCRATCH_DIR" && writes=$REPLY
   json_array "${files[@]}"
   json_object s state "$state" r profiles "$profiles" r writes "$writes" r files "$REPLY" && APPARMOR=$REPLY
+}
+
+# ---- check of a repository: what a backup will ask of it, tried on small files of our own --------------
+
+CHECK_SECONDS=10 # a step that takes longer has no answer
+CHECK_WRITES=16  # small writes whose time is taken, as long as they take less than that together
+CHECK_HOLE=$((4 * 1024 * 1024))
+CHECK_DIR=''
+
+declare -A TRIED=() # what came of it; what was not tried is unknown
+
+# check_repository: an answer that says no is a problem and not the end: the other steps tell more.
+check_repository() {
+  look_at_qemu_entry
+  ! step 'tell its type' stat -f -c %T -- "$MNT" || TRIED[type]=$RUN_OUT
+  # No other host has the name, and no other call here: the note of it may come first.
+  CHECK_DIR=$MNT/.chainkeeper-check.$HOSTNAME.${WORK##*.}
+  owned "$CHECK_DIR"
+  if ! step 'make a directory' mkdir -m 700 -- "$CHECK_DIR"; then
+    CHECK_DIR='' TRIED[directories]=false
+    cannot_write
+    return 0
+  fi
+  always_push remove_check_dir
+  remove_old_checks
+  run 10 dd if=/dev/urandom of="$WORK/pattern" bs=64k count=16 status=none || die "Cannot write to the state directory $STATE_DIR: $RUN_ERR" state-dir
+  try_data
+  try_latency
+  try_names
+  try_hole
+  remove_check_dir
+}
+
+# step WHAT COMMAND...: one thing that is asked of the NAS. One that did not answer is asked nothing more: whoever touches it hangs.
+step() {
+  [[ ! $NAS_HUNG ]] || { RUN_CODE=124 && return 124; }
+  run "$NAS_SECONDS" "${@:2}" || {
+    [[ $RUN_CODE == 124 ]] || return "$RUN_CODE"
+    NAS_HUNG=yes
+    problem nas-hung "It gave no answer within $NAS_SECONDS s when it was to $1"
+    return 124
+  }
+}
+
+# cannot_write: the step before failed, for the reason in RUN_ERR.
+cannot_write() {
+  case $RUN_CODE:$RUN_ERR in
+    124:*) ;;
+    *'No space left'* | *'uota exceeded'*) [[ ${PROBLEMS[*]} == *'"nas-full"'* ]] || problem nas-full "It has no room: $RUN_ERR" ;;
+    *'Read-only file system'*) problem nas-read-only "It is read-only: $RUN_ERR" ;;
+    *) problem nas-not-writable "root of this host cannot write to it: $RUN_ERR" ;;
+  esac
+}
+
+# try_data: 1 MiB is written, kept, and read back past this host's cache, as far as that can be.
+try_data() {
+  TRIED[data]=false
+  step 'write 1 MiB' dd if="$WORK/pattern" of="$CHECK_DIR/data" bs=64k conv=fsync status=none || {
+    cannot_write
+    # What is left to try needs little room.
+    step 'remove a file' rm -f -- "$CHECK_DIR/data" || :
+    return 0
+  }
+  TRIED[direct]=true
+  if ! step 'read 1 MiB back' dd if="$CHECK_DIR/data" of="$WORK/back" bs=64k iflag=direct status=none; then
+    TRIED[direct]=false
+    step 'forget its cache' dd if="$CHECK_DIR/data" iflag=nocache count=0 status=none || :
+    step 'read 1 MiB back' dd if="$CHECK_DIR/data" of="$WORK/back" bs=64k status=none || { read_failed && return 0; }
+  fi
+  run 10 sha256sum -- "$WORK/pattern" "$WORK/back" || die "Cannot read in the state directory $STATE_DIR: $RUN_ERR" state-dir
+  lines "$RUN_OUT"
+  if [[ ${LINES[0]%% *} == "${LINES[1]%% *}" ]]; then
+    TRIED[data]=true
+  else
+    problem nas-corrupts 'What was read back is not what had been written'
+  fi
+}
+read_failed() { [[ $RUN_CODE == 124 ]] || problem nas-not-readable "What had been written cannot be read back: $RUN_ERR"; }
+
+# try_latency: how long it takes until 4 KiB are kept (O_DSYNC). dd's own time: starting it is none of the NAS.
+try_latency() {
+  local i j spent=0 us
+  local -a sorted=()
+  for ((i = 0; i < CHECK_WRITES && spent < NAS_SECONDS * 1000000; i++)); do
+    step 'keep 4 KiB' dd if="$WORK/pattern" of="$CHECK_DIR/small" bs=4k count=1 seek="$i" oflag=dsync conv=notrunc || { cannot_write && break; }
+    [[ $RUN_ERR =~ ,\ ([0-9.]+(e-?[0-9]+)?)\ s, ]] || break
+    printf -v us %.6f "${BASH_REMATCH[1]}"
+    us=$((10#${us/./})) spent=$((spent + us))
+    for ((j = ${#sorted[@]}; j > 0 && sorted[j - 1] > us; j--)); do sorted[j]=${sorted[j - 1]}; done
+    sorted[j]=$us
+  done
+  ((${#sorted[@]})) || return 0
+  TRIED[writes]=${#sorted[@]} TRIED[median]=${sorted[${#sorted[@]} / 2]} TRIED[worst]=${sorted[-1]}
+}
+
+# try_names: a file takes the place of another, what a directory holds is kept, directories come and go.
+try_names() {
+  TRIED[rename]=false TRIED[sync]=false TRIED[directories]=false
+  if [[ ${TRIED[data]} == true ]]; then
+    if step 'rename a file over another' mv -fT -- "$CHECK_DIR/data" "$CHECK_DIR/small" && step 'tell a size' stat -c %s -- "$CHECK_DIR/small" && [[ $RUN_OUT == 1048576 ]]; then
+      TRIED[rename]=true
+    else
+      failed nas-no-rename 'A file cannot be renamed over another'
+    fi
+  fi
+  if step 'keep a directory (fsync)' sync -- "$CHECK_DIR"; then TRIED[sync]=true; else failed nas-no-sync 'It does not keep a directory when asked to (fsync)'; fi
+  if step 'make a directory' mkdir -- "$CHECK_DIR/sub" && step 'remove a directory' rmdir -- "$CHECK_DIR/sub"; then
+    TRIED[directories]=true
+  else
+    failed nas-no-directories 'A directory cannot be made and removed'
+  fi
+}
+failed() { [[ $RUN_CODE == 124 ]] || problem "$1" "$2: $RUN_ERR"; }
+
+# try_hole: what is not written takes no room; then how long a file may get, which costs nothing where holes cost nothing.
+try_hole() {
+  local blocks size
+  step 'make a file with a hole' dd if="$WORK/pattern" of="$CHECK_DIR/hole" bs=4k count=1 seek=$((CHECK_HOLE / 4096)) conv=fsync status=none || { cannot_write && return 0; }
+  step 'tell the room that a file takes' stat -c '%b %B' -- "$CHECK_DIR/hole" || return 0
+  read -r blocks size <<<"$RUN_OUT"
+  TRIED[sparse]=true
+  ((blocks * size < CHECK_HOLE / 2)) || { TRIED[sparse]=false && return 0; }
+  # To remove a long file Ceph looks for every object that it could have.
+  [[ ${TRIED[type]-} != ceph ]] || return 0
+  for size in 8T 2T 256G 16G 4G 2G; do
+    if step 'make a long file' truncate -s "$size" -- "$CHECK_DIR/hole"; then
+      step 'tell a size' stat -c %s -- "$CHECK_DIR/hole" && TRIED[largest]=$RUN_OUT
+      return 0
+    fi
+    [[ $RUN_CODE != 124 ]] || return 0
+  done
+}
+
+# remove_check_dir: what was written is gone afterwards, on the way out, too.
+remove_check_dir() {
+  [[ $CHECK_DIR ]] || return 0
+  local dir=$CHECK_DIR
+  CHECK_DIR=''
+  TRIED[gone]=false
+  if step 'remove files' rm -rf --one-file-system -- "$dir" && ! step 'look for them' test -e "$dir" && [[ ! $NAS_HUNG ]]; then
+    TRIED[gone]=true
+  else
+    left "directory ${dir##*/} on the NAS"
+  fi
+}
+
+# remove_old_checks: what a check left there, on whatever host, is no longer at work after an hour, by the clock of the NAS itself.
+remove_old_checks() {
+  step 'tell a time' stat -c %Y -- "$CHECK_DIR" || return 0
+  step 'remove files' find "$MNT" -maxdepth 1 -name '.chainkeeper-check.*' -type d ! -newermt "@$((RUN_OUT - 3600))" -exec rm -rf --one-file-system -- {} + ||
+    [[ $RUN_CODE == 124 ]] || left "what an earlier check wrote to the NAS: $RUN_ERR"
+}
+
+# look_at_qemu_entry: whether QEMU's user, who writes a push, may enter.
+look_at_qemu_entry() {
+  local user
+  qemu_user || { problem qemu-user-unknown "The user that QEMU runs as is not known here, so whether it may enter the NAS is not known" && return 0; }
+  user=$REPLY
+  step "let QEMU's user in" setpriv --reuid="$user" --clear-groups --regid="$(id -g -- "$user")" test -x "$MNT" || [[ $RUN_CODE == 124 ]] ||
+    problem nas-not-reachable "QEMU's user ($user) may not enter the NAS: it needs the x bit, and no root_squash in its way"
+}
+
+# json_tried: REPLY is what was tried of the repository; null without one.
+json_tried() {
+  REPLY=null
+  [[ ! $MNT ]] || json_object s type "${TRIED[type]-}" b data "${TRIED[data]-}" b direct "${TRIED[direct]-}" b rename "${TRIED[rename]-}" b sync "${TRIED[sync]-}" \
+    b directories "${TRIED[directories]-}" b sparse "${TRIED[sparse]-}" n largestFile "${TRIED[largest]-}" n writes "${TRIED[writes]-}" \
+    n medianUs "${TRIED[median]-}" n worstUs "${TRIED[worst]-}" b gone "${TRIED[gone]-}"
 }
 
 # ---- full or incremental: what the host itself finds decides ---------------------------------------
@@ -4736,7 +4891,7 @@ job_machine() {
 
 # sweep_calls: the private directories of calls. A call that was killed cannot remove its own, nor what it noted there.
 sweep_calls() {
-  local dir path kept
+  local dir path kept i
   for dir in "$STATE_DIR"/work.*/; do
     dir=${dir%/}
     [[ -d $dir && $dir != "$WORK" ]] || continue
@@ -4747,7 +4902,8 @@ sweep_calls() {
       continue
     fi
     kept=''
-    for path in "${owned[@]}"; do sweep_folder "$path" 'a killed call' || kept=yes; done
+    # The last one first: it may lie in a mount that was made before.
+    for ((i = ${#owned[@]} - 1; i >= 0; i--)); do sweep_folder "${owned[i]}" 'a killed call' || kept=yes; done
     # The note stays as long as what it tells of.
     if [[ $kept ]]; then [[ $OPT_DRY_RUN ]] || rm -rf -- "${dir:?}"/!(owner|owned)
     else sweep_away work-dir "$dir" 'left by a killed call' rm -rf --one-file-system -- "$dir" || :; fi
@@ -4764,12 +4920,17 @@ work_alive() {
   fi
 }
 
-# sweep_folder PATH OWNER [ABORT]: a mount point, a folder of mount points or sockets, or scratch files. False when it stays.
+# sweep_folder PATH OWNER [ABORT]: a mount point, a folder of mount points or sockets, scratch files, or what a check wrote into a mount.
+# False when it stays.
 sweep_folder() {
   local code=tmp-dir vm
+  local -a remove=(sweep_remove "$1")
   [[ $1 == @(/tmp/csbackup.*|"$SCRATCH_DIR"/*) && /$1/ != */../* ]] || return 0
   # One that is mounted is not looked at: it may hang.
   if mounted "$1" || mounted_below "$1"; then code=mount
+  elif [[ $1 == */.chainkeeper-check.* ]]; then
+    mounted "${1%/*}" || return 0
+    code=check-dir remove=(run "$CHECK_SECONDS" rm -rf --one-file-system -- "$1")
   elif [[ ! -e $1 ]]; then return 0
   elif [[ $1 == "$SCRATCH_DIR"/* ]]; then code=scratch; fi
   # A job's folder says all about what is in it.
@@ -4782,7 +4943,7 @@ sweep_folder() {
     swept "$code" "$1" left "left by $2, and libvirt's backup job of $vm uses it"
     SWEEP_KEPT+=$1$'\n' && return 1
   done
-  sweep_away "$code" "$1" "left by $2" sweep_remove "$1" || { SWEEP_KEPT+=$1$'\n' && return 1; }
+  sweep_away "$code" "$1" "left by $2" "${remove[@]}" || { SWEEP_KEPT+=$1$'\n' && return 1; }
 }
 
 # sweep_away CODE PATH WHAT COMMAND...: false when it stays.

@@ -6,6 +6,7 @@ import { Protections1795800000000 } from './mysql/protections';
 import { RunCause1795700000000 } from './mysql/run-cause';
 import { RepositoryWays1795900000000 } from './mysql/repository-ways';
 import { Restores1796100000000 } from './mysql/restores';
+import { RetentionPolicies1796310000000 } from './mysql/retention-policies';
 import { StockHosts1795600000000 } from './mysql/stock-hosts';
 
 /** What brings a MySQL or MariaDB database up to date, in order. Same names as for SQLite. */
@@ -19,4 +20,5 @@ export const MYSQL_MIGRATIONS = [
   AbortAsked1796000000000,
   Restores1796100000000,
   Manifests1796300000000,
+  RetentionPolicies1796310000000,
 ];

@@ -6,6 +6,7 @@ import { Protections1795800000000 } from './sqlite/protections';
 import { RunCause1795700000000 } from './sqlite/run-cause';
 import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
 import { Restores1796100000000 } from './sqlite/restores';
+import { RetentionPolicies1796310000000 } from './sqlite/retention-policies';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
 
 /** What brings a SQLite file up to date, in order. Named one by one: a forgotten file is a compile error, not a surprise. */
@@ -19,4 +20,5 @@ export const SQLITE_MIGRATIONS = [
   AbortAsked1796000000000,
   Restores1796100000000,
   Manifests1796300000000,
+  RetentionPolicies1796310000000,
 ];

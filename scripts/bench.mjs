@@ -3,6 +3,6 @@ import { join } from 'node:path';
 import { giveUp, root, run } from './lib/run.mjs';
 import { setup } from './lib/setup.mjs';
 
-const missing = await setup(process.argv.includes('backup') ? 'bench backup' : 'bench');
+const missing = await setup(['backup', 'restore'].some((name) => process.argv.includes(name)) ? 'bench beside a peer' : 'bench');
 if (missing.length > 0) giveUp(`A bench needs ${missing.map(({ program }) => program).join(', ')}; see above.`);
 process.exitCode = await run(process.execPath, [join(root, 'dist/test/bench/main.js'), ...process.argv.slice(2)]);

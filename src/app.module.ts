@@ -17,6 +17,7 @@ import { Config } from './platform/config/load-config';
 import { HealthController, READINESS } from './platform/health/health.controller';
 import { createLog, LOG, type Log } from './platform/log';
 import { ProblemFilter } from './platform/problem.filter';
+import { RestoresModule } from './restores/restores.module';
 import { RetentionModule } from './retention/retention.module';
 import { RunsModule } from './runs/runs.module';
 import { UpkeepModule } from './upkeep/upkeep.module';
@@ -72,6 +73,7 @@ export class AppModule {
         DatabaseModule.with(config.books),
         EngineModule,
         InventoryModule,
+        RestoresModule,
         RetentionModule,
         RunsModule,
         BackupsModule,

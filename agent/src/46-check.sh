@@ -1,7 +1,8 @@
 # ---- check: is this host ready? One line of JSON; with -t -s -m also about that repository -------------
 
 operation_check() {
-  local host space sessions='' problems
+  local host space sessions='' problems repository text
+  NAS_SECONDS=$CHECK_SECONDS
   work_open
   look_at_host || die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   look_at_versions
@@ -12,31 +13,16 @@ operation_check() {
   [[ ! $MNT ]] || check_repository
   commit
   unwind good
+  for text in "${LEFT[@]}"; do problem left-behind "Left behind: $text"; done
   json_host && host=$REPLY
   json_space && space=$REPLY
+  json_tried && repository=$REPLY
   json_array "${PROBLEMS[@]}" && problems=$REPLY
   rfc3339_now
-  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s time "$REPLY" n maxSessions "$sessions" r space "$space" n writeMs "$WRITE_MS" r apparmor "$APPARMOR" r problems "$problems"
+  json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" s time "$REPLY" n maxSessions "$sessions" r space "$space" r repository "$repository" r apparmor "$APPARMOR" r problems "$problems"
   printf '%s\n' "$REPLY"
   DONE=yes
   exit 0
-}
-
-# check_repository: one small write that the NAS has to keep, and whether QEMU's user, who writes a push, may enter.
-WRITE_MS=''
-check_repository() {
-  local user from file=$MNT/.chainkeeper-check.$$
-  now_ms && from=$REPLY
-  if nas dd if=/dev/zero of="$file" bs=4k count=1 conv=fsync status=none; then
-    now_ms && WRITE_MS=$((REPLY - from))
-  else
-    problem nas-not-writable "root of this host cannot write to the NAS: $RUN_ERR"
-  fi
-  nas rm -f -- "$file" || left "$file on the NAS"
-  qemu_user || { problem qemu-user-unknown "The user that QEMU runs as is not known here, so whether it may enter the NAS is not known" && return 0; }
-  user=$REPLY
-  run "$NAS_SECONDS" setpriv --reuid="$user" --clear-groups --regid="$(id -g -- "$user")" test -x "$MNT" ||
-    problem nas-not-reachable "QEMU's user ($user) may not enter the NAS: it needs the x bit, and no root_squash in its way"
 }
 
 # qemu_user: REPLY is the user that libvirt starts QEMU as; its settings say, or the account that the packages make.

@@ -84,7 +84,7 @@ job_machine() {
 
 # sweep_calls: the private directories of calls. A call that was killed cannot remove its own, nor what it noted there.
 sweep_calls() {
-  local dir path kept
+  local dir path kept i
   for dir in "$STATE_DIR"/work.*/; do
     dir=${dir%/}
     [[ -d $dir && $dir != "$WORK" ]] || continue
@@ -95,7 +95,8 @@ sweep_calls() {
       continue
     fi
     kept=''
-    for path in "${owned[@]}"; do sweep_folder "$path" 'a killed call' || kept=yes; done
+    # The last one first: it may lie in a mount that was made before.
+    for ((i = ${#owned[@]} - 1; i >= 0; i--)); do sweep_folder "${owned[i]}" 'a killed call' || kept=yes; done
     # The note stays as long as what it tells of.
     if [[ $kept ]]; then [[ $OPT_DRY_RUN ]] || rm -rf -- "${dir:?}"/!(owner|owned)
     else sweep_away work-dir "$dir" 'left by a killed call' rm -rf --one-file-system -- "$dir" || :; fi
@@ -112,12 +113,17 @@ work_alive() {
   fi
 }
 
-# sweep_folder PATH OWNER [ABORT]: a mount point, a folder of mount points or sockets, or scratch files. False when it stays.
+# sweep_folder PATH OWNER [ABORT]: a mount point, a folder of mount points or sockets, scratch files, or what a check wrote into a mount.
+# False when it stays.
 sweep_folder() {
   local code=tmp-dir vm
+  local -a remove=(sweep_remove "$1")
   [[ $1 == @(/tmp/csbackup.*|"$SCRATCH_DIR"/*) && /$1/ != */../* ]] || return 0
   # One that is mounted is not looked at: it may hang.
   if mounted "$1" || mounted_below "$1"; then code=mount
+  elif [[ $1 == */.chainkeeper-check.* ]]; then
+    mounted "${1%/*}" || return 0
+    code=check-dir remove=(run "$CHECK_SECONDS" rm -rf --one-file-system -- "$1")
   elif [[ ! -e $1 ]]; then return 0
   elif [[ $1 == "$SCRATCH_DIR"/* ]]; then code=scratch; fi
   # A job's folder says all about what is in it.
@@ -130,7 +136,7 @@ sweep_folder() {
     swept "$code" "$1" left "left by $2, and libvirt's backup job of $vm uses it"
     SWEEP_KEPT+=$1$'\n' && return 1
   done
-  sweep_away "$code" "$1" "left by $2" sweep_remove "$1" || { SWEEP_KEPT+=$1$'\n' && return 1; }
+  sweep_away "$code" "$1" "left by $2" "${remove[@]}" || { SWEEP_KEPT+=$1$'\n' && return 1; }
 }
 
 # sweep_away CODE PATH WHAT COMMAND...: false when it stays.

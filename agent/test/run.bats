@@ -50,6 +50,15 @@ setup() {
   pkill -f 'sleep 20[.]0417'
 }
 
+@test "a child that is left behind holds nothing open of what its script talks to" {
+  local from=$SECONDS said
+  # shellcheck disable=SC2016
+  said=$(bash -c '. "$0"; WORK=$BATS_TEST_TMPDIR; run_start sleep 20.0419; run_close; echo said; echo told >&2' "$BATS_TEST_DIRNAME/../src/05-run.sh" 2>&1)
+  ((SECONDS - from < 15))
+  [[ $said == $'said\ntold' ]]
+  pkill -f 'sleep 20[.]0419'
+}
+
 @test "a child that was killed: by its signal; killed with the one that waits for it: 143; one that is not there: 127" {
   run_start sleep 30
   kill -KILL "$RUN_PID"

@@ -31,7 +31,7 @@ const NEEDS = {
   quickstart: LAB,
   test: { ...LAB, ...TESTS },
   bench: LAB,
-  'bench backup': { ...LAB, ...PEER },
+  'bench beside a peer': { ...LAB, ...PEER },
 };
 
 /** What is missing for a purpose: a list of `{ program, packages, why }`. */

@@ -1,9 +1,10 @@
 import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiExtraModels, ApiHeader, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { UserError } from '../domain/errors';
 import { DryRunQuery } from '../platform/dry-run';
 import type { Page } from '../platform/page';
+import { accepted } from '../runs/accepted';
+import { askedBy } from '../runs/asked-by';
 import { RunDto } from '../runs/dto/run.dto';
 import { BackupsService } from './backups.service';
 import { ChecksumsService } from './checksums.service';
@@ -125,19 +126,4 @@ export class BackupsController {
     await this.deletions.unprotect(id);
     return this.backups.show(id);
   }
-}
-
-/** @throws UserError `request.idempotency-key` */
-function askedBy(
-  key: string | undefined,
-  trigger: string | undefined,
-): { idempotencyKey: string | undefined; trigger: 'rest' | 'cli' } {
-  if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
-    throw new UserError('request.idempotency-key', 'invalid', 'The Idempotency-Key is not 1 to 255 visible ASCII characters.');
-  return { idempotencyKey: key, trigger: trigger === 'cli' ? 'cli' : 'rest' };
-}
-
-function accepted(response: Response, run: RunDto): RunDto {
-  response.status(202).location(`/api/v1/runs/${run.id}`);
-  return run;
 }

@@ -15,6 +15,7 @@ import { type BackupInBooks, BookReader } from '../engine/book-reader';
 import { Planner, refusalError, refuseMaintenance } from '../engine/planner';
 import { found } from '../platform/found';
 import { type Page, toPage, toPart } from '../platform/page';
+import type { AskedBy } from '../runs/asked-by';
 import type { RunDto } from '../runs/dto/run.dto';
 import { RunPresenter } from '../runs/present-run';
 import type { BackupDto, BackupsQuery, BackupWithEvidenceDto, CreateBackupDto, ExplanationDto, PlanDto } from './dto/backup.dto';
@@ -58,10 +59,7 @@ export class BackupsService {
    * Writes a run down; the engine takes it from there.
    * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`, `host.maintenance`
    */
-  async create(
-    { vm: id, ...wishes }: CreateBackupDto,
-    { idempotencyKey, trigger }: { idempotencyKey: string | undefined; trigger: 'rest' | 'cli' },
-  ): Promise<RunDto> {
+  async create({ vm: id, ...wishes }: CreateBackupDto, { idempotencyKey, trigger }: AskedBy): Promise<RunDto> {
     const vm = found(await this.vms.find(id), 'vm', id);
     refuseMaintenance((await this.planner.surroundings(vm)).host);
     const run = await this.runs.request({

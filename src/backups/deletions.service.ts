@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { DELETING } from '../database/entities/run-row';
 import { Backups, type BookedBackup } from '../database/repositories/backups';
 import { Protections } from '../database/repositories/protections';
 import { Runs } from '../database/repositories/runs';
@@ -9,6 +10,7 @@ import { UserError } from '../domain/errors';
 import { Deleter } from '../engine/deleter';
 import { refusalError } from '../engine/planner';
 import { found } from '../platform/found';
+import type { AskedBy } from '../runs/asked-by';
 import type { RunDto } from '../runs/dto/run.dto';
 import { RunPresenter } from '../runs/present-run';
 import type { DeletionPlanDto } from './dto/deletion.dto';
@@ -46,11 +48,7 @@ export class DeletionsService {
    * Writes a run down that deletes it; what is refused is refused at once.
    * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`, `deletion.*`
    */
-  async create(
-    id: string,
-    wishes: DeletionWishes,
-    { idempotencyKey, trigger }: { idempotencyKey: string | undefined; trigger: 'rest' | 'cli' },
-  ): Promise<RunDto> {
+  async create(id: string, wishes: DeletionWishes, { idempotencyKey, trigger }: AskedBy): Promise<RunDto> {
     const { vmId, uuid } = await this.#find(id);
     await this.plan(uuid, wishes);
     const run = await this.runs.request({
@@ -67,7 +65,7 @@ export class DeletionsService {
     if (end !== null && end.getTime() <= Date.now())
       throw new UserError('protection.past', 'invalid', `The protection would have ended already: ${end.toISOString()}.`);
     await this.work.run(async () => {
-      await this.runs.refuseActive(backup.vmId, 'delete');
+      await this.runs.refuseActive(backup.vmId, DELETING);
       const { status, removed } = found(await this.backups.findById(backup.id), 'backup', id);
       if (status !== 'BackedUp' || removed !== null)
         throw new UserError('protection.nothing-there', 'conflict', `Backup ${id} is ${status}: no restore point to protect.`);

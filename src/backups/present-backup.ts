@@ -18,6 +18,7 @@ export function presentBackup(
     status: row.status ?? '',
     type: row.type,
     externalId: row.externalId,
+    repositoryId: booked.repositoryId,
     date: row.date?.toISOString() ?? null,
     size: row.size,
     protectedSize: row.protectedSize,

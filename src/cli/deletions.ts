@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { BackupWithEvidenceDto } from '../backups/dto/backup.dto';
 import type { DeletionPlanDto } from '../backups/dto/deletion.dto';
 import type { RunDto } from '../runs/dto/run.dto';
+import { asker } from './asker';
 import { EXIT } from './exit-code';
 import { exitOf, follow } from './follow';
 import { bytes, show, table } from './output';
@@ -67,7 +68,7 @@ export const protectCommand = (): Command =>
       action(async (id: string, options: CommonOptions & { why: string; by?: string; until?: string }) => {
         const body = {
           why: options.why,
-          by: options.by ?? process.env['SUDO_USER'] ?? process.env['USER'] ?? 'unknown',
+          by: options.by ?? asker(),
           ...(options.until === undefined ? {} : { until: options.until }),
         };
         const { body: backup } = await client().send<BackupWithEvidenceDto>('PUT', `${at(id)}/protection`, body);

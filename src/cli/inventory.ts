@@ -5,10 +5,10 @@ import type { OfferingDto } from '../inventory/dto/offering.dto';
 import type { RepositoryDto } from '../inventory/dto/repository.dto';
 import type { VmDto } from '../inventory/dto/vm.dto';
 import { bitmapsCommand, releaseCommand } from './bitmaps';
-import { type Column, oneLine, show, table } from './output';
+import { bytes, type Column, oneLine, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
-import { checkCommand, sweepCommand } from './upkeep';
+import { checkCommand, repositoryCheckCommand, sweepCommand } from './upkeep';
 import { afterRecreationOption, onLostBitmapOption, transferOption } from './way-options';
 
 interface NewDisk {
@@ -202,12 +202,15 @@ export function repositoryCommand(): Command {
     name: 'repo',
     path: '/repositories',
     what: 'repositories',
-    verbs: 'add, change, list, show, remove',
+    verbs: 'add, change, check, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'TYPE', of: (row) => row.type },
       { title: 'ADDRESS', of: (row) => row.address },
       { title: 'TRANSFER', of: (row) => row.transfer },
+      { title: 'USED', of: (row) => bytes(row.usedBytes), right: true },
+      { title: 'OF', of: (row) => bytes(row.capacityBytes), right: true },
+      { title: 'FULL ON', of: (row) => row.fullOn?.slice(0, 10) },
       { title: 'ID', of: (row) => row.id },
     ],
     text: repositoryText,
@@ -246,8 +249,37 @@ export function repositoryCommand(): Command {
         }),
       ),
   );
+  repository.addCommand(repositoryCheckCommand());
   return repository;
 }
+
+interface OfferingOptions extends CommonOptions {
+  readonly name?: string;
+  readonly repository?: string;
+  readonly fullEvery?: number;
+  readonly incremental?: boolean;
+  readonly transfer?: string | false;
+  readonly onLostBitmap?: string;
+  readonly afterRecreation?: string;
+}
+
+/** What was said of it; a way that is taken back is null. */
+function offeringWishes({ incremental, transfer, json: _json, ...said }: OfferingOptions): object {
+  return {
+    ...said,
+    ...(incremental === undefined ? {} : { incrementalEnabled: incremental }),
+    ...(transfer === undefined ? {} : { transfer: transfer === false ? null : transfer }),
+  };
+}
+
+const withPolicy = (offering: Command): Command =>
+  offering
+    .option('--full-every <n>', 'links in a chain before the next full', number)
+    .option('--incremental', 'take incrementals where they are true (default)')
+    .option('--no-incremental', 'take fulls only')
+    .addOption(transferOption())
+    .addOption(onLostBitmapOption())
+    .addOption(afterRecreationOption());
 
 /** `chainkeeper offering`. */
 export function offeringCommand(): Command {
@@ -255,6 +287,7 @@ export function offeringCommand(): Command {
     name: 'offering',
     path: '/offerings',
     what: 'offerings',
+    verbs: 'add, change, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'FULL EVERY', of: (row) => row.fullEvery, right: true },
@@ -266,41 +299,32 @@ export function offeringCommand(): Command {
     ],
   });
   offering.addCommand(
-    command('add', 'add an offering: where backups go, and how')
-      .argument('<name>')
-      .requiredOption('--repository <repository>', 'id or name')
-      .option('--full-every <n>', 'links in a chain before the next full', number)
-      .option('--no-incremental', 'take fulls only')
-      .addOption(transferOption())
-      .addOption(onLostBitmapOption())
-      .addOption(afterRecreationOption())
+    withPolicy(
+      command('add', 'add an offering: where backups go, and how')
+        .argument('<name>')
+        .requiredOption('--repository <repository>', 'id or name'),
+    ).action(
+      action(async (name: string, options: OfferingOptions) =>
+        create<OfferingDto>('/offerings', { name, ...offeringWishes(options) }, options),
+      ),
+    ),
+  );
+  offering.addCommand(
+    withPolicy(
+      command(
+        'change',
+        'change how backups are taken, or move it: the next backup of each of its VMs is then a full in the other repository',
+      )
+        .argument('<offering>', 'id or name')
+        .option('--name <name>', 'new name')
+        .option('--repository <repository>', 'id or name of the repository that backups go to from now on'),
+    )
+      .option('--no-transfer', 'take back what was said of the way')
       .action(
-        action(
-          async (
-            name: string,
-            options: CommonOptions & {
-              repository: string;
-              fullEvery?: number;
-              incremental: boolean;
-              transfer?: string;
-              onLostBitmap?: string;
-              afterRecreation?: string;
-            },
-          ) =>
-            create<OfferingDto>(
-              '/offerings',
-              {
-                name,
-                repository: options.repository,
-                incrementalEnabled: options.incremental,
-                ...(options.fullEvery === undefined ? {} : { fullEvery: options.fullEvery }),
-                ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
-                ...(options.onLostBitmap === undefined ? {} : { onLostBitmap: options.onLostBitmap }),
-                ...(options.afterRecreation === undefined ? {} : { afterRecreation: options.afterRecreation }),
-              },
-              options,
-            ),
-        ),
+        action(async (id: string, options: OfferingOptions) => {
+          const { body } = await client().send<OfferingDto>('PATCH', at('/offerings', id), offeringWishes(options));
+          show(options.json, body, () => details(body));
+        }),
       ),
   );
   return offering;

@@ -10,6 +10,7 @@ import { EXIT } from './exit-code';
 import { hostCommand, offeringCommand, repositoryCommand, vmCommand } from './inventory';
 import { parseOutputCommand } from './parse-output';
 import { adopt, fail } from './program';
+import { restoreCommand, restoresCommand } from './restores';
 import { retentionCommand } from './retention';
 import { runbookCommand } from './runbook';
 import { runCommand } from './runs';
@@ -43,6 +44,8 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not 
     checksumsCommand(),
     explainCommand(),
     runbookCommand(),
+    restoreCommand(),
+    restoresCommand(),
     deleteCommand(),
     protectCommand(),
     unprotectCommand(),

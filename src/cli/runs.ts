@@ -17,7 +17,9 @@ const at = (id: string): string => `/runs/${encodeURIComponent(id)}`;
 
 /** `chainkeeper run`: what became of a backup that was asked for. */
 export function runCommand(): Command {
-  const run = new Command('run').description('runs, which are attempts to take or delete a backup: list, show, log, abort');
+  const run = new Command('run').description(
+    'runs, which are attempts to take, delete or restore a backup: list, show, log, abort',
+  );
   run.addCommand(
     command('list', 'list runs, newest first')
       .option('--vm <vm>', 'only of this VM (id or name)')

@@ -10,8 +10,10 @@ import { Links } from './repositories/links';
 import { Manifests } from './repositories/manifests';
 import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
+import { RetentionPolicies } from './repositories/retention-policies';
 import { Restores } from './repositories/restores';
 import { Runs } from './repositories/runs';
+import { Schedules } from './repositories/schedules';
 import { Vms } from './repositories/vms';
 import { Volumes } from './repositories/volumes';
 import { UnitOfWork } from './unit-of-work';
@@ -24,6 +26,8 @@ const BOOKS = [
   Links,
   Manifests,
   Protections,
+  RetentionPolicies,
+  Schedules,
   Restores,
   Runs,
   Leases,

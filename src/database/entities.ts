@@ -12,6 +12,7 @@ import { LinkRow } from './entities/link-row';
 import { ManifestRow } from './entities/manifest-row';
 import { ProtectionRow } from './entities/protection-row';
 import { RepositoryWayRow } from './entities/repository-way-row';
+import { RetentionPolicyRow } from './entities/retention-policy-row';
 import { RestoreRow } from './entities/restore-row';
 import { RunRow } from './entities/run-row';
 import { StoragePoolRow } from './entities/storage-pool-row';
@@ -44,5 +45,6 @@ export const ENTITIES = [
   ManifestRow,
   ProtectionRow,
   RepositoryWayRow,
+  RetentionPolicyRow,
   RestoreRow,
 ];

@@ -10,6 +10,7 @@ import { Offerings } from '../database/repositories/offerings';
 import { Protections } from '../database/repositories/protections';
 import { Restores } from '../database/repositories/restores';
 import { Runs } from '../database/repositories/runs';
+import { Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { Assurance } from '../domain/chain/assurance';
@@ -17,10 +18,14 @@ import type { BackupPlan } from '../domain/chain/backup-plan';
 import { type BackupStatus, type BookedBackup, type BookedDisk, type Books } from '../domain/chain/booked-backup';
 import { readActiveCheckpoint } from '../domain/chain/chain-keys';
 import type { DeletionBooks } from '../domain/chain/plan-deletion';
+import type { RetentionBooks } from '../domain/retention/plan-retention';
 import { bookedDisks } from '../domain/chain/read-run';
 
 /** How far back runs are looked through for the last name they used. Names only ever go up, so the newest plan has it. */
 const RUNS_BACK = 50;
+
+/** CloudStack's interval types by their numbers; a VM has one schedule of each. */
+const SCHEDULE_TYPES = ['hourly', 'daily', 'weekly', 'monthly'];
 
 /** A booked backup with the row, link and evidence it was read from. */
 export interface BackupInBooks {
@@ -48,6 +53,7 @@ export class BookReader {
     private readonly runs: Runs,
     private readonly vms: Vms,
     private readonly offerings: Offerings,
+    private readonly schedules: Schedules,
   ) {}
 
   /** All that a decision about a VM needs to know. */
@@ -76,6 +82,23 @@ export class BookReader {
         const { until, protectedBy: by, why } = protection;
         return [{ backup, until: until === null ? null : until.getTime() / 1000, by, why }];
       }),
+    };
+  }
+
+  /** All that retention needs to know of a VM; `inBooks` as for a deletion. */
+  async retentionBooks(vmId: number, inBooks?: readonly BackupInBooks[]): Promise<RetentionBooks> {
+    const all = inBooks ?? (await this.ofVm(vmId));
+    const triggers = await this.runs.triggers(all.flatMap(({ link }) => link?.runId ?? []));
+    const byItself = ({ row, link }: BackupInBooks): boolean =>
+      row.backupScheduleId !== null || ['schedule', 'service'].includes(triggers.get(link?.runId ?? '') ?? '');
+    return {
+      ...(await this.deletionBooks(vmId, all)),
+      origins: new Map(
+        all.map((one) => [one.row.uuid, { scheduleId: one.row.backupScheduleId, manual: !byItself(one) }] as const),
+      ),
+      schedules: (await this.schedules.ofVm(vmId)).map(({ id, scheduleType, maxBackups }) => ({
+        ...{ id, name: SCHEDULE_TYPES[scheduleType ?? -1] ?? 'nameless', maxBackups },
+      })),
     };
   }
 
@@ -152,7 +175,7 @@ function epochOf(plan: BackupPlan | null): number | null {
 
 function toBooked(
   row: BackupWithDetails,
-  repositoryId: string | null,
+  offeredId: string | null,
   link: LinkRow | undefined,
   evidence: MeasuredEvidence | undefined,
   manifest: ManifestRow | undefined,
@@ -165,7 +188,8 @@ function toBooked(
     externalId: row.externalId,
     date: row.date === null ? null : Math.floor(row.date.getTime() / 1000),
     size: row.size,
-    repositoryId,
+    // An offering may have been moved to another repository since; the plan says where its files went.
+    repositoryId: (link?.planned as BackupPlan | null | undefined)?.repositoryId ?? offeredId,
     details: row.details,
     disks: disksOf(link, evidence),
     // Checksums are a witness: whatever was said before, these files are not what was backed up.

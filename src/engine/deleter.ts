@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories } from '../database/repositories/backup-repositories';
 import { Backups, type BookedBackup } from '../database/repositories/backups';
@@ -24,9 +25,13 @@ import { BookReader } from './book-reader';
 import { claimOf, leaseLost } from './claim';
 import { NasHosts } from './nas-hosts';
 import { mountOf, refusalError } from './planner';
+import { type AppliedRetention, Retainer, type RetentionRequest } from './retainer';
 
 /** A NAS takes a moment for a large file, and a slow one longer. */
 const REMOVE_MS = 30 * 60_000;
+
+/** What a run of kind `delete` or `retention` takes, step by step. */
+export type StepsPlan = DeletionPlan | AppliedRetention;
 
 /** What one deletion works with. */
 interface Deletion {
@@ -37,14 +42,15 @@ interface Deletion {
 }
 
 /**
- * Drives a deletion to its end: what is to go is hidden first, in one transaction, then removed from the NAS and from the books one by
- * one. Every step may be taken twice, so whoever finds the run takes them again.
+ * Drives a deletion to its end, one that somebody asked for or that of a policy: what is to go is hidden first, in one transaction, then
+ * removed from the NAS and from the books one by one. Every step may be taken twice, so whoever finds the run takes them again.
  */
 @Injectable()
 export class Deleter {
   constructor(
     private readonly work: UnitOfWork,
     private readonly reader: BookReader,
+    private readonly retainer: Retainer,
     private readonly runs: Runs,
     private readonly leases: Leases,
     private readonly backups: Backups,
@@ -70,7 +76,7 @@ export class Deleter {
     if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
     const deletion = { vm, lease, signal, log: this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch }) };
     try {
-      const plan = (run.plan as DeletionPlan | null) ?? (await this.#decide(deletion, run.requested as DeletionRequest));
+      const plan = (run.plan as StepsPlan | null) ?? (await this.#decide(deletion, run));
       await this.#hide(deletion, plan);
       const warnings = await this.#dropBitmaps(deletion, plan);
       await this.#removeAll(deletion, plan);
@@ -88,16 +94,19 @@ export class Deleter {
   }
 
   /** A plan that was written down is never made again: what it has hidden it must also remove. */
-  async #decide({ vm, lease, log }: Deletion, request: DeletionRequest): Promise<DeletionPlan> {
-    const plan = await this.plan(vm.id, request);
+  async #decide({ vm, lease, log }: Deletion, { kind, requested }: RunRow): Promise<StepsPlan> {
+    const plan =
+      kind === 'retention'
+        ? await this.retainer.agreed(vm, requested as RetentionRequest)
+        : await this.plan(vm.id, requested as DeletionRequest);
     if (plan.kind === 'refused') throw refusalError(plan);
     const noted = await this.runs.note(claimOf(lease), { plan, progress: { done: 0, total: plan.bytesFreed } });
     if (!noted) throw leaseLost(lease);
-    log.info({ backup: plan.backup, steps: plan.steps.map(({ kind, backup }) => `${kind} ${backup}`) }, 'deletion planned');
+    log.info({ steps: plan.steps.map(({ kind, backup }) => `${kind} ${backup}`) }, 'deletion planned');
     return plan;
   }
 
-  #hide({ vm, lease }: Deletion, { steps }: DeletionPlan): Promise<void> {
+  #hide({ vm, lease }: Deletion, { steps }: StepsPlan): Promise<void> {
     return this.work.run(async () => {
       await this.leases.hold(lease);
       for (const { kind, backup } of steps) {
@@ -109,7 +118,7 @@ export class Deleter {
   }
 
   /** A bitmap that stays costs a little; the next backup, a full, clears it away. So a failure here is a warning. */
-  async #dropBitmaps({ vm, lease, log }: Deletion, { steps }: DeletionPlan): Promise<string[]> {
+  async #dropBitmaps({ vm, lease, log }: Deletion, { steps }: StepsPlan): Promise<string[]> {
     const warnings: string[] = [];
     for (const step of steps) {
       if (step.kind !== 'close-chain') continue;
@@ -128,7 +137,7 @@ export class Deleter {
     return warnings;
   }
 
-  async #removeAll({ vm, lease, signal, log }: Deletion, { steps, bytesFreed }: DeletionPlan): Promise<void> {
+  async #removeAll({ vm, lease, signal, log }: Deletion, { steps, bytesFreed }: StepsPlan): Promise<void> {
     let done = 0;
     for (const step of steps) {
       if (step.kind !== 'remove') continue;

@@ -9,6 +9,7 @@ import { NasHosts } from './nas-hosts';
 import { Planner } from './planner';
 import { Recorder } from './recorder';
 import { Restorer } from './restorer';
+import { Retainer } from './retainer';
 import { Runner } from './runner';
 import { Worker } from './worker';
 
@@ -25,9 +26,10 @@ import { Worker } from './worker';
     Planner,
     Recorder,
     Restorer,
+    Retainer,
     Runner,
     Worker,
   ],
-  exports: [BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Restorer, Worker],
+  exports: [BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Restorer, Retainer, Worker],
 })
 export class EngineModule {}

@@ -29,13 +29,18 @@ export class NasHosts {
     });
   }
 
-  /** One that works and has our script: the VM's own, or any. @throws UserError `host.none-looks` */
-  async thatLooks(vmId: number): Promise<ReachableHost> {
+  /** One that works and has our script: the VM's own first, where it is about one. @throws UserError `host.none-looks` */
+  async thatLooks(vmId?: number): Promise<ReachableHost> {
     const [first] = await this.#looking(vmId);
     if (first !== undefined) return first;
     throw new UserError('host.none-looks', 'refused', 'No host is there that works and has our script, which this needs.', {
       next: 'Put our script on one: chainkeeper host install HOST',
     });
+  }
+
+  /** All that work, for what every script can do. */
+  async working(): Promise<HostAccess[]> {
+    return (await this.#working()).map((host) => hostAccess(host, this.config.ssh));
   }
 
   /** All that work and have our script. */

@@ -52,9 +52,10 @@ export class Planner {
 
   /**
    * Who and where, by the books.
+   * @param repositoryId where a plan that was written down goes, whatever the offering points at by now
    * @throws UserError `vm.no-offering`, `vm.no-host`, `offering.no-repository`
    */
-  async surroundings(vm: VmRow): Promise<Surroundings> {
+  async surroundings(vm: VmRow, repositoryId?: string): Promise<Surroundings> {
     const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
     if (offering === null)
       throw new UserError(
@@ -65,7 +66,7 @@ export class Planner {
           next: `Give it one: chainkeeper vm assign ${vm.instanceName} OFFERING`,
         },
       );
-    const repository = await this.repositories.find(offering.externalId ?? '');
+    const repository = await this.repositories.find(repositoryId ?? offering.externalId ?? '');
     if (repository === null)
       throw new UserError('offering.no-repository', 'refused', `The repository of offering ${offering.name} is gone.`);
     return {

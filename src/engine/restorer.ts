@@ -11,7 +11,7 @@ import { Vms } from '../database/repositories/vms';
 import { Volumes } from '../database/repositories/volumes';
 import { UnitOfWork } from '../database/unit-of-work';
 import { buildRestore, type HostCommand, type RestoreOrder, secretsOf } from '../domain/agent/build-argv';
-import { readRestore } from '../domain/agent/read-restore';
+import { readRestore, type RestoreFacts } from '../domain/agent/read-restore';
 import type { Refusal } from '../domain/chain/refusal';
 import { InvariantError, UserError } from '../domain/errors';
 import { planRestore } from '../domain/restore/plan-restore';
@@ -24,6 +24,7 @@ import { redact } from '../hosts/redact';
 import { hostAccess } from '../inventory/host-access';
 import { readPolicy } from '../inventory/offering-policy';
 import { Config } from '../platform/config/load-config';
+import { found } from '../platform/found';
 import { LOG, type Log } from '../platform/log';
 import { BookReader } from './book-reader';
 import { claimOf, leaseLost } from './claim';
@@ -69,20 +70,26 @@ export class Restorer {
     @Inject(LOG) private readonly log: Log,
   ) {}
 
-  /** What a restore would do now. Changes nothing. @throws UserError `host.maintenance`, `restore.no-script`, `vm.no-host` */
+  /**
+   * What a restore would do now. Changes nothing.
+   * @throws UserError `host.maintenance`, `host.none-looks`, `host.not-found`, `name.*`, `restore.no-script`,
+   * `restore.repository-gone`, `restore.wrong-host`, `vm.no-host`
+   */
   async plan(vm: VmRow, wishes: RestoreWishes): Promise<PlannedRestore> {
     const host = await this.#hostFor(vm, wishes);
     refuseMaintenance(host);
     const access = this.#access(host);
     const inBooks = await this.reader.ofVm(vm.id);
-    const volumes = await this.volumes.ofVm(vm.id);
+    // A VM that is no longer in our care has no volumes that anybody could vouch for.
+    const volumes = vm.removed === null ? await this.volumes.ofVm(vm.id) : [];
     const repositoryId = inBooks.find(({ row }) => row.uuid === wishes.backup)?.booked.repositoryId ?? null;
-    const facts =
-      wishes.way === 'in-place' && repositoryId !== null
-        ? await this.planner.look(vm, access, await this.#mount(repositoryId), volumes)
-        : null;
+    const mount = repositoryId === null ? null : await this.#mount(repositoryId);
+    const facts = wishes.way === 'in-place' && mount !== null ? await this.planner.look(vm, access, mount, volumes) : null;
     const books = { vm: vm.instanceName, backups: inBooks.map(({ booked }) => booked), volumes, facts };
-    return { plan: planRestore(wishes, books), host };
+    const plan = planRestore(wishes, books);
+    // A name that cannot be sent is refused now, not when the run begins.
+    if (plan.kind === 'restore' && mount !== null) restoreCommand(plan, mount);
+    return { plan, host };
   }
 
   /** @throws when the run cannot go on under this lease; it stays in the books and is looked at again. */
@@ -93,11 +100,11 @@ export class Restorer {
     const log = this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch });
     const drive: Drive = { run, jobId: run.jobId ?? run.id, adopted: run.plan !== null, vm, lease, signal, hears, log };
     const prepared = await this.#prepare(drive).catch((error: unknown) => this.jobs.giveUp(drive, error));
-    if (prepared === null || (await this.jobs.cancelled(drive))) return;
+    if (prepared === null) return;
     const { plan, access, mount } = prepared;
-    if (plan.way === 'in-place' && !drive.adopted) await this.#touch(drive);
-    if (!(await this.jobs.dispatch(drive, access, () => restoreCommand(plan, mount)))) {
-      await this.restores.end(run.id, { identical: null, outcome: null, vmTouched: false });
+    if ((await this.jobs.cancelled(drive)) || !(await this.jobs.dispatch(drive, access, () => restoreCommand(plan, mount)))) {
+      // Of an adopted one nobody is certain that its former owner did not begin it.
+      await this.restores.end(run.id, { identical: null, outcome: null, vmTouched: drive.adopted ? null : false });
       return;
     }
     const job = await this.jobs.follow(drive, access);
@@ -132,31 +139,25 @@ export class Restorer {
         acceptedBy: plan.accepted?.by ?? null,
         acceptedWhy: plan.accepted?.why ?? null,
       });
+      // Before the host is told: from then on no bitmap of before counts, whoever dies.
+      if (plan.way === 'in-place') await this.restores.touchVm(run.id);
     });
     log.info({ backupId: plan.backup, way: plan.way, assurance: plan.assurance, host: host.name }, 'restore planned');
     return { plan, access: this.#access(host), mount };
   }
 
-  /** Written down before the host is told: from then on no bitmap of before counts, whoever dies. */
-  #touch({ run, lease }: Drive): Promise<void> {
-    return this.work.run(async () => {
-      await this.leases.hold(lease);
-      await this.restores.touchVm(run.id);
-    });
-  }
-
   async #finish(drive: Drive, plan: RestorePlan, access: HostAccess, mount: Mount, job: FollowedJob): Promise<void> {
     const { run, vm, lease, log } = drive;
     // Puts back what was not swapped, or finishes where all was.
-    if (job.state !== 'done') await this.client.abort(access, drive.jobId);
+    const putRight = job.state === 'done' ? null : ((await this.client.abort(access, drive.jobId)).abort?.restore ?? null);
     const hide = (text: string): string => redact(text, secretsOf(mount));
     const read = readRestore(job.stdout);
     const facts = read.ok ? read.value : null;
-    const settled = settleRestore(plan, { exit: job.exit, facts, stderr: hide(job.stderr) });
+    const settled = settleRestore(plan, { exit: job.exit, facts, stderr: hide(job.stderr), putRight });
     await this.work.run(async () => {
       await this.leases.hold(lease);
       await this.restores.end(run.id, { identical: settled.identical, outcome: facts, vmTouched: settled.vmTouched });
-      if (settled.vmTouched === true) await this.#noteVolumes(vm, plan);
+      if (settled.vmTouched === true) await this.#noteVolumes(vm, plan, facts);
       if (settled.vmTouched !== false) await this.#closeChain(vm);
       await this.#end(lease, settled, plan, { ...job, stdout: hide(job.stdout), stderr: hide(job.stderr) });
     });
@@ -174,7 +175,8 @@ export class Restorer {
       exitCode: job.exit,
       stdout: job.stdout,
       stderr: job.stderr,
-      warnings: [...plan.warnings, ...warnings],
+      // What was known beforehand stands in the plan.
+      warnings: [...warnings],
       ...(state === 'succeeded' && plan.bytes !== null ? { progress: { done: plan.bytes, total: plan.bytes } } : {}),
     });
     if (!ended) throw leaseLost(lease);
@@ -186,26 +188,25 @@ export class Restorer {
     if (readPolicy(offering?.details ?? []).onLostBitmap === 'full') await this.vms.setActiveCheckpoint(vm.id, null);
   }
 
-  async #noteVolumes(vm: VmRow, { disks }: RestorePlan): Promise<void> {
+  async #noteVolumes(vm: VmRow, { disks }: RestorePlan, facts: RestoreFacts | null): Promise<void> {
+    const sizeOf = (target: string): number | null =>
+      [...(facts?.disks ?? []), ...disks].find((disk) => disk.target === target && disk.virtualSize !== null)?.virtualSize ??
+      null;
     const volumes = await this.volumes.ofVm(vm.id);
     await this.volumes.replace(
       vm.id,
-      volumes.map((volume) => ({
-        ...volume,
-        size: disks.find(({ target }) => target === volume.target)?.virtualSize ?? volume.size,
-      })),
+      volumes.map((volume) => ({ ...volume, size: sizeOf(volume.target) ?? volume.size })),
     );
   }
 
-  async #hostFor(vm: VmRow, { host, way }: RestoreWishes): Promise<ReachableHost> {
-    if (host !== null) {
-      const named = await this.hosts.find(host);
-      if (named !== null) return named;
-      throw new UserError('host.not-found', 'not-found', `There is no host ${host}.`, {
-        next: 'chainkeeper host list shows them.',
-      });
-    }
-    return way === 'in-place' ? this.hosts.ofVm(vm) : this.nasHosts.thatLooks(vm.id);
+  async #hostFor(vm: VmRow, { host: name, way }: RestoreWishes): Promise<ReachableHost> {
+    if (name === null) return way === 'in-place' ? this.hosts.ofVm(vm) : this.nasHosts.thatLooks(vm.id);
+    const host = found(await this.hosts.find(name), 'host', name);
+    if (way !== 'in-place' || host.id === vm.hostId) return host;
+    // Its volumes may be seen from there too, and nothing there knows whether it runs.
+    throw new UserError('restore.wrong-host', 'refused', `VM ${vm.instanceName} is not on host ${host.name} by the books.`, {
+      next: 'A restore in place is done where the VM is; if it has moved, tell the books: PATCH /vms/{id} with its host.',
+    });
   }
 
   /** Where a stock script takes the backups, ours beside it restores. @throws UserError `restore.no-script` */

@@ -28,6 +28,7 @@ import type { FollowedJob } from './follow-job';
 import { type DrivenJob, type Hears, JobDriver } from './job-driver';
 import { Planner, refusalError, type Surroundings } from './planner';
 import { type Again, type EndedRun, Recorder } from './recorder';
+import { Retainer } from './retainer';
 
 /** One backup under its lease. */
 interface Drive extends DrivenJob {
@@ -52,6 +53,7 @@ export class Runner {
     private readonly vms: Vms,
     private readonly volumes: Volumes,
     private readonly evidence: Evidence,
+    private readonly retainer: Retainer,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
@@ -93,7 +95,7 @@ export class Runner {
 
   /** Inspect and decide, or find what was decided: a plan that was written down is never decided again. */
   async #prepare({ run, vm, lease, log }: Drive): Promise<{ plan: BackupPlan; around: Surroundings }> {
-    const around = await this.planner.surroundings(vm);
+    const around = await this.planner.surroundings(vm, (run.plan as BackupPlan | null)?.repositoryId);
     if (run.plan !== null) {
       log.info({ plannedKind: (run.plan as BackupPlan).kind }, 'run adopted: its plan stands');
       return { plan: run.plan as BackupPlan, around };
@@ -215,6 +217,7 @@ export class Runner {
       if (next !== null) log.info({ backupId, nextRunId: next.id, detail: next.cause }, 'the next backup is taken at once');
       await this.#retire(drive, plan, access, settled.retire);
       await this.#describe(drive, id);
+      await this.#letGo({ ...drive, log }, backupId);
       return null;
     }
   }
@@ -225,6 +228,16 @@ export class Runner {
     if (whyNot === null) return;
     log.warn({ detail: whyNot }, 'the manifest could not be written; the upkeep tries again');
     await this.runs.warn(run.id, `no manifest beside its files yet: ${whyNot}`);
+  }
+
+  /** What the new backup has pushed out goes in a run of its own: the backup is taken, whatever becomes of that. */
+  async #letGo({ vm, log }: Drive, backupId: string): Promise<void> {
+    try {
+      const run = await this.retainer.askFor(vm, `backup ${backupId} was taken`);
+      if (run !== null) log.info({ backupId, nextRunId: run.id }, 'restore points that no rule keeps any more are let go');
+    } catch (error) {
+      log.warn({ err: error, backupId }, 'what is to be let go could not be planned; it is after the next backup');
+    }
   }
 
   /** What our script, beside the stock one, saw before the run and sees now. */

@@ -3,7 +3,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import type { Lease } from '../database/repositories/leases';
 import { Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
-import type { RunRow } from '../database/entities/run-row';
+import { DELETING, type RunRow } from '../database/entities/run-row';
 import { ChainkeeperError } from '../domain/errors';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
@@ -105,7 +105,7 @@ export class Worker implements BeforeApplicationShutdown {
         if (answers) this.#silent.delete(run.id);
         else this.#silent.add(run.id);
       };
-      if (run.kind === 'delete') await this.deleter.drive(run.id, lease, lost);
+      if (DELETING.includes(run.kind)) await this.deleter.drive(run.id, lease, lost);
       else if (run.kind === 'restore') await this.restorer.drive(run.id, lease, lost, hears);
       else await this.runner.drive(run.id, lease, lost, hears);
     } catch (error) {

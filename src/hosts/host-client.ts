@@ -145,7 +145,7 @@ export interface HostClient {
   retire(host: HostAccess, request: RetireRequest): Promise<void>;
   /** Drops every bitmap and checkpoint of ours; other tools' stay. */
   release(host: HostAccess, request: ReleaseRequest): Promise<Release>;
-  /** Whether the host is ready, and a repository to be reached from it. Writes 4 KiB there and takes them away. */
+  /** Whether the host is ready, and a repository to be reached from it. Writes a few small files there and takes them away. */
   check(host: HostAccess, repository: Mount | null): Promise<CheckFacts>;
   /**
    * Writes a manifest beside the files of a finished backup that are there in the sizes that it names.

@@ -61,6 +61,8 @@ const NO_VM = 'chainkeeper-probe';
 const ABOVE_ALL_LEASES = 999_999_999_999_999;
 /** A sweep waits for each mount of a NAS that is away. */
 const SWEEP_DEADLINE_MS = 300_000;
+/** The host has deadlines of its own for every step: it tells which one a NAS did not answer. */
+const CHECK_DEADLINE_MS = 180_000;
 /** A copy of the books may be large, and its NAS slow. */
 const KEEP_DEADLINE_MS = 3_600_000;
 const START_ATTEMPTS = 3;
@@ -153,7 +155,8 @@ export class ScriptHostClient implements HostClient {
   async check(host: HostAccess, repository: Mount | null): Promise<CheckFacts> {
     if (!canLook(host)) throw nothingOfOurs(host, 'check');
     const command = buildCheck(repository);
-    return this.#read(host, command, await this.#operation({ ...host, stock: null }, command, this.#deadlineMs), readCheck);
+    const deadlineMs = repository === null ? this.#deadlineMs : CHECK_DEADLINE_MS;
+    return this.#read(host, command, await this.#operation({ ...host, stock: null }, command, deadlineMs), readCheck);
   }
 
   async describe(host: HostAccess, request: DescribeRequest): Promise<Described> {

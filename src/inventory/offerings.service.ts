@@ -29,9 +29,14 @@ export class OfferingsService {
     return this.#present(found(await this.offerings.find(id), 'offering', id));
   }
 
-  async update(id: string, { name, description, ...policy }: UpdateOfferingDto): Promise<OfferingDto> {
+  async update(id: string, { name, description, repository, ...policy }: UpdateOfferingDto): Promise<OfferingDto> {
     const row = found(await this.offerings.find(id), 'offering', id);
-    const change = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
+    const target = repository && found(await this.repositories.find(repository), 'repository', repository);
+    const change = {
+      ...(name === undefined ? {} : { name }),
+      ...(description === undefined ? {} : { description }),
+      ...(target ? { externalId: target.uuid } : {}),
+    };
     await this.offerings.change(row.id, change, toSettings(policy));
     return this.show(row.uuid);
   }

@@ -1,18 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { judgeMountOptions, type MountAdvice, type MountWish } from '../domain/agent/judge-mount-options';
-import type { RepositoryType } from '../domain/agent/mount-option-names';
 import { mountOptionNames } from '../domain/agent/mount-options';
 import { checkName, isName } from '../domain/agent/names';
 import { UserError } from '../domain/errors';
+import { Config } from '../platform/config/load-config';
 import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
 import type { CreateRepositoryDto, RepositoryDto, UpdateRepositoryDto } from './dto/repository.dto';
+import { mountWishOf } from './mount-wish';
+import { type RepositorySpace, spaceOf } from './space-of';
 
 @Injectable()
 export class RepositoriesService {
-  constructor(private readonly repositories: BackupRepositories) {}
+  constructor(
+    private readonly repositories: BackupRepositories,
+    @Inject(Config) private readonly config: Config,
+  ) {}
 
   async create({ name, type, address, mountOptions = '', transfer }: CreateRepositoryDto): Promise<RepositoryDto> {
     checkName('mount', type);
@@ -26,22 +31,24 @@ export class RepositoriesService {
       );
     refuseBadOptions({ type, options: mountOptions, transfer: transfer ?? null });
     const repository = { uuid: randomUUID(), name, type, address, mountOpts: mountOptions };
-    return present(await this.repositories.create(repository, transfer ?? null));
+    return this.#present(await this.repositories.create(repository, transfer ?? null));
   }
 
   async list(query: PageQuery): Promise<Page<RepositoryDto>> {
-    return toPage(await this.repositories.page(toPart(query)), present);
+    const { items, next } = await this.repositories.page(toPart(query));
+    const presented = await Promise.all(items.map((row) => this.#present(row)));
+    return toPage({ items: presented, next }, (dto) => dto);
   }
 
   async show(id: string): Promise<RepositoryDto> {
-    return present(found(await this.repositories.find(id), 'repository', id));
+    return this.#present(found(await this.repositories.find(id), 'repository', id));
   }
 
   async update(id: string, { name, mountOptions, transfer }: UpdateRepositoryDto): Promise<RepositoryDto> {
     const row = found(await this.repositories.find(id), 'repository', id);
     if (mountOptions !== undefined) {
       checkName('options', mountOptions);
-      refuseBadOptions({ ...wishOf(row), options: mountOptions });
+      refuseBadOptions({ ...mountWishOf(row), options: mountOptions });
     }
     const change = {
       ...(name === undefined ? {} : { name }),
@@ -55,13 +62,11 @@ export class RepositoriesService {
     const { id: row } = found(await this.repositories.find(id), 'repository', id);
     await this.repositories.remove(row);
   }
-}
 
-const wishOf = ({ type, mountOpts, transfer }: RepositoryWithWay): MountWish => ({
-  type: type as RepositoryType,
-  options: mountOpts,
-  transfer,
-});
+  async #present(row: RepositoryWithWay): Promise<RepositoryDto> {
+    return present(row, await spaceOf(this.repositories, row, this.config.engine.spaceWarnPercent));
+  }
+}
 
 /** @throws UserError `repository.mount-options` with every option that can never work or does harm */
 function refuseBadOptions(wish: MountWish): void {
@@ -75,7 +80,7 @@ function refuseBadOptions(wish: MountWish): void {
 }
 
 /** Mount options may hold credentials in any of their values, so only their names are ever shown. */
-function present(row: RepositoryWithWay): RepositoryDto {
+function present(row: RepositoryWithWay, { growthPerDay, fullOn, warning }: RepositorySpace): RepositoryDto {
   const { uuid, name, type, address, mountOpts, transfer, usedBytes, capacityBytes } = row;
   return {
     id: uuid,
@@ -83,9 +88,12 @@ function present(row: RepositoryWithWay): RepositoryDto {
     type,
     address,
     mountOptions: mountOptionNames(mountOpts),
-    mountAdvice: judgeMountOptions(wishOf(row)),
+    mountAdvice: judgeMountOptions(mountWishOf(row)),
     transfer,
     usedBytes,
     capacityBytes,
+    growthPerDay,
+    fullOn,
+    spaceWarning: warning,
   };
 }

@@ -1,8 +1,14 @@
 import { Module } from '@nestjs/common';
 import { EngineModule } from '../engine/engine.module';
+import { RunsModule } from '../runs/runs.module';
+import { PoliciesService } from './policies.service';
 import { RetentionController } from './retention.controller';
 import { RetentionService } from './retention.service';
 
 /** Which restore points are kept, and which go. */
-@Module({ imports: [EngineModule], controllers: [RetentionController], providers: [RetentionService] })
+@Module({
+  imports: [EngineModule, RunsModule],
+  controllers: [RetentionController],
+  providers: [RetentionService, PoliciesService],
+})
 export class RetentionModule {}

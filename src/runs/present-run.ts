@@ -3,7 +3,8 @@ import type { RunRow } from '../database/entities/run-row';
 import { Backups } from '../database/repositories/backups';
 import { Vms } from '../database/repositories/vms';
 import type { BackupPlan } from '../domain/chain/backup-plan';
-import type { DeletionPlan } from '../domain/chain/plan-deletion';
+import type { RestorePlan } from '../domain/restore/restore-plan';
+import type { StepsPlan } from '../engine/deleter';
 import type { ProgressDto, RunDto } from './dto/run.dto';
 
 /** Rows of runs as the API shows them. */
@@ -25,7 +26,7 @@ export class RunPresenter {
       state: run.state,
       trigger: run.triggeredBy,
       cause: run.cause,
-      plannedKind: (run.plan as BackupPlan | DeletionPlan | null)?.kind ?? null,
+      plannedKind: (run.plan as BackupPlan | RestorePlan | StepsPlan | null)?.kind ?? null,
       reason: run.reason,
       backupId: backup?.uuid ?? null,
       progress: run.progress as ProgressDto | null,

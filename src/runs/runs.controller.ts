@@ -4,7 +4,7 @@ import type { Page } from '../platform/page';
 import { RunDto, RunLogDto, RunsQuery } from './dto/run.dto';
 import { RunsService } from './runs.service';
 
-/** Runs: attempts to take a backup. */
+/** Runs: attempts to take, delete or restore a backup. */
 @ApiTags('runs')
 @Controller('runs')
 export class RunsController {

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { DELETING } from '../database/entities/run-row';
 import { Hosts } from '../database/repositories/hosts';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
@@ -46,7 +47,7 @@ export class RunsService {
     const run = found(await this.runs.find(id), 'run', id);
     if (isRunState(run.state) && hasEnded(run.state))
       throw new UserError('run.ended', 'conflict', `Run ${id} has ended already: ${run.state}.`, { facts: { state: run.state } });
-    if (run.kind === 'delete' && run.state !== 'queued')
+    if (DELETING.includes(run.kind) && run.state !== 'queued')
       throw new UserError('run.no-abort', 'conflict', 'A deletion that has begun is not stopped: what it has hidden must go.', {
         next: 'Wait for its end.',
       });
@@ -59,8 +60,11 @@ export class RunsService {
       }));
     if (!cancelled) await this.runs.askToAbort(id);
     const host = cancelled || run.hostId === null ? null : await this.hosts.findById(run.hostId);
-    // A run that was dispatched again has another job.
-    if (host !== null) await this.client.abort(hostAccess(host, this.config.ssh), run.jobId ?? id);
+    if (host !== null) {
+      const access = hostAccess(host, this.config.ssh);
+      // A restore is always a job of our script. A run that was dispatched again has another job.
+      await this.client.abort(run.kind === 'restore' ? { ...access, stock: null } : access, run.jobId ?? id);
+    }
     return this.show(id);
   }
 }

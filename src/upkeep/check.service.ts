@@ -4,9 +4,8 @@ import { BackupRepositories } from '../database/repositories/backup-repositories
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Vms } from '../database/repositories/vms';
 import { Volumes } from '../database/repositories/volumes';
-import { type HostFinding, judgeHost, type Looked, unanswered } from '../domain/agent/judge-host';
-import { ChainkeeperError } from '../domain/errors';
-import { mountOf } from '../engine/planner';
+import { type HostFinding, unanswered } from '../domain/agent/host-finding';
+import { judgeHost } from '../domain/agent/judge-host';
 import type { HostAccess } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
@@ -15,6 +14,7 @@ import { hostAccess } from '../inventory/host-access';
 import { Config } from '../platform/config/load-config';
 import { found } from '../platform/found';
 import type { HostCheckDto } from './dto/check.dto';
+import { looking, lookAtRepository, worstOf } from './looking';
 
 /** More repositories or VMs than this are looked at by themselves, not in one check. */
 const MOST = 500;
@@ -35,8 +35,7 @@ export class CheckService {
     const host = found(await this.hosts.find(id), 'host', id);
     const looked = await looking(() => this.#findings(host));
     const findings = 'facts' in looked ? looked.facts : [unanswered(host.name, looked.failed)];
-    const worst = (['error', 'warning'] as const).find((severity) => findings.some((finding) => finding.severity === severity));
-    return { host: host.name, severity: worst ?? 'ok', findings };
+    return { host: host.name, severity: worstOf(findings), findings };
   }
 
   async #findings(host: ReachableHost): Promise<HostFinding[]> {
@@ -47,8 +46,7 @@ export class CheckService {
     const clockMs = Date.parse(check.time) - Date.now();
     const { items } = await this.repositories.page({ limit: MOST });
     const repositories = [];
-    for (const repository of items)
-      repositories.push({ name: repository.name, look: await looking(() => this.client.check(access, mountOf(repository))) });
+    for (const repository of items) repositories.push(await lookAtRepository(this.client, access, repository));
     const vms = [];
     for (const vm of (await this.vms.onHost(host.id)).slice(0, MOST))
       vms.push({ name: vm.instanceName, look: await looking(() => this.#inspect(vm, access)) });
@@ -60,15 +58,5 @@ export class CheckService {
   async #inspect(vm: VmRow, access: HostAccess): ReturnType<HostClient['inspect']> {
     const diskPaths = (await this.volumes.ofVm(vm.id)).map(({ path }) => path);
     return this.client.inspect(access, { vm: vm.instanceName, diskPaths });
-  }
-}
-
-/** What cannot be answered is a finding. An error that is not ours is thrown on. */
-async function looking<T>(look: () => Promise<T>): Promise<Looked<T>> {
-  try {
-    return { facts: await look() };
-  } catch (error) {
-    if (!(error instanceof ChainkeeperError)) throw error;
-    return { failed: { code: error.code, message: error.message, next: error.next ?? null } };
   }
 }

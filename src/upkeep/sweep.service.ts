@@ -71,7 +71,10 @@ export class SweepService {
   async #sweepVm(vm: VmRow, access: HostAccess, dryRun: boolean): Promise<SweptItem[]> {
     const { items: runs } = await this.runs.page({ limit: RUNS_BACK }, { vmId: vm.id, states: ['failed', 'cancelled'] });
     const since = Date.now() - DAYS_BACK * 86_400_000;
-    const recent = runs.filter(({ id, ended }) => !this.#clean.has(id) && (ended?.getTime() ?? 0) > since);
+    // What a restore has begun the host itself puts right; a deletion leaves nothing on it.
+    const recent = runs.filter(
+      ({ id, kind, ended }) => kind === 'backup' && !this.#clean.has(id) && (ended?.getTime() ?? 0) > since,
+    );
     const swept: SweptItem[] = [];
     for (const run of recent) {
       const plan = run.plan as BackupPlan | null;

@@ -6,6 +6,7 @@ import { LOG, type Log } from '../platform/log';
 import { BooksCopies } from './books-copies';
 import { DescribeService } from './describe.service';
 import { HashService } from './hash.service';
+import { SpaceService } from './space.service';
 import { SweepService } from './sweep.service';
 
 const PAGE = 100;
@@ -24,6 +25,7 @@ export class Sweeper implements BeforeApplicationShutdown {
     private readonly describes: DescribeService,
     private readonly hashes: HashService,
     private readonly copies: BooksCopies,
+    private readonly spaces: SpaceService,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -48,6 +50,9 @@ export class Sweeper implements BeforeApplicationShutdown {
       this.hashes.begin(this.#stop.signal);
       await this.copies.turn(this.#stop.signal).catch((error: unknown) => {
         if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'the books could not be copied');
+      });
+      await this.spaces.turn(this.#stop.signal).catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'looking how full the repositories are failed');
       });
       await sleep(this.config.engine.sweepHours * 3_600_000, undefined, { signal: this.#stop.signal, ref: false }).catch(
         () => undefined,

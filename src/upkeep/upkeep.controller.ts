@@ -15,7 +15,7 @@ export class UpkeepController {
     private readonly checks: CheckService,
   ) {}
 
-  /** Says whether a host is ready: each finding with what, why it matters and what mends it. Writes 4 KiB to each repository and takes them away. */
+  /** Says whether a host is ready: each finding with what, why it matters and what mends it. Writes a few small files to each repository and takes them away. */
   @Get(':id/check')
   check(@Param('id') id: string): Promise<HostCheckDto> {
     return this.checks.check(id);

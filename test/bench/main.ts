@@ -1,6 +1,7 @@
 import type { BenchResult } from './bench-result';
 import { benchBackup } from './backup';
 import { benchGuest } from './guest';
+import { benchRestore } from './restore';
 import { benchSsh } from './ssh';
 import { benchStorm } from './storm';
 
@@ -10,6 +11,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   ssh: benchSsh,
   backup: benchBackup,
   guest: benchGuest,
+  restore: benchRestore,
   storm: benchStorm,
 };
 

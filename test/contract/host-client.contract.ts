@@ -90,15 +90,30 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       test('check: the host’s clock, sshd’s limit, and a repository that keeps what is written', async () => {
         const alone = await subject.client.check(subject.host, null);
         expect(Math.abs(Date.parse(alone.time) - Date.now())).toBeLessThan(60_000);
-        expect([alone.space, alone.writeMs]).toEqual([null, null]);
+        expect([alone.space, alone.repository]).toEqual([null, null]);
         expect(alone.maxSessions).toBeGreaterThan(0);
         expect(alone.apparmor?.state).toMatch(/^(disabled|unused|confining)$/);
         expect(alone.apparmor?.files.some(({ path }) => path === 'abstractions/libvirt-qemu')).toBe(
           alone.apparmor?.state !== 'disabled',
         );
         const repository = { type: 'dir', address: await subject.lab.nas(nas), options: null };
-        const { space, writeMs, problems } = await subject.client.check(subject.host, repository);
-        expect([space !== null, writeMs !== null, problems]).toEqual([true, true, []]);
+        const { space, repository: tried, problems } = await subject.client.check(subject.host, repository);
+        expect([space !== null, problems]).toEqual([true, []]);
+        expect(tried).toMatchObject({
+          data: true,
+          rename: true,
+          sync: true,
+          directories: true,
+          sparse: true,
+          gone: true,
+          writes: 16,
+        });
+        expect(tried?.worstUs ?? 0).toBeGreaterThanOrEqual(tried?.medianUs ?? Infinity);
+        expect(tried?.largestFile ?? 0).toBeGreaterThanOrEqual(2 * 1024 ** 4);
+        const small = { ...repository, address: await subject.lab.nasSmall(`${nas}-small`, 1) };
+        const full = await subject.client.check(subject.host, small);
+        expect(full.problems.map(({ code }) => code)).toEqual(['nas-full']);
+        expect(full.repository).toMatchObject({ data: false, gone: true });
         await expect(subject.client.check(subject.host, { ...repository, address: '/none/at/all' })).rejects.toMatchObject({
           facts: { script: 'mount-failed' },
         });

@@ -1,3 +1,7 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FakeNas } from '../../src/hosts/fake/fake-nas';
 import { Brake, until } from '../support/brake';
 import { type CliEnd, runCli } from '../support/cli';
 import { describeDatabases } from '../support/databases';
@@ -38,7 +42,7 @@ describeDatabases(
 
     it.each([
       ['host', 'kvm1', /^NAME +ADDRESS +USER +DIALECT +SCRIPT +STATE +ID\nkvm1 +fake-host:22 +chainkeeper +seed/],
-      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +ID\nnas1 +dir/],
+      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +USED +OF +FULL ON +ID\nnas1 +dir/],
       [
         'offering',
         'daily',
@@ -99,6 +103,79 @@ describeDatabases(
       expect(await json('repo', 'change', 'slower', '--no-transfer')).toMatchObject({ transfer: null });
       expect(await ck('repo', 'change', 'slower', '--transfer', 'pigeon')).toMatchObject({ code: 2 });
       expect((await ck('repo', 'remove', 'slower')).code).toBe(0);
+    });
+
+    it('says what is wrong with mount options, and takes none that do harm', async () => {
+      const file = join(await mkdtemp(join(tmpdir(), 'ck-options-')), 'options');
+      const add = (type: string, ...more: string[]) =>
+        ck('repository', 'add', 'odd', '--type', type, '--address', '//n/x', '--mount-options-file', file, ...more);
+      await writeFile(file, 'ro,soft,hard\n');
+      const refused = await add('nfs');
+      expect([refused.code, refused.err]).toEqual([
+        2,
+        expect.stringMatching(/ro: Nothing could be written there\. hard and soft: /),
+      ]);
+      await writeFile(file, 'soft,noexec\n');
+      const added = await add('nfs');
+      expect([added.code, added.out]).toEqual([0, expect.stringMatching(/^warning {2}soft: With push .*$/m)]);
+      expect((await ck('repo', 'change', 'odd', '--transfer', 'pull')).out).toMatch(/^ok {7}soft: With pull .*$/m);
+      await writeFile(file, 'bg');
+      expect(await ck('repo', 'change', 'odd', '--mount-options-file', file)).toMatchObject({ code: 2 });
+      expect((await ck('repo', 'show', 'odd')).out).toMatch(/^mountOptions +\["soft","noexec"\]$/m);
+      expect((await ck('repo', 'remove', 'odd')).code).toBe(0);
+    });
+
+    it('changes an offering: what is not named stays', async () => {
+      const spare = (...args: string[]) => json('offering', 'change', 'changing', ...args);
+      await ck('offering', 'add', 'changing', '--repository', 'nas1', '--full-every', '7', '--transfer', 'pull');
+      expect(await spare('--no-incremental')).toMatchObject({ fullEvery: 7, incrementalEnabled: false, transfer: 'pull' });
+      expect(await spare('--name', 'changed')).toMatchObject({ name: 'changed', incrementalEnabled: false, transfer: 'pull' });
+      expect(await json('offering', 'change', 'changed', '--incremental', '--no-transfer')).toMatchObject({
+        ...{ fullEvery: 7, incrementalEnabled: true, transfer: null, repository: 'nas1' },
+      });
+      expect(await ck('offering', 'change', 'changed', '--repository', 'nope')).toMatchObject({ code: 10 });
+      expect((await ck('offering', 'remove', 'changed')).code).toBe(0);
+    });
+
+    it('checks a repository from a host: 0 when all is well, 3 for warnings, 1 for errors, each with what mends it', async () => {
+      const nas = service.lab.host.nases.get(await service.lab.nas('nas1')) as FakeNas;
+      const good = await ck('repo', 'check', 'nas1');
+      expect([good.code, good.out]).toEqual([
+        0,
+        expect.stringMatching(/^ok {7}nas1: 1 MiB came back as it was written[^]*^ok {7}nas1: what was written is gone again/m),
+      ]);
+      nas.latencyUs = 150_000;
+      const slow = await ck('repository', 'check', 'nas1', '--host', 'kvm1');
+      expect([slow.code, slow.out]).toEqual([
+        3,
+        expect.stringMatching(
+          /^warning {2}nas1: 4 KiB are kept in 150 ms.*\n.*\n {9}mend it: chainkeeper repo change 'nas1' --transfer pull$/m,
+        ),
+      ]);
+      Object.assign(nas, { latencyUs: 400, readOnly: true, enterable: false });
+      const { code, out } = await ck('repo', 'check', 'nas1', '--json');
+      Object.assign(nas, { readOnly: false, enterable: true });
+      const { findings, ...rest } = JSON.parse(out) as { findings: { code: string; severity: string }[] };
+      expect([code, rest]).toEqual([1, { repository: 'nas1', host: 'kvm1', severity: 'error' }]);
+      expect(findings.flatMap((one) => (one.severity === 'error' ? [one.code] : []))).toEqual([
+        'nas-not-reachable',
+        'nas-read-only',
+      ]);
+      service.lab.host.faults.add({ kind: 'mount-failed', on: 'check' });
+      expect(await ck('repo', 'check', 'nas1')).toMatchObject({
+        code: 1,
+        out: expect.stringMatching(/Failed to mount/) as string,
+      });
+      expect(await ck('repo', 'check', 'nope')).toMatchObject({ code: 10 });
+      expect(await ck('repo', 'check', 'nas1', '--host', 'nope')).toMatchObject({ code: 10 });
+    });
+
+    it('looks at a repository from no host in maintenance, unless that one is named', async () => {
+      await ck('host', 'change', 'kvm1', '--state', 'Maintenance');
+      const none = await ck('repo', 'check', 'nas1');
+      const named = await ck('repo', 'check', 'nas1', '--host', 'kvm1');
+      await ck('host', 'change', 'kvm1', '--state', 'Enabled');
+      expect([none.code, none.err, named.code]).toEqual([11, expect.stringContaining('(host.none-looks)'), 0]);
     });
 
     it('says which script takes the backups of a host', async () => {
@@ -297,11 +374,11 @@ describeDatabases(
 
     it('says what a policy would let go, and why each other point stays', async () => {
       const all = await json<{ id: string }[]>('backups', '--vm', vm);
-      const told = await ck('retention', 'plan', vm, '--keep-last', '1', '--zone', 'Europe/Berlin');
+      const told = await ck('retention', 'plan', vm, '--keep-last', '1', '--zone', 'Europe/Berlin', '--manual');
       expect([told.code, told.out]).toEqual([
         0,
         expect.stringMatching(
-          /^DATE +TYPE +SIZE +ASSURANCE +FATE +WHY +ID\n\S+ +\S+ .* stays +keep last +\S+\n[^]*restore points left: \d+$/m,
+          /^DATE +TYPE +SIZE +ASSURANCE +FATE +WHY +ID\n\S+ +\S+ .* stays +keep last +\S+\n[^]*restore points left: \d+\n(?:plan [0-9a-f]{16}|nothing to do)$/m,
         ),
       ]);
       const { lines } = await json<{ lines: { fate: string }[] }>('retention', 'plan', vm);
@@ -313,6 +390,30 @@ describeDatabases(
         ['--zone', 'Nowhere/There'],
       ])
         expect([wrong, (await ck('retention', 'plan', vm, ...wrong)).code]).toEqual([wrong, 2]);
+    });
+
+    it('says by what is kept, looks ahead, and carries out the plan that was shown and no other', async () => {
+      const set = await ck('retention', 'set', '--vm', vm, '--keep-last', '50', '--manual');
+      expect([set.code, set.out]).toEqual([
+        0,
+        expect.stringMatching(/^RULE +SAID HERE +HOLDS\nkeep-last +50 +50\n[^]*^said \S+$/m),
+      ]);
+      expect((await ck('retention', 'show', '--offering', 'daily')).out).toContain('nothing was said here');
+      expect((await ck('retention', 'set', '--keep-last', '1')).code).toBe(2);
+      const ahead = await ck('retention', 'simulate', vm, '--days', '60', '--every-hours', '48');
+      expect([ahead.code, ahead.out]).toEqual([
+        0,
+        expect.stringMatching(
+          /^UNTIL +POINTS +BYTES +FULLS +INCREMENTALS +WRITTEN +FREED +LONGEST GAP\n(?:\d{4}-\d\d-\d\d .*\n){10}a backup every 48 h; a full has [^]*; longest gap \d/,
+        ),
+      ]);
+      expect((await json<{ days: unknown[] }>('retention', 'simulate', vm, '--days', '60')).days.length).toBe(61);
+      const wrong = await ck('retention', 'apply', vm, '--plan', '0123456789abcdef');
+      expect([wrong.code, wrong.err]).toEqual([11, expect.stringContaining('retention.plan-changed')]);
+      const { planId } = await json<{ planId: string }>('retention', 'plan', vm);
+      const done = await ck('retention', 'apply', vm, '--plan', planId, '--wait');
+      expect([done.code, done.out]).toEqual([0, expect.stringMatching(/^run \S+: succeeded$/m)]);
+      expect((await ck('retention', 'clear', '--vm', vm)).out).toContain('nothing was said here');
     });
 
     it('deletes, and says before what would go; what is protected stays', async () => {
@@ -449,6 +550,7 @@ describeDatabases(
         'backup',
         'backups',
         'chain',
+        'checksums',
         'explain',
         'runbook',
         'delete',
@@ -457,6 +559,7 @@ describeDatabases(
         'retention',
         'run',
         'audit',
+        'books',
         'config',
         'openapi',
         'help',

@@ -13,6 +13,7 @@ import { BackupRepositories } from '../../src/database/repositories/backup-repos
 import { Backups } from '../../src/database/repositories/backups';
 import { Leases } from '../../src/database/repositories/leases';
 import { Protections } from '../../src/database/repositories/protections';
+import { Restores } from '../../src/database/repositories/restores';
 import { Runs } from '../../src/database/repositories/runs';
 import { Vms } from '../../src/database/repositories/vms';
 import { aBackup, aRun, aVm } from '../support/books';
@@ -57,6 +58,10 @@ describeDatabases('a copy of the books', (databases) => {
       null,
     );
     await new Vms(work).setActiveCheckpoint(vm.id, 'backup-1');
+    await new Restores(work).begin({
+      ...{ runId: randomUUID(), backupId: odd.id, backupUuid: odd.uuid, vmId: vm.id, way: 'in-place', assurance: 'broken' },
+      ...{ acceptedLevel: 'broken', acceptedBy: 'ü', acceptedWhy: NASTY },
+    });
     return { ...books, vmId: vm.id };
   }
 
@@ -64,7 +69,7 @@ describeDatabases('a copy of the books', (databases) => {
     const { config } = await filled();
     const first = file();
     const done = await exportBooks(config, first, WHOLE);
-    expect(done.rows).toMatchObject({ backups: 231, backup_details: 460, ck_protections: 1, vm_instance: 1 });
+    expect(done.rows).toMatchObject({ backups: 231, backup_details: 460, ck_protections: 1, ck_restores: 1, vm_instance: 1 });
     expect(statSync(first).mode & 0o777).toBe(0o600);
     expect(readFileSync(first).includes('s3cret')).toBe(false); // it is packed
     expect(JSON.stringify(linesOf(first))).toContain('s3cret');

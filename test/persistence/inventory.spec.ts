@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { BackupRepositories } from '../../src/database/repositories/backup-repositories';
+import { Backups, type BookedBackup } from '../../src/database/repositories/backups';
 import { Hosts, type Access } from '../../src/database/repositories/hosts';
+import { Links } from '../../src/database/repositories/links';
 import { Offerings } from '../../src/database/repositories/offerings';
 import { Vms } from '../../src/database/repositories/vms';
 import { Volumes } from '../../src/database/repositories/volumes';
-import { aVm } from '../support/books';
+import { aBackup, aVm } from '../support/books';
 import { describeDatabases, type Books } from '../support/databases';
 
 const ACCESS: Access = {
@@ -148,6 +150,41 @@ describeDatabases('the inventory', (databases) => {
     await hosts.change(id, {}, { stockPath: null, beside: false });
     await hosts.recordInstall(id, '1.0.1', 'ab'.repeat(32));
     expect((await hosts.findById(id))?.access).toMatchObject({ stockPath: null, beside: false });
+  });
+
+  it('adds up what each repository grew by since a moment, less what was removed since', async () => {
+    const [one, other, empty] = [await aRepository(), await aRepository(), await aRepository()];
+    const { id: offering } = await anOffering(name(), one.uuid);
+    const { id: second } = await anOffering(name(), one.uuid);
+    const { id: third } = await anOffering(name(), other.uuid);
+    const vm = await aVm(books);
+    const backups = new Backups(books.work);
+    const take = (backupOfferingId: number, date: string, size: number | null): Promise<BookedBackup> =>
+      backups.insert(aBackup(vm.id, { backupOfferingId, date: new Date(date), size }), []);
+    const old = await take(offering, '2026-01-02T03:04:05Z', 1000);
+    await take(offering, '2026-11-01T00:00:00Z', 40);
+    const gone = await take(second, '2026-11-02T00:00:00Z', 7);
+    await take(second, '2026-11-03T00:00:00Z', null);
+    await take(third, '2026-11-04T00:00:00Z', 3);
+    const since = new Date('2026-10-31T00:00:00Z');
+    const grown = (uuid = one.uuid): Promise<number> => repositories.growth(uuid, since);
+    expect(await Promise.all([grown(), grown(other.uuid), grown(empty.uuid)])).toEqual([47, 3, 0]);
+    // Where its run took it counts, wherever its offering points by now.
+    const moved = await take(third, '2026-11-05T00:00:00Z', 100);
+    const link = {
+      runId: null,
+      reason: 'regular',
+      recreateMethod: null,
+      assurance: 'accounted',
+      assuranceWhy: 'it agrees',
+    } as const;
+    const about = { backupId: moved.id, backupUuid: moved.uuid, planned: { repositoryId: one.uuid } };
+    await new Links(books.work).insert({ ...link, ...about });
+    expect(await Promise.all([grown(), grown(other.uuid)])).toEqual([147, 3]);
+    await backups.remove(gone.id);
+    expect(await grown()).toBe(140);
+    await backups.remove(old.id);
+    expect(await grown()).toBe(-860);
   });
 
   it('keeps the way to a repository beside its row, which is CloudStack’s', async () => {

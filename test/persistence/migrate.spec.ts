@@ -14,6 +14,7 @@ const MIGRATIONS = [
   'AbortAsked1796000000000',
   'Restores1796100000000',
   'Manifests1796300000000',
+  'RetentionPolicies1796310000000',
 ];
 
 describeDatabases('migrations', (databases) => {

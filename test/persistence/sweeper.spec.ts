@@ -11,6 +11,7 @@ import { Offerings } from '../../src/database/repositories/offerings';
 import { Protections } from '../../src/database/repositories/protections';
 import { Restores } from '../../src/database/repositories/restores';
 import { Runs } from '../../src/database/repositories/runs';
+import { Schedules } from '../../src/database/repositories/schedules';
 import { Vms } from '../../src/database/repositories/vms';
 import { Volumes } from '../../src/database/repositories/volumes';
 import { BetweenRuns } from '../../src/engine/between-runs';
@@ -28,6 +29,7 @@ import { createLog } from '../../src/platform/log';
 import { BooksCopies } from '../../src/upkeep/books-copies';
 import { DescribeService } from '../../src/upkeep/describe.service';
 import { HashService } from '../../src/upkeep/hash.service';
+import { SpaceService } from '../../src/upkeep/space.service';
 import { SweepService } from '../../src/upkeep/sweep.service';
 import { Sweeper } from '../../src/upkeep/sweeper';
 import { until } from '../support/brake';
@@ -74,6 +76,7 @@ describeDatabases(
       const [backups, evidence, manifests] = [new Backups(work), new Evidence(work), new Manifests(work)];
       const reader = new BookReader(
         backups, new Links(work), evidence, new Protections(work), new Restores(work), manifests, runs, vms, new Offerings(work),
+        new Schedules(work),
       ); // prettier-ignore
       const nasHosts = new NasHosts(hosts, vms, config);
       const describer = new Describer(backups, manifests, repositories, evidence, runs, vms, reader, nasHosts, client);
@@ -81,7 +84,8 @@ describeDatabases(
       const hasher = new Hasher(backups, manifests, repositories, reader, nasHosts, client, config, log);
       const hashes = new HashService(manifests, hasher, config, log);
       const copies = new BooksCopies(repositories, nasHosts, client, config, log);
-      const sweeper = new Sweeper(hosts, sweeps, describes, hashes, copies, config, log);
+      const spaces = new SpaceService(repositories, nasHosts, client, config, log);
+      const sweeper = new Sweeper(hosts, sweeps, describes, hashes, copies, spaces, config, log);
       sweeper.start();
       await until(() => lab.host.mounts.size === 0, 'the mount is swept');
       await until(() => lines.length === 2, 'both are in the log');

@@ -89,11 +89,15 @@ describe('docs/errors.md', () => {
       ['src/domain/agent/read-size.ts', /'(size-[a-z-]+)'/g],
       ['src/domain/chain/check-run.ts', /fault\(\s*'([a-z-]+)'/g],
       ['src/domain/chain/settle-backup.ts', /code: '([a-z-]+)'|\?\? '([a-z-]+)';/g],
+      ['src/domain/restore/settle-restore.ts', /failed\('([a-z-]+)'/g],
       ['src/engine/runner.ts', /code: '([a-z-]+)'/g],
       ['src/engine/job-driver.ts', /markUnknown\(claim, '([a-z-]+)'/g],
       ['src/runs/runs.service.ts', /errorCode: '([a-z.-]+)'/g],
     ];
     const codes = new Set(from.flatMap(([path, pattern]) => [...text(path).matchAll(pattern)].map(([, a, b]) => a ?? b ?? '')));
+    // Those of a restore are the host script's own words; its page lists them.
+    const [, ofRestores = ''] = /^Codes of refusal: ([^]*?)\n\n/m.exec(text('agent/README.md')) ?? [];
+    for (const [, code = ''] of ofRestores.matchAll(/`([a-z]+-[a-z-]+)`/g)) codes.add(code);
     // What an exit code means is no code of a failure.
     codes.delete('needs-cleanup');
     expect(rows(runs).map(([code]) => code)).toEqual([...codes].sort());

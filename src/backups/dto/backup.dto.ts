@@ -120,6 +120,8 @@ export class BackupDto {
   type!: string;
   /** Directory on the NAS, relative. */
   externalId!: string | null;
+  /** Repository (uuid) that it lies in, wherever its offering points by now; null: nobody knows. */
+  repositoryId!: string | null;
   /** When it was finished, RFC 3339 UTC. */
   date!: string | null;
   /** Bytes of its directory on the NAS. */

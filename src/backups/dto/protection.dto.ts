@@ -1,8 +1,6 @@
-import { IsISO8601, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { IsISO8601, IsString, MaxLength, MinLength } from 'class-validator';
 import { Optional } from '../../platform/optional';
-
-/** A text of one line that says something. */
-const SAYS_SOMETHING = /^[^\p{Cc}]*\S[^\p{Cc}]*$/u;
+import { SaysSomething } from '../../platform/says-something';
 
 /** Why a backup must stay. */
 export class ProtectDto {
@@ -15,14 +13,14 @@ export class ProtectDto {
   @IsString()
   @MinLength(1)
   @MaxLength(255)
-  @Matches(SAYS_SOMETHING)
+  @SaysSomething()
   by!: string;
 
   /** Why, for whoever meets it later. */
   @IsString()
   @MinLength(1)
   @MaxLength(1000)
-  @Matches(SAYS_SOMETHING)
+  @SaysSomething()
   why!: string;
 }
 

@@ -3,7 +3,10 @@ import type { RunState } from '../../domain/run/run-state';
 import { COUNT, JSON_TEXT, LOG_TEXT, MOMENT, NUMBER, TEXT, WORD } from '../columns';
 
 /** What a run does. */
-export type RunKind = 'backup' | 'delete' | 'restore';
+export type RunKind = 'backup' | 'delete' | 'retention' | 'restore';
+
+/** Runs that let restore points go. */
+export const DELETING: readonly RunKind[] = ['delete', 'retention'];
 
 /** One run: written down before anything happens, kept for ever. */
 @Entity('ck_runs')

@@ -15,20 +15,20 @@ export async function lockVm(manager: EntityManager, vmId: number): Promise<void
   await vm.getMany();
 }
 
-/** The run of the VM, or the one of that kind, that goes on or waits; null: none does. */
-export const activeRun = (manager: EntityManager, vmId: number, kind?: RunKind): Promise<RunRow | null> =>
+/** The run of the VM, or the one of these kinds, that goes on or waits; null: none does. */
+export const activeRun = (manager: EntityManager, vmId: number, kinds?: readonly RunKind[]): Promise<RunRow | null> =>
   manager.findOneBy(RunRow, {
     ...{ vmId, state: In(RUN_STATES.filter((state) => !hasEnded(state))) },
-    ...(kind === undefined ? {} : { kind }),
+    ...(kinds === undefined ? {} : { kind: In([...kinds]) }),
   });
 
 /**
- * Refuses while a run of the VM, or one of that kind, goes on or waits.
+ * Refuses while a run of the VM, or one of these kinds, goes on or waits.
  * @throws UserError `run.active`
  */
-export async function refuseActiveRun(manager: EntityManager, vmId: number, kind?: RunKind): Promise<void> {
+export async function refuseActiveRun(manager: EntityManager, vmId: number, kinds?: readonly RunKind[]): Promise<void> {
   await lockVm(manager, vmId);
-  const active = await activeRun(manager, vmId, kind);
+  const active = await activeRun(manager, vmId, kinds);
   if (active === null) return;
   throw new UserError('run.active', 'busy', `Run ${active.id} of this VM is ${active.state}; one thing at a time per VM.`, {
     next: `Follow it at /api/v1/runs/${active.id} and come back when it has ended, or abort it.`,

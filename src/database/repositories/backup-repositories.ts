@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, type EntityManager } from 'typeorm';
+import { In, IsNull, type EntityManager, type SelectQueryBuilder } from 'typeorm';
 import type { TransferWish } from '../../domain/agent/facts';
 import { nowToTheSecond } from '../database-time';
 import { BackupOfferingRow } from '../entities/backup-offering-row';
+import { BackupRow } from '../entities/backup-row';
 import { BackupRepositoryRow } from '../entities/backup-repository-row';
+import { LinkRow } from '../entities/link-row';
 import { RepositoryWayRow } from '../entities/repository-way-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
@@ -54,6 +56,19 @@ export class BackupRepositories {
     });
   }
 
+  /** Bytes that a repository grew by since then: of the backups that were taken, less those of the backups that were removed. */
+  growth(uuid: string, since: Date): Promise<number> {
+    return this.work.read(async (manager) => {
+      const bytes = (condition: string): string => `SUM(CASE WHEN ${condition} THEN backup.size ELSE 0 END)`;
+      const sums = await backupsIn(manager, uuid)
+        .select(bytes('backup.date >= :since'), 'written')
+        .addSelect(bytes('backup.removed >= :since'), 'removed')
+        .andWhere('(backup.date >= :since OR backup.removed >= :since)', { since })
+        .getRawOne<Record<'written' | 'removed', string | number | null>>();
+      return Number(sums?.written ?? 0) - Number(sums?.removed ?? 0);
+    });
+  }
+
   /** A way of null is forgotten. False: there is none. @throws UserError `repository.name-taken` */
   change(id: number, change: BackupRepositoryChange, transfer?: TransferWish | null): Promise<boolean> {
     return this.work.run(async (manager) => {
@@ -66,17 +81,34 @@ export class BackupRepositories {
     });
   }
 
-  /** False: there is none. @throws UserError `repository.in-use` while an offering points at it */
+  /** False: there is none. @throws UserError `repository.in-use` while an offering points at it, or backups lie there */
   remove(id: number): Promise<boolean> {
     return this.work.run(async (manager) => {
       const repository = await manager.findOneBy(BackupRepositoryRow, { id, removed: IsNull() });
       if (repository === null) return false;
       const offerings = await manager.countBy(BackupOfferingRow, { externalId: repository.uuid, removed: IsNull() });
       refuseNeeded(offerings, 'repository.in-use', 'offerings');
+      refuseNeeded(await countBackupsIn(manager, repository.uuid), 'repository.in-use', 'backups');
       await manager.update(BackupRepositoryRow, { id }, { removed: () => nowToTheSecond(manager) });
       return true;
     });
   }
+}
+
+/** By the plans of their runs, for offerings move; a backup of which no run of ours is known lies where its offering points. */
+function backupsIn(manager: EntityManager, repositoryId: string): SelectQueryBuilder<BackupRow> {
+  return manager
+    .createQueryBuilder(BackupRow, 'backup')
+    .leftJoin(LinkRow, 'link', 'link.backupId = backup.id')
+    .leftJoin(BackupOfferingRow, 'offering', 'offering.id = backup.backupOfferingId')
+    .where('(link.planned LIKE :planned OR (link.planned IS NULL AND offering.externalId = :repositoryId))')
+    .setParameters({ repositoryId, planned: `%"repositoryId":"${repositoryId}"%` });
+}
+
+function countBackupsIn(manager: EntityManager, repositoryId: string): Promise<number> {
+  return backupsIn(manager, repositoryId)
+    .andWhere("backup.removed IS NULL AND backup.status IN ('BackingUp', 'BackedUp', 'Hidden')")
+    .getCount();
 }
 
 async function setWay(manager: EntityManager, repositoryId: number, transfer: TransferWish | null): Promise<void> {

@@ -13,8 +13,8 @@ import { OWN_SCOPE } from './own-scope';
 
 /** An offering to add; `externalId` is the uuid of its repository. */
 export type NewOffering = Pick<BackupOfferingRow, 'uuid' | 'name' | 'description' | 'externalId'>;
-/** What may change about one: the repository stays, because chains lie there. */
-export type OfferingChange = Partial<Pick<BackupOfferingRow, 'name' | 'description'>>;
+/** What may change about one. With another repository the next backup of each of its VMs starts a new chain there. */
+export type OfferingChange = Partial<Pick<BackupOfferingRow, 'name' | 'description' | 'externalId'>>;
 /** An offering with its settings, `nas.backup.full.every` for one. */
 export type OfferingWithDetails = BackupOfferingRow & { readonly details: BackupOfferingDetailRow[] };
 

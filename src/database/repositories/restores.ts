@@ -9,10 +9,10 @@ import { UnitOfWork } from '../unit-of-work';
 /** What is written down when a restore begins. */
 export type NewRestore = Omit<RestoreRow, 'vmTouched' | 'identical' | 'outcome' | 'created'>;
 
-/** A restore and the run that does it. */
+/** The run of a restore, and what is written down of it; null: it has not been planned yet, or came to nothing before. */
 export interface RestoreWithRun {
-  readonly restore: RestoreRow;
   readonly run: RunRow;
+  readonly restore: RestoreRow | null;
 }
 
 /** What was restored where, for whom, and whether it was the same. */
@@ -57,33 +57,32 @@ export class Restores {
     });
   }
 
+  /** Null: no restore has this id. */
   find(runId: string): Promise<RestoreWithRun | null> {
     return this.work.read(async (manager) => {
-      const restore = await manager.findOneBy(RestoreRow, { runId });
-      const run = restore && (await manager.findOneBy(RunRow, { id: runId }));
-      return restore && run && { restore, run };
+      const run = await manager.findOneBy(RunRow, { id: runId, kind: 'restore' });
+      return run && { run, restore: await manager.findOneBy(RestoreRow, { runId }) };
     });
   }
 
-  /** In order of creation, newest first. */
-  page(part: Part, { vmId }: { readonly vmId?: number } = {}): Promise<Listed<RestoreWithRun>> {
+  /** In order of creation, newest first. @param only `backup`: its uuid; those that have begun */
+  page(
+    part: Part,
+    { vmId, backup }: { readonly vmId?: number | undefined; readonly backup?: string | undefined } = {},
+  ): Promise<Listed<RestoreWithRun>> {
     return this.work.read(async (manager) => {
       const query = manager
         .createQueryBuilder(RunRow, 'run')
-        .innerJoin(RestoreRow, 'restore', 'restore.runId = run.id')
-        .where(part.after === undefined ? '1 = 1' : 'run.seq < :after', { after: part.after })
-        .andWhere(vmId === undefined ? '1 = 1' : 'run.vmId = :vmId', { vmId })
+        .leftJoin(RestoreRow, 'restore', 'restore.runId = run.id')
+        .where("run.kind = 'restore'")
         .orderBy('run.seq', 'DESC')
         .limit(part.limit + 1);
+      if (part.after !== undefined) query.andWhere('run.seq < :after', { after: part.after });
+      if (vmId !== undefined) query.andWhere('run.vmId = :vmId', { vmId });
+      if (backup !== undefined) query.andWhere('restore.backupUuid = :backup', { backup });
       const { items, next } = cut(await query.getMany(), part.limit, ({ seq }) => seq);
       const restores = await manager.findBy(RestoreRow, { runId: In(items.map(({ id }) => id)) });
-      return {
-        items: items.flatMap((run) => {
-          const restore = restores.find(({ runId }) => runId === run.id);
-          return restore === undefined ? [] : [{ restore, run }];
-        }),
-        next,
-      };
+      return { items: items.map((run) => ({ run, restore: restores.find(({ runId }) => runId === run.id) ?? null })), next };
     });
   }
 }

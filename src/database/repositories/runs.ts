@@ -54,13 +54,21 @@ export class Runs {
    */
   request(run: NewRun): Promise<RunRow> {
     return this.work.run(async (manager) => {
-      const { idempotencyKey } = run;
       await lockVm(manager, run.vmId);
       // A retry is answered whatever goes on meanwhile: nothing new is asked for.
-      if (idempotencyKey !== null && (await manager.existsBy(RunRow, { idempotencyKey })))
-        return sameAs(manager, run, idempotencyKey);
+      const before = await this.repeated(run);
+      if (before !== null) return before;
       await refuseActiveRun(manager, run.vmId);
       return (await this.create(run)).run;
+    });
+  }
+
+  /** What this request was written down as before; null: it is a new one. @throws UserError `run.key-reused` as `create` */
+  repeated(run: Omit<NewRun, 'id'>): Promise<RunRow | null> {
+    return this.work.read(async (manager) => {
+      const { idempotencyKey } = run;
+      const known = idempotencyKey !== null && (await manager.existsBy(RunRow, { idempotencyKey }));
+      return known ? sameAs(manager, run, idempotencyKey) : null;
     });
   }
 
@@ -72,13 +80,24 @@ export class Runs {
     });
   }
 
-  /** @throws UserError `run.active` while a run of the VM, or one of that kind, goes on or waits */
-  refuseActive(vmId: number, kind?: RunKind): Promise<void> {
-    return this.work.run((manager) => refuseActiveRun(manager, vmId, kind));
+  /** @throws UserError `run.active` while a run of the VM, or one of these kinds, goes on or waits */
+  refuseActive(vmId: number, kinds?: readonly RunKind[]): Promise<void> {
+    return this.work.run((manager) => refuseActiveRun(manager, vmId, kinds));
   }
 
   find(id: string): Promise<RunRow | null> {
     return this.work.read((manager) => manager.findOneBy(RunRow, { id }));
+  }
+
+  /** Who asked for each of these runs, by its id. */
+  triggers(ids: readonly string[]): Promise<Map<string, RunRow['triggeredBy']>> {
+    return this.work.read(async (manager) => {
+      const rows = await manager.find(RunRow, {
+        where: { id: In([...ids]) },
+        select: { seq: true, id: true, triggeredBy: true },
+      });
+      return new Map(rows.map(({ id, triggeredBy }) => [id, triggeredBy]));
+    });
   }
 
   /** What the host script printed; null: no such run. */
@@ -194,7 +213,7 @@ export class Runs {
   }
 }
 
-async function sameAs(manager: EntityManager, asked: NewRun, idempotencyKey: string): Promise<RunRow> {
+async function sameAs(manager: EntityManager, asked: Omit<NewRun, 'id'>, idempotencyKey: string): Promise<RunRow> {
   const run = await manager.findOneBy(RunRow, { idempotencyKey });
   // Written by another after this transaction began to read: the whole of it is done again, and then sees it.
   if (run === null) throw new OperationalError('database.busy', 'busy', 'The same request is being written down just now.');

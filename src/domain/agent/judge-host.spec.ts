@@ -1,5 +1,7 @@
 import { disk, inspect } from '../../../test/unit/chain/situation';
-import { type HostFinding, type HostLook, judgeHost } from './judge-host';
+import type { HostFinding } from './host-finding';
+import { type HostLook, judgeHost } from './judge-host';
+import type { LookedRepository } from './judge-repository';
 import type { CheckFacts } from './read-check';
 
 const check = (over: Partial<CheckFacts> = {}): CheckFacts => ({
@@ -8,12 +10,19 @@ const check = (over: Partial<CheckFacts> = {}): CheckFacts => ({
   time: '2026-04-27T10:00:00.000Z',
   maxSessions: 10,
   space: null,
-  writeMs: null,
+  repository: null,
   apparmor: { state: 'disabled', profiles: [], writes: [], files: [] },
   problems: [],
   ...over,
 });
-const reached = (over: Partial<CheckFacts> = {}): CheckFacts => check({ space: { total: 1000, free: 500 }, writeMs: 3, ...over });
+const reached = (over: Partial<CheckFacts> = {}): CheckFacts => check({ space: { total: 1000, free: 500 }, ...over });
+const nas1 = (seen: LookedRepository['look']): LookedRepository => ({
+  name: 'nas1',
+  type: 'dir',
+  address: '/nas',
+  advice: [],
+  look: seen,
+});
 const look = (over: Partial<HostLook> = {}): HostLook => ({
   host: 'kvm1',
   user: 'backup',
@@ -21,12 +30,12 @@ const look = (over: Partial<HostLook> = {}): HostLook => ({
   shellMs: 4,
   clockMs: 20,
   check: check(),
-  repositories: [{ name: 'nas1', look: { facts: reached() } }],
+  repositories: [nas1({ facts: reached() })],
   vms: [{ name: 'vm1', look: { facts: inspect() } }],
   leftovers: [],
   ...over,
 });
-const nas = (facts: CheckFacts): Partial<HostLook> => ({ repositories: [{ name: 'nas1', look: { facts } }] });
+const nas = (facts: CheckFacts): Partial<HostLook> => ({ repositories: [nas1({ facts })] });
 const vm = (over: Parameters<typeof disk>[1]): Partial<HostLook> => ({
   vms: [{ name: 'vm1', look: { facts: inspect({ disks: [disk('vda'), disk('vdb', over)] }) } }],
 });
@@ -71,11 +80,10 @@ describe('judging a host', () => {
     ['nas-not-reachable', 'error', nas(reached(problem('nas-not-reachable')))],
     ['nas-not-writable', 'error', nas(reached(problem('nas-not-writable')))],
     ['nas-nearly-full', 'warning', nas(reached({ space: { total: 1000, free: 49 } }))],
-    ['nas-slow', 'warning', nas(reached({ writeMs: 1_001 }))],
     [
       'host.script-failed',
       'error',
-      { repositories: [{ name: 'nas1', look: { failed: { code: 'host.script-failed', message: 'no', next: null } } }] },
+      { repositories: [nas1({ failed: { code: 'host.script-failed', message: 'no', next: null } })] },
     ],
     ['qcow2-v2', 'warning', vm({ compat: '0.10' })],
     ['raw-disk', 'warning', vm({ format: 'raw', compat: null })],
@@ -123,9 +131,9 @@ describe('judging a host', () => {
   it('says in words what no command mends', () => {
     const failed = { code: 'host.stock', message: 'no', next: 'Put our script beside it.' };
     const over: Partial<HostLook>[] = [
-      { repositories: [{ name: 'nas1', look: { failed } }] },
+      { repositories: [nas1({ failed })] },
       { shellMs: 150, user: 'root' },
-      nas(reached(problem('nas-not-reachable'))),
+      nas(reached(problem('nas-not-writable'))),
       vm({ compat: '0.10', path: null }),
     ];
     const found = over.map((one) => judgeHost(look(one)).find(({ severity }) => severity !== 'ok'));

@@ -1,29 +1,11 @@
 import { judgeAppArmor } from './apparmor';
 import { errorPolicyRisk } from './error-policy';
 import type { InspectFacts } from './facts';
+import { fromProblem, type HostFinding, type Looked, ok, unanswered } from './host-finding';
+import { judgeRepository, type LookedRepository } from './judge-repository';
 import { quote } from './quote';
 import type { CheckFacts } from './read-check';
 import type { SweptItem } from './read-sweep';
-
-/** How much a finding matters; `error`: backups fail or are worth less as long as it stands. */
-export type Severity = 'ok' | 'warning' | 'error';
-
-/** One thing that was looked at on a host. */
-export interface HostFinding {
-  /** Stable. */
-  readonly code: string;
-  readonly severity: Severity;
-  /** The host, a repository or a VM. */
-  readonly subject: string;
-  readonly what: string;
-  readonly why: string;
-  /** What mends it, to be pasted into a shell, on the host (as root) or here; null: nothing to mend, or nothing that a command could. */
-  readonly command: string | null;
-}
-
-/** An answer, or why there was none. */
-export type Looked<T> =
-  { readonly facts: T } | { readonly failed: { readonly code: string; readonly message: string; readonly next: string | null } };
 
 /** What was looked at. */
 export interface HostLook {
@@ -36,36 +18,16 @@ export interface HostLook {
   /** Milliseconds by which the host's clock is ahead of ours. */
   readonly clockMs: number;
   readonly check: CheckFacts;
-  readonly repositories: readonly { readonly name: string; readonly look: Looked<CheckFacts> }[];
+  readonly repositories: readonly LookedRepository[];
   readonly vms: readonly { readonly name: string; readonly look: Looked<InspectFacts> }[];
   /** Null: it is not for us to sweep there. */
   readonly leftovers: readonly SweptItem[] | null;
 }
 
-interface Known {
-  readonly severity: Severity;
-  readonly why: string;
-  readonly command: string | null;
-}
-
-const SPACE_LEFT = 0.05;
-const SLOW_WRITE_MS = 1_000;
 const SLOW_SHELL_MS = 100;
 const CLOCK_MS = 5_000;
 /** Channels that one connection uses at once. */
 const CHANNELS = 4;
-
-/** What the host script calls a problem. */
-const PROBLEMS: Readonly<Record<string, Known>> = {
-  'version-too-old': { severity: 'error', why: 'Checkpoints and bitmaps need it; no backup is taken here.', command: 'apt-get install --only-upgrade libvirt-daemon-system qemu-system-x86' },
-  'mount-private': { severity: 'error', why: 'QEMU lives in a mount namespace of its own and would not find the NAS.', command: 'mount --make-rshared /' },
-  'mount-not-visible': { severity: 'error', why: 'QEMU writes a push itself and does not find the NAS.', command: 'mount --make-rshared /' },
-  'nas-not-reachable': { severity: 'error', why: 'QEMU writes a push as that user: give others the x bit of the exported directory, and export it with no_root_squash, or all_squash to a user who may.', command: null },
-  'nas-not-writable': { severity: 'error', why: 'Nothing can be stored there.', command: null },
-  'nas-silent': { severity: 'warning', why: 'A NAS that does not tell its space cannot be kept from running full.', command: null },
-  'qemu-user-unknown': { severity: 'warning', why: 'It has to be tried: QEMU writes a push as its own user.', command: null },
-}; // prettier-ignore
-const UNKNOWN_PROBLEM: Known = { severity: 'warning', why: 'The host script says so.', command: null };
 
 /** Judges a host by what was seen of it: what is good, what is not, why it matters and what mends it. */
 export function judgeHost(look: HostLook): HostFinding[] {
@@ -74,24 +36,11 @@ export function judgeHost(look: HostLook): HostFinding[] {
     ...judgeAccess(look),
     ...judgeConfinement(look),
     ...look.check.problems.map((problem) => fromProblem(look.host, problem)),
-    ...look.repositories.flatMap(({ name, look: looked }) => ('facts' in looked ? judgeRepository(name, looked.facts, look.check) : [unanswered(name, looked.failed)])),
+    ...look.repositories.flatMap((repository) => sumUp(judgeRepository(repository, look.host, look.check.problems))),
     ...look.vms.flatMap(({ name, look: looked }) => ('facts' in looked ? judgeVm(name, looked.facts) : [unanswered(name, looked.failed)])),
     ...judgeLeftovers(look),
   ]; // prettier-ignore
 }
-
-/** The finding for a host, repository or VM that did not answer. */
-export const unanswered = (subject: string, { code, message, next }: { readonly code: string; readonly message: string; readonly next: string | null }): HostFinding =>
-  ({ code, severity: 'error', subject, what: message, why: `No backup goes through it like this.${next === null ? '' : ` ${next}`}`, command: null }); // prettier-ignore
-
-const ok = (code: string, subject: string, what: string): HostFinding => ({
-  code,
-  severity: 'ok',
-  subject,
-  what,
-  why: '',
-  command: null,
-});
 
 function judgeScript({ host, script, check }: HostLook): HostFinding[] {
   const versions = ok('versions', host, `libvirt ${check.host.libvirt}, QEMU ${check.host.qemu}, host script ${check.script}`);
@@ -154,17 +103,15 @@ function judgeConfinement({ host, check: { apparmor } }: HostLook): HostFinding[
   ];
 }
 
-function judgeRepository(name: string, { space, writeMs, problems }: CheckFacts, alone: CheckFacts): HostFinding[] {
-  // What the host is like was said once.
-  const own = problems
-    .filter(({ code }) => !alone.problems.some((other) => other.code === code))
-    .map((problem) => fromProblem(name, problem));
-  const findings = [...own];
-  if (space !== null && space.free < space.total * SPACE_LEFT)
-    findings.push({ code: 'nas-nearly-full', severity: 'warning', subject: name, what: `${space.free} of ${space.total} bytes are free`, why: 'A backup that finds no room fails, and a push pauses its guest.', command: null }); // prettier-ignore
-  if (writeMs !== null && writeMs > SLOW_WRITE_MS)
-    findings.push({ code: 'nas-slow', severity: 'warning', subject: name, what: `it took ${writeMs} ms to keep 4 KiB`, why: 'With a push the guest waits as long for its own writes; a pull keeps it apart from the NAS.', command: null }); // prettier-ignore
-  return findings.length > 0 ? findings : [ok('repository', name, `it mounts, has room, and kept 4 KiB in ${writeMs} ms`)];
+/** Of a repository in which all is well one line is enough. */
+function sumUp(findings: readonly HostFinding[]): HostFinding[] {
+  const bad = findings.filter(({ severity }) => severity !== 'ok');
+  if (bad.length > 0) return bad;
+  const latency = findings.find(({ code }) => code === 'latency')?.what;
+  const subject = findings[0]?.subject ?? '';
+  return [
+    ok('repository', subject, `it mounts, has room, and does what is asked of it${latency === undefined ? '' : `; ${latency}`}`),
+  ];
 }
 
 function judgeVm(name: string, { disks, problems }: InspectFacts): HostFinding[] {
@@ -192,8 +139,4 @@ function judgeLeftovers({ host, leftovers }: HostLook): HostFinding[] {
   if (ours.length === 0) return [ok('leftovers', host, 'nothing was left behind')];
   const what = ours.map(({ code, subject }) => `${code} ${subject}`).join(', ');
   return [{ code: 'leftovers', severity: 'warning', subject: host, what, why: 'Killed runs left it; it takes room or holds a guest.', command: `chainkeeper host sweep ${host}` }]; // prettier-ignore
-}
-
-function fromProblem(subject: string, { code, message }: { readonly code: string; readonly message: string }): HostFinding {
-  return { code, subject, what: message, ...(PROBLEMS[code] ?? UNKNOWN_PROBLEM) };
 }

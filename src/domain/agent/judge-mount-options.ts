@@ -1,5 +1,5 @@
 import type { TransferWish } from './facts';
-import type { Severity } from './judge-host';
+import type { Severity } from './host-finding';
 import { knowsOption, type RepositoryType } from './mount-option-names';
 import { type MountOption, readMountOptions } from './mount-options';
 

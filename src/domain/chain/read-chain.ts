@@ -50,17 +50,38 @@ const LINK_STATUSES: ReadonlySet<string> = new Set(['BackedUp', 'Hidden', 'Resto
 
 /** All chains of a VM, in the order in which their ids appear; backups without a chain are in none. */
 export function readChains(backups: readonly BookedBackup[]): Chain[] {
-  const ids = new Set(backups.filter(isLink).map((backup) => readChainKeys(backup.details).keys.chainId));
-  return [...ids].flatMap((id) => (id === null ? [] : [readChain(id, backups)]));
+  const chains = new Map<string, Read[]>();
+  for (const read of backups.filter(isLink).map(readLink)) {
+    const id = read.keys.chainId;
+    if (id !== null) chains.set(id, [...(chains.get(id) ?? []), read]);
+  }
+  return [...chains].map(([id, reads]) => toChain(id, reads));
 }
 
 /** Builds one chain out of the VM's booked backups. Never throws: what does not fit is said in the findings. */
 export function readChain(id: string, backups: readonly BookedBackup[]): Chain {
-  const reads = backups
-    .filter(isLink)
-    .map((backup) => ({ backup, ...readChainKeys(backup.details, backup) }))
-    .filter(({ keys }) => keys.chainId === id)
-    .sort((a, b) => (a.keys.position ?? Infinity) - (b.keys.position ?? Infinity) || (a.backup.date ?? 0) - (b.backup.date ?? 0));
+  return toChain(
+    id,
+    backups
+      .filter(isLink)
+      .map(readLink)
+      .filter(({ keys }) => keys.chainId === id),
+  );
+}
+
+/** Rows do not change, and a plan of many steps reads each again and again. */
+const alreadyRead = new WeakMap<BookedBackup, Read>();
+
+function readLink(backup: BookedBackup): Read {
+  const read = alreadyRead.get(backup) ?? { backup, ...readChainKeys(backup.details, backup) };
+  alreadyRead.set(backup, read);
+  return read;
+}
+
+function toChain(id: string, links: readonly Read[]): Chain {
+  const reads = [...links].sort(
+    (a, b) => (a.keys.position ?? Infinity) - (b.keys.position ?? Infinity) || (a.backup.date ?? 0) - (b.backup.date ?? 0),
+  );
   const walks = reads.map((read) => ({ read, walk: walkDown(read, reads) }));
   return {
     id,

@@ -1,10 +1,10 @@
 import type { InspectFacts } from '../agent/facts';
-import { ASSURANCES, ASSURANCE_SENTENCES, type Assurance } from '../chain/assurance';
+import { ASSURANCES, ASSURANCE_SENTENCES, type Assurance, weakest } from '../chain/assurance';
 import type { BookedBackup, BookedDisk } from '../chain/booked-backup';
 import { readChains } from '../chain/read-chain';
 import { refusal, type Refusal } from '../chain/refusal';
 import { restorePoints } from '../chain/restore-points';
-import type { DiskFormat, RestoredDisk, RestorePlan, RestoreRequest } from './restore-plan';
+import { DISK_FORMATS, type DiskFormat, type RestoredDisk, type RestorePlan, type RestoreRequest } from './restore-plan';
 
 /** What the books and the host know. */
 export interface RestoreBooks {
@@ -27,6 +27,8 @@ export interface RestoreBooks {
 interface Point {
   readonly backup: BookedBackup & { readonly externalId: string; readonly repositoryId: string };
   readonly assurance: Assurance;
+  /** The nearest that is worth more, as a sentence. */
+  readonly better: string;
 }
 
 /** A part of a plan, or why there is none. */
@@ -44,6 +46,8 @@ export function planRestore(request: RestoreRequest, books: RestoreBooks): Resto
   if (unusable !== null) return unusable;
   const files = filesOf(request, point.backup);
   if (isRefusal(files)) return files;
+  const unfit = checkChosen(request, files);
+  if (unfit !== null) return unfit;
   const disks = placeDisks(request, books, files);
   if (isRefusal(disks)) return disks;
   const sizes = disks.map(({ virtualSize }) => virtualSize);
@@ -63,7 +67,7 @@ export function planRestore(request: RestoreRequest, books: RestoreBooks): Resto
     attachTo: request.attachTo,
     bandwidth: request.bandwidth,
     bytes: sizes.includes(null) ? null : sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0),
-    warnings: warningsOf(request, books, disks),
+    warnings: warningsOf(request, books, point, disks, files),
   };
 }
 
@@ -84,18 +88,15 @@ function findPoint({ backup: uuid, accepted }: RestoreRequest, { backups }: Rest
       `Nobody knows in which repository backup ${uuid} lies.`,
       'Its offering or repository was removed from the books; chainkeeper runbook BACKUP tells how to restore it by hand.',
     );
-  const links = readChains(backups).flatMap((chain) => chain.links);
-  const link = links.find((other) => other.backup === backup);
-  const alone = restorePoints(backups).find((point) => point.backup === backup);
-  const assurance = link?.pointAssurance ?? alone?.assurance ?? 'unproven';
-  const better = offerBetter(backup, assurance, backups);
-  const salvaged = accepted?.level === 'broken' && backup.files !== 'missing' && link?.ancestors !== null;
-  if (!(link?.restorable ?? alone !== undefined) && !salvaged)
+  const { under, assurance } = standing(backup, backups);
+  const missing = under === null || [backup, ...under].some(({ files }) => files === 'missing');
+  const better = offerBetter(backup, missing ? 'broken' : assurance, backups);
+  if (missing)
     return refusal(
       'restore.not-restorable',
       'refused',
-      `Backup ${uuid} cannot be restored: a file of it or of a link under it is missing or damaged, or the books do not lead to its full.`,
-      `${better} What is damaged and not missing may be salvaged (--salvage).`,
+      `Backup ${uuid} cannot be restored: a file of it or of a link under it is missing, or the books do not lead to its full.`,
+      `${better} Or look at what is there, by hand: docs/restore-by-hand.md.`,
     );
   if (assurance === 'broken' && accepted?.level !== 'broken')
     return refusal(
@@ -111,7 +112,21 @@ function findPoint({ backup: uuid, accepted }: RestoreRequest, { backups }: Rest
       `Backup ${uuid} is unproven. ${ASSURANCE_SENTENCES.unproven}`,
       `${better} Or take it as it is: --accept-unproven, and why.`,
     );
-  return { backup: { ...backup, externalId, repositoryId }, assurance };
+  return { backup: { ...backup, externalId, repositoryId }, assurance, better };
+}
+
+/** The links under a point, down to its full, and what it is worth; null: the books do not lead there. */
+function standing(
+  backup: BookedBackup,
+  backups: readonly BookedBackup[],
+): { under: readonly BookedBackup[] | null; assurance: Assurance } {
+  const link = readChains(backups)
+    .flatMap(({ links }) => links)
+    .find((other) => other.backup === backup);
+  // What is in no chain stands for itself when it is a full (a legacy full).
+  const under = link === undefined ? (backup.type === 'FULL' ? [] : null) : link.ancestors;
+  const damaged = [backup, ...(under ?? [])].some(({ files }) => files === 'damaged');
+  return { under, assurance: damaged ? 'broken' : (link?.pointAssurance ?? weakest([backup.assurance ?? 'unproven'])) };
 }
 
 /** The nearest point in time that is worth more. */
@@ -127,18 +142,38 @@ function offerBetter({ date, uuid }: BookedBackup, assurance: Assurance, backups
   return `The nearest better point is ${id}${moment} (${nearest.assurance}).`;
 }
 
-function checkWishes({ way, to, paths, newName, attachTo, disks }: RestoreRequest): Refusal | null {
-  const bad = (message: string, next: string): Refusal => refusal('restore.contradiction', 'refused', message, next);
-  if (way === 'in-place' && (to !== null || Object.keys(paths).length > 0 || newName !== null || attachTo !== null))
-    return bad('A restore in place goes over the VM’s own volumes: it has no other place, name or VM.', 'Leave these out.');
-  if (way !== 'in-place' && to === null && Object.keys(paths).length === 0)
-    return bad('Nobody said where the disks are to go.', 'Name a directory of the host (--to), or ask for --in-place.');
+const contradiction = (message: string, next: string): Refusal => refusal('restore.contradiction', 'refused', message, next);
+
+function checkWishes({ way, to, paths, newName, networks, attachTo, overwrite }: RestoreRequest): Refusal | null {
+  const placed = to !== null || Object.keys(paths).length > 0;
+  if (way === 'in-place' && (placed || overwrite || newName !== null || attachTo !== null))
+    return contradiction(
+      'A restore in place goes over the VM’s own volumes: it has no other place, device, name or VM.',
+      'Leave these out, or the wish for it to be in place.',
+    );
+  if (way !== 'in-place' && !placed)
+    return contradiction('Nobody said where the disks are to go.', 'Name a directory of the host (--to), or ask for --in-place.');
   if ((way === 'new-domain') !== (newName !== null))
-    return bad('A new VM needs a name, and only a new VM has one.', 'Give it with --new-name.');
-  if (attachTo !== null && (way !== 'new-disks' || disks?.length !== 1))
-    return bad('Only one new disk can be attached to another VM.', 'Name it with --disk, and leave --new-name out.');
+    return contradiction('A new VM needs a name, and only a new VM has one.', 'Give it with --new-name.');
+  if (networks && newName === null)
+    return contradiction('Only a new VM gets network links.', 'Leave --networks out, or name the VM with --new-name.');
+  if (attachTo !== null && newName !== null)
+    return contradiction('A new VM has its disks already.', 'Leave --attach or --new-name out.');
   return null;
 }
+
+/** What can only be said of the disks that were chosen. */
+function checkChosen({ attachTo, paths }: RestoreRequest, chosen: readonly KnownDisk[]): Refusal | null {
+  const stray = Object.keys(paths).find((target) => chosen.every((disk) => disk.target !== target));
+  if (stray !== undefined)
+    return contradiction(`A place was named for disk ${stray}, which is not restored.`, restoredAre(chosen));
+  if (attachTo !== null && chosen.length !== 1)
+    return contradiction('Only one new disk can be attached to another VM.', `Name it with --disk. ${restoredAre(chosen)}`);
+  return null;
+}
+
+const restoredAre = (chosen: readonly KnownDisk[]): string =>
+  `What is restored: ${chosen.map(({ target }) => target).join(', ')}.`;
 
 function checkStopped({ vm, facts }: RestoreBooks): Refusal | null {
   const state = facts?.vm.state;
@@ -155,7 +190,7 @@ function checkStopped({ vm, facts }: RestoreBooks): Refusal | null {
 function filesOf({ disks: wanted, files }: RestoreRequest, { uuid, disks }: BookedBackup): Or<readonly KnownDisk[]> {
   const named = Object.entries(files)
     .filter(([target]) => disks.every((disk) => disk.target !== target))
-    .map(([target, file], index) => ({ target, deviceId: disks.length + index, virtualSize: null, file }));
+    .map(([target, file], index) => ({ target, deviceId: disks.length + index, path: null, virtualSize: null, file }));
   const known = [...disks.map((disk) => ({ ...disk, file: files[disk.target] ?? disk.file })), ...named];
   const missing = (wanted ?? []).find((target) => known.every((disk) => disk.target !== target));
   if (known.length > 0 && missing !== undefined)
@@ -177,7 +212,7 @@ function filesOf({ disks: wanted, files }: RestoreRequest, { uuid, disks }: Book
   return chosen.map((disk) => ({ ...disk, file: disk.file ?? '' }));
 }
 
-type KnownDisk = Pick<BookedDisk, 'target' | 'deviceId' | 'virtualSize'> & { readonly file: string };
+type KnownDisk = Pick<BookedDisk, 'target' | 'deviceId' | 'path' | 'virtualSize'> & { readonly file: string };
 
 function placeDisks(request: RestoreRequest, books: RestoreBooks, disks: readonly KnownDisk[]): Or<readonly RestoredDisk[]> {
   const placed = disks.map((disk) =>
@@ -206,23 +241,39 @@ function placeInVm(
       'Restore it into a new file (--disk, --to) and attach that, or leave it out by naming the others with --disk.',
     );
   const seen = facts?.disks.find(({ path }) => path === volume.path);
-  if (seen?.type === 'block' || seen?.type === 'network')
+  if (seen?.type === 'block' || seen?.type === 'network' || !volume.path.startsWith('/'))
     return refusal(
       'restore.not-in-place',
       'refused',
       `Disk ${target} of ${vm} is no file: there is no room beside it to write the new one before the old one goes.`,
       'Restore it to a path (--to), and replace it by hand.',
     );
+  // The VM's definition goes on saying what it says: a file of another format would be read as something that it is not.
+  const has = seen?.format ?? null;
+  if (has !== null && !isDiskFormat(has))
+    return refusal(
+      'restore.not-in-place',
+      'refused',
+      `Disk ${target} of ${vm} is of the format ${has}, which nothing here can write.`,
+      'Restore it to a path (--to), and change the definition of the VM by hand.',
+    );
+  if (has !== null && format !== null && format !== has)
+    return contradiction(
+      `Disk ${target} of ${vm} is ${has} by its definition: as ${format} it could not be read in its place.`,
+      'Leave the format out, or restore into new files (--to).',
+    );
   return {
     target,
     deviceId: volume.deviceId,
     file,
     to: volume.path,
-    format: format ?? (seen?.format === 'raw' ? 'raw' : 'qcow2'),
+    format: has ?? format ?? 'qcow2',
     virtualSize,
     sizeNow: seen?.virtualSize ?? volume.size,
   };
 }
+
+const isDiskFormat = (text: string): text is DiskFormat => (DISK_FORMATS as readonly string[]).includes(text);
 
 function placeAnew(
   { to, paths, format: wished, newName }: RestoreRequest,
@@ -242,11 +293,25 @@ function placeAnew(
   return { target, deviceId, file, to: path, format, virtualSize, sizeNow: null };
 }
 
-function warningsOf(request: RestoreRequest, { volumes }: RestoreBooks, disks: readonly RestoredDisk[]): string[] {
-  if (request.way !== 'in-place') return [];
+function warningsOf(
+  { way, attachTo }: RestoreRequest,
+  { volumes }: RestoreBooks,
+  { assurance, better }: Point,
+  disks: readonly RestoredDisk[],
+  from: readonly KnownDisk[],
+): string[] {
+  const doubtful = assurance === 'broken' || assurance === 'unproven' ? [`taken as it is, ${assurance}: ${better}`] : [];
+  if (attachTo !== null) return [...doubtful, `${attachTo} will have a disk more: its next backup is a full`];
+  if (way !== 'in-place') return doubtful;
   const left = volumes.filter(({ target }) => disks.every((disk) => disk.target !== target)).map(({ target }) => target);
+  const moved = disks.flatMap(({ target, to }) => {
+    const path = from.find((disk) => disk.target === target)?.path ?? to;
+    return path === to ? [] : [`${target} was ${path} when it was backed up, and is ${to} now: see that it is the same volume`];
+  });
   return [
+    ...doubtful,
     ...(left.length === 0 ? [] : [`${left.join(', ')} of the VM stays as it is: it may not fit the others any more`]),
+    ...moved,
     ...disks.flatMap(({ target, sizeNow, virtualSize }) =>
       sizeNow === null || virtualSize === null || sizeNow === virtualSize
         ? []

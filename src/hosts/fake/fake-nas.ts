@@ -22,6 +22,12 @@ export class FakeNas {
   /** What the NAS asks for at mount; null: nothing. */
   credentials: { readonly username: string; readonly password: string } | null = null;
 
+  readOnly = false;
+  /** QEMU's user may go in. */
+  enterable = true;
+  /** Microseconds until a small write is kept. */
+  latencyUs = 400;
+
   constructor(
     readonly address: string,
     public capacity: number,

@@ -68,8 +68,18 @@ export class CreateOfferingDto extends WayDto {
   incrementalEnabled?: boolean;
 }
 
-/** A change to an offering. The repository stays: chains lie there. */
+/** A change to an offering. */
 export class UpdateOfferingDto extends WayDto {
+  /**
+   * Repository (id or name) that its backups are written to from now on. The next backup of each of its VMs is a full that starts a new
+   * chain there (`repository-changed`); what was written before stays where it is, and can be restored and deleted as before.
+   */
+  @Optional()
+  @IsString()
+  @MinLength(1)
+  @MaxLength(255)
+  repository?: string;
+
   /** New name. */
   @Optional()
   @IsString()

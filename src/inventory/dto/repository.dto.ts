@@ -1,5 +1,5 @@
 import { IsIn, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
-import type { Severity } from '../../domain/agent/judge-host';
+import type { Severity } from '../../domain/agent/host-finding';
 import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 import { REPOSITORY_TYPES, type RepositoryType } from '../../domain/agent/mount-option-names';
 import { Optional } from '../../platform/optional';
@@ -91,4 +91,10 @@ export class RepositoryDto {
   usedBytes!: number | null;
   /** Bytes in all when last looked. */
   capacityBytes!: number | null;
+  /** Bytes that it grows by a day, by what the books saw in the last thirty; null: there is less than a day to go by. */
+  growthPerDay!: number | null;
+  /** When it is full if it goes on like this, RFC 3339 UTC; null: never, or nobody can tell. */
+  fullOn!: string | null;
+  /** Why somebody should look at its space; null: there is enough. */
+  spaceWarning!: string | null;
 }

@@ -56,6 +56,16 @@ export class EngineConfig {
   sweepHours = 6;
 
   @Setting({
+    env: 'CHAINKEEPER_SPACE_WARN_PERCENT',
+    as: 'integer',
+    help: 'Percent of a repository in use from which on the log and the API warn; looked at after each such look.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  spaceWarnPercent = 85;
+
+  @Setting({
     env: 'CHAINKEEPER_CHECKSUMS_PER_TURN',
     as: 'integer',
     help: 'Backups without checksums that are read back and hashed after each such look, one at a time; 0: only when asked for.',

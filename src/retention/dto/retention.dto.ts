@@ -1,48 +1,15 @@
-import { Type } from 'class-transformer';
-import { IsInt, IsTimeZone, Max, Min } from 'class-validator';
+import { Matches } from 'class-validator';
 import { DeletionStepDto } from '../../backups/dto/deletion.dto';
-import { Optional } from '../../platform/optional';
+import { RetentionRulesDto, RetentionWishDto } from './policy.dto';
 
-/** How many restore points are kept; nothing but zeroes keeps all. */
-export class RetentionQuery {
-  /** The newest. */
-  @Count()
-  keepLast?: number;
+/** By what to plan. A count that is given puts all counts of the VM's policy aside; the rest is the VM's where it is left out. */
+export class RetentionQuery extends RetentionWishDto {}
 
-  /** One an hour. */
-  @Count()
-  keepHourly?: number;
-
-  /** One a day. */
-  @Count()
-  keepDaily?: number;
-
-  /** One a week (ISO 8601). */
-  @Count()
-  keepWeekly?: number;
-
-  /** One a month. */
-  @Count()
-  keepMonthly?: number;
-
-  /** One a year. */
-  @Count()
-  keepYearly?: number;
-
-  /** Hours; what is younger stays. */
-  @Count()
-  minAgeHours?: number;
-
-  /** Time zone (IANA) that days and weeks begin in; default UTC. */
-  @Optional()
-  @IsTimeZone()
-  zone?: string;
-}
-
-function Count(): PropertyDecorator {
-  return (target, key) => {
-    for (const decorate of [Optional(), Type(() => Number), IsInt(), Min(0), Max(100_000)]) decorate(target, key);
-  };
+/** A plan to carry out. The rules are those that it was asked for with. */
+export class ApplyRetentionDto extends RetentionWishDto {
+  /** Id of the plan that was shown. */
+  @Matches(/^[0-9a-f]{16}$/, { message: 'plan must be the id of a plan as it was shown' })
+  plan!: string;
 }
 
 /** One restore point, and what a policy makes of it. */
@@ -65,8 +32,12 @@ export class RetentionLineDto {
 
 /** What a policy would do to a VM today. */
 export class RetentionPlanDto {
+  /** Name of this plan: the same steps by the same rules have the same. Whoever applies it names it. */
+  planId!: string;
   /** libvirt's name of the VM. */
   vm!: string;
+  /** By what. */
+  rules!: RetentionRulesDto;
   /** Its restore points, newest first. */
   lines!: RetentionLineDto[];
   /** What would be done, in order. */

@@ -19,7 +19,7 @@ export class ProgressDto {
   total!: number | null;
 }
 
-/** A run: one attempt to take a backup, or to delete one. */
+/** A run: one attempt to take a backup, to delete or restore one, or to let go what no rule keeps. */
 export class RunDto {
   /** Identifier (uuid). */
   id!: string;
@@ -27,7 +27,7 @@ export class RunDto {
   vmId!: string;
   /** libvirt's name of the VM. */
   vm!: string;
-  /** What it does: `backup` or `delete`. */
+  /** What it does: `backup`, `delete`, `restore` or `retention`. */
   kind!: string;
   /** `queued`, `running`, `unknown`, `succeeded`, `failed`, `cancelled` or `skipped`. */
   state!: string;
@@ -35,11 +35,11 @@ export class RunDto {
   trigger!: string;
   /** Why the service asked for it by itself; null: somebody else did. */
   cause!: string | null;
-  /** `full`, `incremental`, `legacy-full` or `deletion` as planned; null: not decided yet. */
+  /** `full`, `incremental`, `legacy-full`, `deletion`, `restore` or `retention` as planned; null: not decided yet. */
   plannedKind!: string | null;
   /** Why, as a code of the closed list, once known. */
   reason!: string | null;
-  /** Backup (uuid) that it made; null: none. */
+  /** Backup (uuid) that it made; null: none. What a restore brings back is in `GET /restores/{id}`. */
   backupId!: string | null;
   /** How far it is. */
   progress!: ProgressDto | null;

@@ -1,4 +1,6 @@
-import type { Severity } from '../../domain/agent/judge-host';
+import { IsString, MaxLength, MinLength } from 'class-validator';
+import type { Severity } from '../../domain/agent/host-finding';
+import { Optional } from '../../platform/optional';
 
 /** One thing that was looked at on a host. */
 export class HostFindingDto {
@@ -19,6 +21,28 @@ export class HostFindingDto {
 /** Whether a host is ready for backups. */
 export class HostCheckDto {
   /** Name of the host. */
+  host!: string;
+  /** The worst of all findings. */
+  severity!: Severity;
+  /** Everything that was looked at. */
+  findings!: HostFindingDto[];
+}
+
+/** From where a repository is looked at. */
+export class RepositoryCheckQuery {
+  /** Host (id or name); default: any that works. */
+  @Optional()
+  @IsString()
+  @MinLength(1)
+  @MaxLength(255)
+  host?: string;
+}
+
+/** Whether a repository does what a backup will ask of it. */
+export class RepositoryCheckDto {
+  /** Name of the repository. */
+  repository!: string;
+  /** Name of the host that looked. */
   host!: string;
   /** The worst of all findings. */
   severity!: Severity;

@@ -1,0 +1,10 @@
+import type { RepositoryWithWay } from '../database/repositories/backup-repositories';
+import type { MountWish } from '../domain/agent/judge-mount-options';
+import type { RepositoryType } from '../domain/agent/mount-option-names';
+
+/** How a repository is mounted, to be judged. */
+export const mountWishOf = ({ type, mountOpts, transfer }: RepositoryWithWay): MountWish => ({
+  type: type as RepositoryType,
+  options: mountOpts,
+  transfer,
+});
