@@ -216,7 +216,9 @@ export class Stricken {
     const to = way === 'in-place' ? null : join(this.lab.folder, 'images', `to-${this.#turn}`);
     if (to === null) await this.lab.vmStop(this.vm);
     else await mkdir(to);
-    const run = await this.#ask(step, '/restores', { backup: point.backup.id, way, ...(to === null ? {} : { to }) });
+    const wishes = { backup: point.backup.id, way, ...(to === null ? {} : { to }) };
+    // The host may have the files of the NAS in its memory, and then no line is slow.
+    const run = await this.#ask(step, '/restores', step === 'copying' ? { ...wishes, bandwidth: 1 } : wishes);
     return { run, moment, restore: { point, to } };
   }
 
