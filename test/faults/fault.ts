@@ -1,3 +1,4 @@
+import type { RestoreWay } from '../../src/domain/restore/restore-plan';
 import type { Step, Stricken } from './stricken';
 
 /** What books are kept in. */
@@ -9,6 +10,8 @@ export interface Fault {
   readonly step: Step;
   /** What the struck run may come to, as `succeeded` or `failed CODE`. */
   readonly outcomes: RegExp;
+  /** The struck run is no backup but a restore of the last point but one, like this. */
+  readonly restores?: RestoreWay;
   /** What the struck run may have made, as `TYPE REASON`, where that is part of the fault. */
   readonly made?: RegExp;
   /** What the backup after it may be; an incremental as any other unless told. */

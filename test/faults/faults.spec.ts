@@ -45,7 +45,7 @@ describeDatabases(
       async (_, fault) => {
         const began = Date.now();
         await fault.before?.(stricken);
-        const begun = await stricken.begin(fault.step);
+        const begun = await (fault.restores ? stricken.beginRestore(fault.step, fault.restores) : stricken.begin(fault.step));
         try {
           await fault.strike(stricken, begun.run, begun.moment);
           stricken.go();

@@ -8,6 +8,7 @@ import { MOVE_FAULTS } from './move-faults';
 import { NAS_FAULTS } from './nas-faults';
 import { ORCHESTRATOR_FAULTS } from './orchestrator-faults';
 import { OUTPUT_FAULTS } from './output-faults';
+import { RESTORE_FAULTS } from './restore-faults';
 import { SCRIPT_FAULTS } from './script-faults';
 import { TOOL_FAULTS } from './tool-faults';
 
@@ -22,6 +23,7 @@ const FAMILIES = {
   NAS: NAS_FAULTS,
   script: SCRIPT_FAULTS,
   output: OUTPUT_FAULTS,
+  'in a restore': RESTORE_FAULTS,
 };
 
 /** All faults with their families, in the order in which they strike. */

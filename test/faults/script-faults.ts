@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { waitForRun } from '../story/story';
 import { until } from '../support/brake';
+import { expectRefusal } from './expect-refusal';
 import type { Fault } from './fault';
 import { SLOW, type Step, type Stricken } from './stricken';
 
@@ -110,14 +111,4 @@ function byHand(host: Stricken, before: readonly string[]): Promise<unknown> {
   const { nas, vm } = host;
   const where = ['-v', vm, '-t', 'dir', '-s', nas, '-m', '', '-p', `${vm}/${HAND_DIRECTORY}`];
   return script(host, ...before, '-o', 'backup', ...where, '-M', 'full', '--bitmap-new', HAND_BITMAP, '--facts');
-}
-
-async function expectRefusal(asked: Promise<unknown>, code: string): Promise<void> {
-  const answer = await asked.then(
-    () => 'done',
-    (error: unknown) => error as { code?: string; stdout?: string; stderr?: string },
-  );
-  if (typeof answer === 'string') throw new Error(`${code} was expected, and it was done`);
-  if (answer.code !== code && !answer.stdout?.includes(`"${code}"`) && !answer.stderr?.includes(code))
-    throw new Error(`${code} was expected, not ${JSON.stringify(answer)}`);
 }

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { appendFile, mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
 import { Client } from '../../src/cli/client';
 import type { DatabaseConfig } from '../../src/database/data-source';
+import type { RestoreWay } from '../../src/domain/restore/restore-plan';
 import type { RunDto } from '../../src/runs/dto/run.dto';
 import { RealLab } from '../lab/lab';
 import { addHost } from '../story/stage';
@@ -35,6 +36,15 @@ interface Point {
   readonly moment: string;
   /** The disks that there were. */
   readonly targets: readonly string[];
+}
+
+/** A run that stands at a step. */
+export interface Begun {
+  readonly run: string;
+  /** What the disks hold. */
+  readonly moment: string;
+  /** What is restored, and where to; null: the run is a backup. */
+  readonly restore: { readonly point: Point; readonly to: string | null } | null;
 }
 
 /** What the end of a fault was seen to be. */
@@ -171,6 +181,9 @@ export class Stricken {
         CHAINKEEPER_LEASE_SECONDS: `${LEASE_SECONDS}`,
         CHAINKEEPER_OWNER: owner,
         CHAINKEEPER_TEST_GATE: this.#gate,
+        // One thing at a time: what strikes here is the fault alone.
+        CHAINKEEPER_BOOKS_COPY_HOURS: '0',
+        CHAINKEEPER_CHECKSUMS_PER_TURN: '0',
       }),
     );
     this.#url = await this.#service.line('http');
@@ -190,14 +203,32 @@ export class Stricken {
   }
 
   /** Writes, asks for a backup, and answers its run once it stands at the step. */
-  async begin(step: Step): Promise<{ run: string; moment: string }> {
+  async begin(step: Step): Promise<Begun> {
     const moment = await this.#write();
+    return { run: await this.#ask(step, '/backups', { vm: this.vm }), moment, restore: null };
+  }
+
+  /** Writes, asks for the last restore point but one, and answers the run once it stands at the step. In place the VM is stopped. */
+  async beginRestore(step: Step, way: RestoreWay): Promise<Begun> {
+    while (this.#points.length < 3) await this.backup();
+    const moment = await this.#write();
+    const point = this.#points.at(-2) as Point;
+    const to = way === 'in-place' ? null : join(this.lab.folder, 'images', `to-${this.#turn}`);
+    if (to === null) await this.lab.vmStop(this.vm);
+    else await mkdir(to);
+    const wishes = { backup: point.backup.id, way, ...(to === null ? {} : { to }) };
+    // The host may have the files of the NAS in its memory, and then no line is slow.
+    const run = await this.#ask(step, '/restores', step === 'copying' ? { ...wishes, bandwidth: 1 } : wishes);
+    return { run, moment, restore: { point, to } };
+  }
+
+  async #ask(step: Step, path: string, wishes: object): Promise<string> {
     const gate = `${step}#${this.#turn}`;
     writeFileSync(this.#gate, gate);
     if (step === 'copying') await this.line(SLOW);
-    const { body } = await this.client.send<RunDto>('POST', '/backups', { vm: this.vm });
+    const { body } = await this.client.send<RunDto>('POST', path, wishes);
     await this.service.line(`at ${gate}`);
-    return { run: body.id, moment };
+    return body.id;
   }
 
   /** Lets the service go on, if it lives. */
@@ -210,17 +241,20 @@ export class Stricken {
   }
 
   /** Everything there is to say when the fault is over: the books, the bytes, the guest, the host, the NAS, and the next backup. */
-  async aftermath(begun: { run: string; moment: string }): Promise<Aftermath> {
+  async aftermath(begun: Begun): Promise<Aftermath> {
     await this.line('unlimited');
     const ended = await waitForRun(this.client, begun.run, 120);
-    const made = ended.state === 'succeeded' ? await this.#keep(ended.backupId ?? '', begun.moment) : null;
+    const good = ended.state === 'succeeded';
+    const made = good && begun.restore === null ? await this.#keep(ended.backupId ?? '', begun.moment) : null;
+    const restored = begun.restore === null ? [] : await this.#restored(begun.moment, begun.restore, good);
     const next = await this.backup().catch((error: unknown) => error as Error);
     return {
-      outcome: ended.state === 'succeeded' ? 'succeeded' : `${ended.state} ${ended.errorCode ?? ''}`.trim(),
+      outcome: good ? 'succeeded' : `${ended.state} ${ended.errorCode ?? ''}`.trim(),
       made: made && kindOf(made),
       next: next instanceof Error ? next.message : kindOf(next),
       compared: Math.min(3, this.#points.length),
       wrong: [
+        ...restored,
         ...(next instanceof Error ? [`the next backup: ${next.message}`] : []),
         ...(await this.bytes(3)),
         ...(await this.#guest()),
@@ -228,6 +262,34 @@ export class Stricken {
         ...(await this.#bookings()),
       ],
     };
+  }
+
+  /** The disks hold what was restored, all of them, or what they held before; new ones are there and true, or not there. Then the VM goes on. */
+  async #restored(moment: string, { point, to }: NonNullable<Begun['restore']>, good: boolean): Promise<string[]> {
+    const { lab, vm } = this;
+    const wrong: string[] = [];
+    const expectSame = async (target: string, file: string, label: string): Promise<void> => {
+      if (!(await lab.same(vm, label, target, file).catch(() => false)))
+        wrong.push(`${file} is not what ${target} held at ${label}`);
+    };
+    if (to !== null) {
+      if (good) for (const target of point.targets) await expectSame(target, join(to, `${vm}-${target}.qcow2`), point.moment);
+      else wrong.push(...(await readdir(to)).map((file) => `left behind by a failed restore: ${file}`));
+      await rm(to, { recursive: true });
+      return wrong;
+    }
+    const disks = await lab.vmDisks(vm);
+    for (const { target, path } of disks) {
+      const label = good && point.targets.includes(target) ? point.moment : moment;
+      await expectSame(target, path, label);
+      const beside = (await readdir(dirname(path))).filter((file) => file.startsWith(`${basename(path)}.`));
+      wrong.push(...beside.map((file) => `left beside the volumes: ${file}`));
+      // The record of what the disks hold goes on from there.
+      const record = (name: string): string => join(lab.folder, 'mirror', `${vm}.${target}${name}.raw`);
+      await run('cp', ['--sparse=always', record(`@${label}`), record('')]);
+    }
+    await lab.vmStart(vm);
+    return wrong;
   }
 
   /** Compares the newest restore points, or all, with what the disks held at their moments. */
