@@ -49,7 +49,15 @@ remove_named() {
   look_at_directory || return 0
   lines "$RUN_OUT"
   for name in "${LINES[@]}"; do [[ $name == "$MANIFEST" ]] || OTHERS+=("$name"); done
-  ((${#OTHERS[@]})) || remove -d "$MNT/$OPT_PATH/$MANIFEST" "$MNT/$OPT_PATH"
+  ((!${#OTHERS[@]})) || return 0
+  undo_push put_manifest_back
+  remove -d "$MNT/$OPT_PATH/$MANIFEST" "$MNT/$OPT_PATH"
+}
+
+# put_manifest_back: somebody has put something there in the last moment, and the next deletion must know that it is none of ours.
+put_manifest_back() {
+  ! run 10 test -d "$MNT/$OPT_PATH" || run 10 cp --remove-destination -- "$WORK/$MANIFEST" "$MNT/$OPT_PATH/" ||
+    left "$OPT_PATH on the NAS without its $MANIFEST"
 }
 
 # read_manifest: OWN.
@@ -57,6 +65,7 @@ read_manifest() {
   local -A said=()
   local i name count=0
   size_of_file "$MANIFEST" && ((REPLY < 1048576)) && nas cat -- "$MNT/$OPT_PATH/$MANIFEST" && json_read said "$RUN_OUT" || manifest_unusable
+  printf '%s\n' "$RUN_OUT" >"$WORK/$MANIFEST"
   json_get said 'disks#' && count=$REPLY
   ((count)) || manifest_unusable
   for ((i = 0; i < count; i++)); do

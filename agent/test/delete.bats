@@ -33,7 +33,7 @@ victim_whole() { [[ $(ls -A "$VICTIM") == file && $(<"$VICTIM/file") == precious
 
 @test "all that is the backup's goes, temporary names and an old mark too, in rm's words alone" {
   echo half | tee "$DIR/.manifest.json.new" "$DIR/.checksums.json.new" >"$DIR/.chainkeeper-run"
-  [[ $(there) == '.checksums.json.new .chainkeeper-run .manifest.json.new checksums.json datadisk.b.qcow2 domain-config.xml domblklist.xml domiflist.xml dominfo.xml manifest.json root.a.qcow2' ]]
+  [[ $(there) == '.chainkeeper-run .checksums.json.new .manifest.json.new checksums.json datadisk.b.qcow2 domain-config.xml domblklist.xml domiflist.xml dominfo.xml manifest.json root.a.qcow2' ]]
   delete
   [[ $status -eq 0 && ! -e $DIR && ${#lines[@]} -eq 12 && ! $stderr ]]
   [[ $(grep -vc "^removed \(directory \)\?'/tmp/csbackup[.]" <<<"$output") == 0 ]]
@@ -88,7 +88,7 @@ echo $$ >"$CALLS"
 exec sleep 60
 SH
   begin delete -t dir -s "$NAS" -m '' -p "$BACKUP"
-  until [[ -s $CALLS ]]; do sleep 0.02; done
+  for _ in {1..500}; do [[ ! -s $CALLS ]] || break; sleep 0.02; done
   kill -KILL "$SCRIPT_PID"
   end
   [[ $(there) == 'manifest.json notes root.a.qcow2' ]]
@@ -101,6 +101,24 @@ SH
   rm "$DIR/notes"
   delete
   [[ $status -eq 0 && ! -e $DIR ]]
+}
+
+@test "what comes there in the last moment stays: the directory cannot go, and the next deletion still knows" {
+  local manifest
+  manifest=$(<"$DIR/manifest.json")
+  use_stubs
+  stub rm <<SH
+[[ " \$* " != *' -d '* ]] || echo mine >"$DIR/late"
+real "\$@"
+SH
+  delete
+  [[ $status -eq 1 && $stderr == *'Directory not empty'* ]]
+  [[ $(there) == 'late manifest.json' ]]
+  [[ $(<"$DIR/manifest.json") == "$manifest" ]]
+  SCRIPT=$LAB_DIR/host/nasbackup.sh
+  delete
+  left late
+  [[ $(<"$DIR/late") == mine ]]
 }
 
 @test "a manifest that cannot be used: nothing goes, how to go on is said, and that works" {
