@@ -60,11 +60,11 @@ put_manifest_back() {
     left "$OPT_PATH on the NAS without its $MANIFEST"
 }
 
-# read_manifest: OWN.
+# read_manifest: OWN. Ours is of some 400 bytes for each disk; a long line of anything else would keep bash busy for minutes.
 read_manifest() {
   local -A said=()
   local i name count=0
-  size_of_file "$MANIFEST" && ((REPLY < 1048576)) && nas cat -- "$MNT/$OPT_PATH/$MANIFEST" && json_read said "$RUN_OUT" || manifest_unusable
+  size_of_file "$MANIFEST" && ((REPLY < 131072)) && nas cat -- "$MNT/$OPT_PATH/$MANIFEST" && json_read said "$RUN_OUT" || manifest_unusable
   printf '%s\n' "$RUN_OUT" >"$WORK/$MANIFEST"
   json_get said 'disks#' && count=$REPLY
   ((count)) || manifest_unusable

@@ -133,7 +133,7 @@ SH
     [[ $status -eq 1 && $output == *'nothing was removed'*'rename manifest.json and delete it again'* ]]
     [[ $(there) == "$before" ]]
   done
-  { echo "$MANIFEST" && head -c 1048576 /dev/zero | tr '\0' ' '; } >"$DIR/manifest.json"
+  { echo "$MANIFEST" && head -c 131072 /dev/zero | tr '\0' ' '; } >"$DIR/manifest.json"
   delete
   [[ $status -eq 1 && $(there) == "$before" ]]
   rm "$DIR/manifest.json"
