@@ -167,10 +167,11 @@ describeDatabases('deleting', (databases) => {
     await service.lab.put(file(1, 'notes.txt'), 'mine');
     await service.lab.put(file(1, 'sub/notes.txt'), 'mine, too');
     for (let n = 10; n < 22; n += 1) await service.lab.put(file(0, `notes-${n}`), 'mine');
-    // The files of the first go; then the NAS is away.
+    // The files of the first go; then the orchestrator stumbles, and whoever finds the run finds the host away.
     let asked = 0;
     service.onCommand = ({ argv }) => {
       if (!argv.includes('delete') || (asked += 1) < 2) return;
+      if (asked === 2) throw new Error('stumbled');
       throw new OperationalError('host.unreachable', 'unreachable', 'Host kvm1 does not answer.');
     };
     const failed = await remove(chain[1].id, 'forced=true&acceptLoss=true');
