@@ -44,19 +44,19 @@ victim_whole() { [[ $(ls -A "$VICTIM") == file && $(<"$VICTIM/file") == precious
 
 @test "what else lies there stays, and its directory and the manifest with it; again does no harm; without it, all goes" {
   mkdir "$DIR/sub"
-  echo mine | tee "$DIR/Übergabe.txt" "$DIR/sub/root.a.qcow2" "$DIR/copy of root.a.qcow2" >"$DIR/.hidden"
+  echo mine | tee "$DIR/Übergabe.txt" "$DIR/sub/root.a.qcow2" "$DIR/copy of root.a.qcow2" "$DIR/@" "$DIR/*" "$DIR/x]" >"$DIR/.hidden"
   : >"$DIR/"$'two\nlines\e[2J'
   ln -s "$VICTIM" "$DIR/link"
   local round
   for round in first second; do
     delete
-    left .hidden 'copy of root.a.qcow2' link sub $'two?lines?[2J' Übergabe.txt
+    left '*' .hidden @ 'copy of root.a.qcow2' link sub $'two?lines?[2J' 'x]' Übergabe.txt
     [[ $round == first || ${#lines[@]} -eq 1 ]]
-    [[ $(ls -A "$DIR" | wc -l) == 8 && -e $DIR/manifest.json && -L $DIR/link ]]
-    [[ $(cat "$DIR/Übergabe.txt" "$DIR/sub/root.a.qcow2" "$DIR/copy of root.a.qcow2" "$DIR/.hidden" | sort -u) == mine ]]
+    [[ $(ls -A "$DIR" | wc -l) == 11 && -e $DIR/manifest.json && -L $DIR/link ]]
+    [[ $(cat "$DIR/Übergabe.txt" "$DIR/sub/root.a.qcow2" "$DIR/copy of root.a.qcow2" "$DIR/.hidden" "$DIR/@" "$DIR/*" "$DIR/x]" | sort -u) == mine ]]
     victim_whole
   done
-  rm -r "$DIR/sub" "$DIR/"{Ü,.h,copy,two,link}*
+  rm -r "$DIR/sub" "$DIR/"{Ü,.h,copy,two,link,@,\*,x}*
   delete
   [[ $status -eq 0 && ! -e $DIR && $output != *LEFT* ]]
   victim_whole
