@@ -4,6 +4,7 @@
 # finished: where there is no manifest, nobody has looked.
 
 readonly MANIFEST=manifest.json CHECKSUMS=checksums.json DEFINITION=domain-config.xml
+readonly DEFINITIONS=("$DEFINITION" dominfo.xml domiflist.xml domblklist.xml) # what 51-backup-live writes of the machine, as stock scripts do
 readonly FILE_PATTERN='^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,254}$'
 
 operation_describe() {

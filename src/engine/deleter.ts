@@ -11,6 +11,7 @@ import { Volumes } from '../database/repositories/volumes';
 import { isOfBooks } from '../database/database-error';
 import { UnitOfWork } from '../database/unit-of-work';
 import { buildDelete, secretsOf } from '../domain/agent/build-argv';
+import { readDelete } from '../domain/agent/read-delete';
 import type { Refusal } from '../domain/chain/refusal';
 import { type DeletionPlan, type DeletionRequest, planDeletion } from '../domain/chain/plan-deletion';
 import { ChainkeeperError, InvariantError, OperationalError, UserError, wordsOf } from '../domain/errors';
@@ -29,6 +30,8 @@ import { type AppliedRetention, Retainer, type RetentionRequest } from './retain
 
 /** A NAS takes a moment for a large file, and a slow one longer. */
 const REMOVE_MS = 30 * 60_000;
+/** Of what stayed on the NAS so many are named. */
+const NAMED = 10;
 
 /** What a run of kind `delete` or `retention` takes, step by step. */
 export type StepsPlan = DeletionPlan | AppliedRetention;
@@ -39,6 +42,8 @@ interface Deletion {
   readonly lease: Lease;
   readonly signal: AbortSignal;
   readonly log: Log;
+  /** What the run is to say besides; who found the run again goes on with what it had said. */
+  readonly warnings: Set<string>;
 }
 
 /**
@@ -74,18 +79,21 @@ export class Deleter {
     const run = await this.runs.find(runId);
     const vm = run && (await this.vms.findById(run.vmId));
     if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
-    const deletion = { vm, lease, signal, log: this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch }) };
+    const log = this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch });
+    const warnings = new Set(run.warnings);
+    const deletion = { vm, lease, signal, log, warnings };
     try {
       const plan = (run.plan as StepsPlan | null) ?? (await this.#decide(deletion, run));
       await this.#hide(deletion, plan);
-      const warnings = await this.#dropBitmaps(deletion, plan);
+      await this.#dropBitmaps(deletion, plan);
       await this.#removeAll(deletion, plan);
-      await this.#end(lease, { state: 'succeeded', warnings });
+      await this.#end(lease, { state: 'succeeded', warnings: [...warnings] });
     } catch (error) {
       if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost' || isOfBooks(error)) throw error;
       deletion.log.warn({ err: error }, 'the deletion stopped; what is left of it is hidden, and goes with the next');
       await this.#end(lease, {
         state: 'failed',
+        warnings: [...warnings],
         errorCode: error.code,
         errorMessage: wordsOf(error),
         ...(typeof error.facts['stderr'] === 'string' ? { stderr: error.facts['stderr'] } : {}),
@@ -118,8 +126,7 @@ export class Deleter {
   }
 
   /** A bitmap that stays costs a little; the next backup, a full, clears it away. So a failure here is a warning. */
-  async #dropBitmaps({ vm, lease, log }: Deletion, { steps }: StepsPlan): Promise<string[]> {
-    const warnings: string[] = [];
+  async #dropBitmaps({ vm, lease, log, warnings }: Deletion, { steps }: StepsPlan): Promise<void> {
     for (const step of steps) {
       if (step.kind !== 'close-chain') continue;
       try {
@@ -131,33 +138,37 @@ export class Deleter {
       } catch (error) {
         if (!(error instanceof ChainkeeperError)) throw error;
         log.warn({ err: error, bitmap: step.bitmap }, 'the bitmap of a deleted backup could not be dropped');
-        warnings.push(`the bitmap ${step.bitmap} is still on the VM, and its next full clears it away: ${error.message}`);
+        warnings.add(`the bitmap ${step.bitmap} is still on the VM, and its next full clears it away: ${error.message}`);
       }
     }
-    return warnings;
   }
 
-  async #removeAll({ vm, lease, signal, log }: Deletion, { steps, bytesFreed }: StepsPlan): Promise<void> {
+  async #removeAll({ vm, lease, signal, log, warnings }: Deletion, { steps, bytesFreed }: StepsPlan): Promise<void> {
     let done = 0;
     for (const step of steps) {
       if (step.kind !== 'remove') continue;
       signal.throwIfAborted();
+      const { externalId: path } = step;
       const row = await this.backups.findByUuid(step.backup);
-      if (row !== null && row.removed === null) {
-        if (step.externalId !== null) await this.#removeFiles(vm, row, step.externalId);
-        await this.work.run(async () => {
-          await this.leases.hold(lease);
-          await this.backups.remove(row.id);
-        });
-        log.info({ backupId: step.backup, path: step.externalId, bytes: step.bytes }, 'backup deleted');
+      const isThere = row !== null && row.removed === null;
+      if (isThere && path !== null) {
+        const left = await this.#removeFiles(vm, row, path);
+        if (left.length > 0) warnings.add(leftWords(path, left));
       }
       done += step.bytes;
-      if (!(await this.runs.note(claimOf(lease), { progress: { done, total: bytesFreed } }))) throw leaseLost(lease);
+      // With its row: whoever finds the run after that does not ask the host again.
+      await this.work.run(async () => {
+        await this.leases.hold(lease);
+        if (isThere) await this.backups.remove(row.id);
+        const noted = { progress: { done, total: bytesFreed }, warnings: [...warnings] };
+        if (!(await this.runs.note(claimOf(lease), noted))) throw leaseLost(lease);
+      });
+      if (isThere) log.info({ backupId: step.backup, path, bytes: step.bytes }, 'backup deleted');
     }
   }
 
-  /** @throws OperationalError `deletion.failed` with what the script said */
-  async #removeFiles(vm: VmRow, row: BookedBackup, externalId: string): Promise<void> {
+  /** Answers what else lay in its directory and stayed. @throws OperationalError `deletion.failed` with what the script said */
+  async #removeFiles(vm: VmRow, row: BookedBackup, externalId: string): Promise<readonly string[]> {
     const { uuid: backup } = row;
     const [inBooks] = await this.reader.attach([row]);
     const repository = await this.repositories.find(inBooks?.booked.repositoryId ?? '');
@@ -168,8 +179,8 @@ export class Deleter {
     const access = hostAccess(await this.nasHosts.any(vm.id), this.config.ssh);
     const mount = mountOf(repository);
     const command = buildDelete(hostScript(access), mount, externalId);
-    const { exit, stderr } = await this.client.run(access, { ...command, deadlineMs: REMOVE_MS });
-    if (exit === 0) return;
+    const { exit, stdout, stderr } = await this.client.run(access, { ...command, deadlineMs: REMOVE_MS });
+    if (exit === 0) return readDelete(stdout);
     const said = redact(stderr, secretsOf(mount)).trim();
     throw new OperationalError(
       'deletion.failed',
@@ -182,4 +193,10 @@ export class Deleter {
   async #end(lease: Lease, end: Parameters<Runs['end']>[1]): Promise<void> {
     if (!(await this.runs.end(claimOf(lease), end))) throw leaseLost(lease);
   }
+}
+
+function leftWords(path: string, left: readonly string[]): string {
+  const named = left.slice(0, NAMED).map((name) => `${path}/${name}`);
+  const more = left.length > NAMED ? ` and ${left.length - NAMED} more` : '';
+  return `left on the NAS, no file of the backup: ${named.join(', ')}${more}`;
 }

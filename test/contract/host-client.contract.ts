@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
 import { buildChecksum, buildDelete, buildStats, type RestoreWay } from '../../src/domain/agent/build-argv';
 import { type Checksums, readChecksum } from '../../src/domain/agent/read-checksum';
+import { readDelete } from '../../src/domain/agent/read-delete';
 import { readRestore, type RestoreFacts } from '../../src/domain/agent/read-restore';
 import type { Manifest } from '../../src/domain/chain/write-manifest';
 import type { HostAccess } from '../../src/hosts/host-access';
@@ -314,27 +315,26 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       });
     });
 
+    const manifestOf = (point: Point, size: number | null): Manifest => ({
+      v: 1,
+      backup: randomUUID(),
+      vm: { id: null, name: vm },
+      type: 'FULL',
+      reason: 'requested',
+      chain: null,
+      bitmap: point.bitmap,
+      recreation: null,
+      assuranceAtBirth: 'accounted',
+      times: { began: null, ended: null },
+      ...{ host: null, script: null, service: 'the contract' },
+      disks: (point.answer.facts?.disks ?? []).map(({ target, file, fileSize }, deviceId) => ({
+        ...{ target, deviceId, virtualSize: null, backing: null, source: null },
+        file: file ?? '',
+        size: size ?? fileSize,
+      })),
+    });
+
     describe('what a backup says of itself', () => {
-      const manifestOf = (point: Point, size: number | null): Manifest => ({
-        v: 1,
-        backup: randomUUID(),
-        vm: { id: null, name: vm },
-        type: 'FULL',
-        reason: 'requested',
-        chain: null,
-        bitmap: point.bitmap,
-        recreation: null,
-        assuranceAtBirth: 'accounted',
-        times: { began: null, ended: null },
-        ...{ host: null, script: null, service: 'the contract' },
-        disks: [
-          {
-            ...{ target: 'vda', deviceId: 0, virtualSize: 64 * MIB, backing: null, source: null },
-            file: point.answer.facts?.disks[0]?.file ?? '',
-            size: size ?? point.answer.facts?.disks[0]?.fileSize ?? null,
-          },
-        ],
-      });
       const request = async (path: string, manifest: Manifest) => ({
         repository: { type: 'dir', address: await subject.lab.nas(nas), options: null },
         path,
@@ -662,6 +662,35 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         expect([removed.exit, removed.stdout]).toEqual([0, expect.stringContaining('removed')]);
         await expect(chain.identical(full)).rejects.toThrow(/no such file/);
         expect(await chain.identical(last)).toEqual([true, true]);
+      });
+
+      test('delete removes what a manifest names and says what else stays; again does no harm, and without it all goes', async () => {
+        const point = await chain.take('full');
+        const { path } = point;
+        const file = (name: string): string => subject.lab.nasFile(nas, `${path}/${name}`);
+        const remove = async () => {
+          const { exit, stdout, stderr } = await subject.client.run(subject.host, buildDelete(script, await repository(), path));
+          return { exit, stderr, left: readDelete(stdout), lines: stdout.split('\n').length - 1 };
+        };
+        await subject.client.describe(subject.host, { repository: await repository(), path, manifest: manifestOf(point, null) });
+        const manifest = (await subject.lab.read(file('manifest.json'))).toString();
+        await subject.lab.put(file('manifest.json'), manifest.replace(/"file":"/, '"file":"../'));
+        expect(await remove()).toMatchObject({ exit: 1, stderr: expect.stringContaining('so nothing was removed'), left: [] });
+        expect(await chain.identical(point)).toEqual([true, true]);
+        await subject.lab.put(file('manifest.json'), manifest);
+        await subject.lab.put(file('notes'), 'mine');
+        await subject.lab.put(file('sub/root.qcow2'), 'mine, too');
+        const first = await remove();
+        expect(first).toMatchObject({ exit: 0, stderr: expect.stringContaining('warning: left in'), left: ['notes', 'sub'] });
+        await expect(chain.identical(point)).rejects.toThrow(/no such file/);
+        expect(await remove()).toEqual({ ...first, lines: 1 });
+        expect((await subject.lab.read(file('sub/root.qcow2'))).toString()).toBe('mine, too');
+        expect((await subject.lab.read(file('manifest.json'))).toString()).toBe(manifest);
+        for (const name of ['notes', 'sub']) await subject.lab.takeAway(file(name));
+        // The manifest, and the directory.
+        expect(await remove()).toEqual({ exit: 0, stderr: '', left: [], lines: 2 });
+        await expect(subject.lab.read(file('manifest.json'))).rejects.toThrow(/no such file/);
+        await chain.retire(point.bitmap);
       });
 
       test('secrets go along and are nowhere afterwards: not in an answer, not in an error', async () => {

@@ -8,6 +8,7 @@ import type { RunDto } from '../../src/runs/dto/run.dto';
 import { startService } from '../../src/main';
 import { Stage } from '../story/stage';
 import { isIdentical, takeBackup, waitForRun } from '../story/story';
+import { until } from '../support/brake';
 import { describeDatabases } from '../support/databases';
 import { FakeService, type HttpAnswer } from '../support/fake-service';
 import { serviceConfig } from '../support/service-config';
@@ -51,6 +52,12 @@ describeDatabases('deleting', (databases) => {
     );
   };
   const directory = async (id: string): Promise<string> => ((await shown(id)) as BackupWithEvidenceDto).externalId ?? '';
+
+  const isThere = (file: string): Promise<boolean> =>
+    service.lab.read(file).then(
+      () => true,
+      () => false,
+    );
 
   it('a leaf goes, files and row, and the next backup is a full', async () => {
     const [full, leaf] = [await take('full'), await take()];
@@ -149,6 +156,51 @@ describeDatabases('deleting', (databases) => {
     expect(await shown(leaf.id)).toMatchObject({ status: 'Hidden', restorable: false });
     expect(await remove(leaf.id)).toMatchObject({ state: 'succeeded' });
     expect(await listed()).not.toContain(leaf.id);
+  });
+
+  it('what somebody else has put beside its files stays and is named, whatever becomes of the run; its row goes', async () => {
+    const chain = [await take('full'), await take()] as const;
+    const paths = await Promise.all(chain.map(({ id }) => directory(id)));
+    const file = (index: number, name: string): string => service.lab.nasFile('nas1', `${paths[index]}/${name}`);
+    const text = async (index: number, name: string): Promise<string> => (await service.lab.read(file(index, name))).toString();
+    for (const index of [0, 1]) await until(() => isThere(file(index, 'manifest.json')), 'both are described');
+    await service.lab.put(file(1, 'notes.txt'), 'mine');
+    await service.lab.put(file(1, 'sub/notes.txt'), 'mine, too');
+    for (let n = 10; n < 22; n += 1) await service.lab.put(file(0, `notes-${n}`), 'mine');
+    // The files of the first go; then the orchestrator stumbles, and whoever finds the run finds the host away.
+    let asked = 0;
+    service.onCommand = ({ argv }) => {
+      if (!argv.includes('delete') || (asked += 1) < 2) return;
+      if (asked === 2) throw new Error('stumbled');
+      throw new OperationalError('host.unreachable', 'unreachable', 'Host kvm1 does not answer.');
+    };
+    const failed = await remove(chain[1].id, 'forced=true&acceptLoss=true');
+    service.onCommand = () => undefined;
+    const left = `left on the NAS, no file of the backup: ${paths[1]}/notes.txt, ${paths[1]}/sub`;
+    expect(failed).toMatchObject({ state: 'failed', errorCode: 'host.unreachable', warnings: [left] });
+    expect(await listed()).not.toContain(chain[1].id);
+    expect([await text(1, 'notes.txt'), await text(1, 'sub/notes.txt')]).toEqual(['mine', 'mine, too']);
+    // Nobody heard that the second had gone, so it is asked for again.
+    service.lab.host.faults.add({ kind: 'lost-after', on: 'delete' });
+    expect(await remove(chain[0].id)).toMatchObject({ state: 'failed', errorCode: 'deletion.failed', warnings: [] });
+    const run = await remove(chain[0].id);
+    expect(run).toMatchObject({ state: 'succeeded' });
+    expect(run.warnings).toEqual([expect.stringMatching(/^left on the NAS, .*\/notes-10, .*\/notes-19 and 2 more$/)]);
+    expect(await listed()).not.toContain(chain[0].id);
+    expect(await text(0, 'notes-21')).toBe('mine');
+  });
+
+  it('a manifest that cannot be used: the run says how to go on, nothing is removed, and that works', async () => {
+    const leaf = await take('full');
+    const manifest = service.lab.nasFile('nas1', `${await directory(leaf.id)}/manifest.json`);
+    await until(() => isThere(manifest), 'it is described');
+    await service.lab.put(manifest, '{"disks":[{"file":"../other/root.qcow2"}]}');
+    const failed = await remove(leaf.id, 'acceptLoss=true');
+    expect(failed).toMatchObject({ state: 'failed', errorCode: 'deletion.failed' });
+    expect(failed.errorMessage).toContain('nothing was removed');
+    expect(await same(leaf)).toEqual([true, true]);
+    await service.lab.takeAway(manifest);
+    expect(await remove(leaf.id)).toMatchObject({ state: 'succeeded', warnings: [] });
   });
 
   it('the same key again is the same run; what is gone is gone', async () => {

@@ -143,6 +143,8 @@ describeDatabases('retention', (databases) => {
   it('after a backup what no rule keeps any more goes by itself, and what fails there fails no backup and ends with the next', async () => {
     await policy('offering', { keepLast: 2, manual: true });
     const [first = '', second = ''] = await take(2);
+    const { externalId } = (await service.get(`/backups/${first}`)).body as BackupWithEvidenceDto;
+    await service.lab.put(service.lab.nasFile('nas1', `${externalId}/notes`), 'mine');
     const [third = ''] = await take(1, true);
     expect((await runs())[0]).toMatchObject({
       ...{ kind: 'retention', state: 'succeeded', trigger: 'service', cause: `backup ${third} was taken` },
@@ -165,6 +167,10 @@ describeDatabases('retention', (databases) => {
     expect(await statuses([first, second, third, fourth, fifth, sixth])).toEqual([
       ...['gone', 'gone', 'gone', 'Hidden', 'BackedUp', 'BackedUp'],
     ]);
+    expect((await runs())[0]).toMatchObject({
+      ...{ kind: 'retention', state: 'succeeded' },
+      warnings: [`left on the NAS, no file of the backup: ${externalId}/notes`],
+    });
     // A policy that is taken back lets nothing go.
     await policy('offering');
     const before = (await runs()).length;

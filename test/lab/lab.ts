@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostAccess } from '../../src/hosts/host-access';
 import type { LabDisk, LabHost } from '../../src/hosts/fake/lab-host';
@@ -164,6 +164,13 @@ export class RealLab implements LabHost {
   }
   read(file: string): Promise<Buffer> {
     return readFile(file);
+  }
+  async put(file: string, content: string): Promise<void> {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, content);
+  }
+  async takeAway(file: string): Promise<void> {
+    await rm(file, { recursive: true });
   }
   async flip(file: string): Promise<void> {
     const handle = await open(file, 'r+');

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 import type { Dialect } from '../../domain/agent/facts';
 import { DEFAULT_SCRIPT_PATH, type HostAccess } from '../host-access';
 import type { HostClient } from '../host-client';
@@ -7,6 +8,7 @@ import { ScriptHostClient, type ScriptHostClientOptions } from '../script-host-c
 import { CLUSTER, type ClusterMap, sameContent } from './cluster-map';
 import { FakeDisk } from './fake-disk';
 import { FakeHost } from './fake-host';
+import type { FakeNas } from './fake-nas';
 import { FakeShell } from './fake-shell';
 import { FakeVm } from './fake-vm';
 import type { LabDisk, LabHost } from './lab-host';
@@ -134,9 +136,9 @@ export class FakeLab implements LabHost {
     if (!held) throw new Error(`no moment ${label} of ${vm} ${target}`);
     const image = this.#image(file);
     if (image) return sameContent(image, held);
-    const nas = [...this.host.nases.values()].find(({ address }) => file.startsWith(`${address}/`));
-    if (!nas?.files.has(file.slice(nas.address.length + 1))) throw new Error(`no such file: ${file}`);
-    return nas.holds(file.slice(nas.address.length + 1), held);
+    const { nas, path } = this.#onNas(file);
+    if (!nas.files.has(path)) throw new Error(`no such file: ${file}`);
+    return nas.holds(path, held);
   }
 
   /** A VM's volume or a restored disk. */
@@ -161,14 +163,28 @@ export class FakeLab implements LabHost {
     return `${NAS}/${name}/${path}`;
   }
   async read(file: string): Promise<Buffer> {
-    const nas = [...this.host.nases.values()].find(({ address }) => file.startsWith(`${address}/`));
-    const bytes = nas?.files.get(file.slice(nas.address.length + 1))?.bytes;
+    const { nas, path } = this.#onNas(file);
+    const bytes = nas.files.get(path)?.bytes;
     if (!bytes) throw new Error(`no such file: ${file}`);
     return bytes;
   }
-  async flip(file: string): Promise<void> {
+  async put(file: string, content: string): Promise<void> {
+    const { nas, path } = this.#onNas(file);
+    nas.makeFolder(posix.dirname(path));
+    nas.put(path, content);
+  }
+  async takeAway(file: string): Promise<void> {
+    const { nas, path } = this.#onNas(file);
+    if (!nas.files.delete(path)) nas.remove(path);
+  }
+  #onNas(file: string): { nas: FakeNas; path: string } {
     const nas = [...this.host.nases.values()].find(({ address }) => file.startsWith(`${address}/`));
-    const image = nas?.files.get(file.slice(nas.address.length + 1))?.image;
+    if (!nas) throw new Error(`no such file: ${file}`);
+    return { nas, path: file.slice(nas.address.length + 1) };
+  }
+  async flip(file: string): Promise<void> {
+    const { nas, path } = this.#onNas(file);
+    const image = nas.files.get(path)?.image;
     const [index, cluster] = [...(image?.entries() ?? [])].find(([, bytes]) => bytes !== null) ?? [];
     if (!image || index === undefined || !cluster) throw new Error(`no such file, or nothing in it: ${file}`);
     image.set(

@@ -69,6 +69,12 @@ export class FakeNas {
     return [...inside, ...folders.reverse()];
   }
 
+  /** Names of what lies in a folder, sorted. */
+  names(folder: string): string[] {
+    const inside = [...this.files.keys(), ...this.folders].filter((path) => path.startsWith(`${folder}/`));
+    return [...new Set(inside.map((path) => path.slice(folder.length + 1).split('/')[0] ?? ''))].sort();
+  }
+
   size(folder: string): number {
     let sum = 0;
     for (const [path, { size }] of this.files) if (path.startsWith(`${folder}/`)) sum += size;

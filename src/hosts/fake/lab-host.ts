@@ -60,6 +60,10 @@ export interface LabHost {
   nasFile(name: string, path: string): string;
   /** Content of a file of a NAS that is no image. */
   read(file: string): Promise<Buffer>;
+  /** Puts a file onto a NAS as somebody else would, with the folder that it lies in. */
+  put(file: string, content: string): Promise<void>;
+  /** Takes it, or a folder with all in it, away again. */
+  takeAway(file: string): Promise<void>;
   /** Changes one byte of the data in an image on a NAS, as a bad disk may; a second time changes it back. */
   flip(file: string): Promise<void>;
   /** What runs left behind (mounts, jobs, locks, partial directories, checkpoints beside those allowed), a line each. */

@@ -1,23 +1,75 @@
+import type { FakeNas } from '../fake-nas';
 import { type Call, mount, type Said } from './call';
 import { Failure } from './failure';
 import { need } from './options';
 
-/** `-o delete`: removes one backup's folder; one that is gone is gone. With `--run` only what that run has not finished. */
+const MANIFEST = 'manifest.json';
+/** Beside what the manifest names. */
+const OWN = ['domain-config.xml', 'dominfo.xml', 'domiflist.xml', 'domblklist.xml', 'checksums.json'];
+const FILE = /^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,254}$/;
+
+/**
+ * `-o delete`: removes one backup; one that is gone is gone. Where a manifest says which files are its, nothing else goes. With `--run`
+ * only what that run has not finished.
+ */
 export function deleteBackup(call: Call): Said {
   const path = need(call.options, 'path');
   if (!path.includes('/')) throw new Failure('bad-option', `Not the path of a backup: ${path}`);
   const { nas, point, unmount } = mount(call);
-  const run = call.options.values.get('run');
-  if (run !== undefined && nas.size(path) > 0 && nas.unfinished.get(path) !== run) {
+  try {
+    const run = call.options.values.get('run');
+    if (run !== undefined && nas.size(path) > 0 && nas.unfinished.get(path) !== run)
+      throw new Failure('not-of-run', `${path} is not the unfinished backup of run ${run}: nothing was removed`);
+    const { removed, left } =
+      run === undefined && nas.files.has(`${path}/${MANIFEST}`)
+        ? removeNamed(nas, path)
+        : { removed: nas.remove(path), left: [] };
+    const stdout = removalWords(point, path, removed);
+    if (left.length === 0) return { stdout, stderr: '', exit: 0 };
+    const names = JSON.stringify(left);
+    return {
+      stdout: `${stdout}LEFT=${names}\n`,
+      stderr: `warning: left in ${path}, no files of the backup: ${names}\n`,
+      exit: 0,
+    };
+  } finally {
     unmount();
-    throw new Failure('not-of-run', `${path} is not the unfinished backup of run ${run}: nothing was removed`);
   }
-  const removed = nas.remove(path);
-  unmount();
-  const line = (gone: string): string =>
-    gone === path ? `removed directory '${point}/${gone}'\n` : `removed '${point}/${gone}'\n`;
-  return { stdout: removed.map(line).join(''), stderr: '', exit: 0 };
 }
+
+/** A stock script's `-o delete`: the whole directory, whatever lies there. */
+export function deleteDirectory(call: Call): Said {
+  const path = need(call.options, 'path');
+  const { nas, point, unmount } = mount(call);
+  const stdout = removalWords(point, path, nas.remove(path));
+  unmount();
+  return { stdout, stderr: '', exit: 0 };
+}
+
+function removeNamed(nas: FakeNas, path: string): { removed: string[]; left: string[] } {
+  const own = [...namesOf(nas, path), ...OWN].map((name) => `${path}/${name}`);
+  const removed = own.filter((file) => nas.files.delete(file));
+  const left = nas.names(path).filter((name) => name !== MANIFEST);
+  return { removed: left.length > 0 ? removed : [...removed, ...nas.remove(path)], left };
+}
+
+/** @throws Failure `manifest-unusable` */
+function namesOf(nas: FakeNas, path: string): string[] {
+  try {
+    const { disks } = JSON.parse(String(nas.files.get(`${path}/${MANIFEST}`)?.bytes)) as { disks: { file: string }[] };
+    const names = disks.map(({ file }) => file);
+    if (names.length > 0 && names.every((name) => FILE.test(name) && name !== MANIFEST)) return names;
+  } catch {
+    // falls through to the refusal
+  }
+  throw new Failure(
+    'manifest-unusable',
+    `${path} has a ${MANIFEST} that does not say which files are the backup's, so nothing was removed. Look at what lies there, take away what must stay, rename ${MANIFEST} and delete it again: then the whole directory goes`,
+  );
+}
+
+const removalWords = (point: string, path: string, removed: readonly string[]): string =>
+  removed.map((gone) => (gone === path ? `removed directory '${point}/${gone}'\n` : `removed '${point}/${gone}'\n`)).join('');
 
 /** `-o stats`: the mount point, then total and used in KiB. */
 export function stats(call: Call): Said {

@@ -5,7 +5,7 @@ import type { FakeDisk } from '../fake-disk';
 import type { FakeNas } from '../fake-nas';
 import type { FakeVm } from '../fake-vm';
 import { type Call, mount, type Said } from './call';
-import { deleteBackup, stats } from './delete-stats';
+import { deleteDirectory, stats } from './delete-stats';
 import { Failure } from './failure';
 import { listOf, need } from './options';
 import { bitmapTrouble, fileName } from './plan';
@@ -18,7 +18,7 @@ const failed = (stdout: string): Said => ended(1, stdout);
 /** A stock script as it is in the field, in the dialect that host.conf names, with what it gets wrong. */
 export async function runStock(call: Call): Promise<Said> {
   const { host, options } = call;
-  if (options.operation === 'delete') return deleteBackup(call);
+  if (options.operation === 'delete') return deleteDirectory(call);
   if (options.operation === 'stats') return stats(call);
   if (options.operation !== 'backup') throw new Failure('bad-option', `Unknown operation: ${options.operation}`);
   const dialect = host.stock ?? 'final';
