@@ -3049,7 +3049,7 @@ has_checksum() {
   if [[ ! ${HASHES[$folder]-} ]]; then
     HASHES[$folder]=read
     nas test -f "$folder/$CHECKSUMS" || return 1
-    nas realpath -e -- "$folder/$CHECKSUMS" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 1048576 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
+    nas realpath -e -- "$folder/$CHECKSUMS" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 65536 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
       json_get said algorithm && [[ $REPLY == sha256 ]] || { warn "${folder#"$MNT/"}/$CHECKSUMS cannot be read: its files are not hashed" && return 1; }
     json_get said files@ || :
     lines "$REPLY"
@@ -4134,7 +4134,7 @@ look_at_checksums() {
   local -A known=()
   local name names
   nas test -e "$MNT/$OPT_PATH/$CHECKSUMS" || return 1
-  size_of_file "$CHECKSUMS" && ((REPLY < 1048576)) && nas cat -- "$MNT/$OPT_PATH/$CHECKSUMS" && json_read known "$RUN_OUT" &&
+  size_of_file "$CHECKSUMS" && ((REPLY < 65536)) && nas cat -- "$MNT/$OPT_PATH/$CHECKSUMS" && json_read known "$RUN_OUT" &&
     json_get known algorithm && [[ $REPLY == sha256 ]] && json_get known files@ && names=$REPLY || checksums_damaged
   lines "$names"
   for name in "${LINES[@]}"; do

@@ -80,7 +80,7 @@ has_checksum() {
   if [[ ! ${HASHES[$folder]-} ]]; then
     HASHES[$folder]=read
     nas test -f "$folder/$CHECKSUMS" || return 1
-    nas realpath -e -- "$folder/$CHECKSUMS" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 1048576 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
+    nas realpath -e -- "$folder/$CHECKSUMS" && [[ $RUN_OUT == "$MNT"/* ]] && nas head -c 65536 -- "$RUN_OUT" && json_read said "$RUN_OUT" &&
       json_get said algorithm && [[ $REPLY == sha256 ]] || { warn "${folder#"$MNT/"}/$CHECKSUMS cannot be read: its files are not hashed" && return 1; }
     json_get said files@ || :
     lines "$REPLY"

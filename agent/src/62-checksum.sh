@@ -48,7 +48,7 @@ look_at_checksums() {
   local -A known=()
   local name names
   nas test -e "$MNT/$OPT_PATH/$CHECKSUMS" || return 1
-  size_of_file "$CHECKSUMS" && ((REPLY < 1048576)) && nas cat -- "$MNT/$OPT_PATH/$CHECKSUMS" && json_read known "$RUN_OUT" &&
+  size_of_file "$CHECKSUMS" && ((REPLY < 65536)) && nas cat -- "$MNT/$OPT_PATH/$CHECKSUMS" && json_read known "$RUN_OUT" &&
     json_get known algorithm && [[ $REPLY == sha256 ]] && json_get known files@ && names=$REPLY || checksums_damaged
   lines "$names"
   for name in "${LINES[@]}"; do

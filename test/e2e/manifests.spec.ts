@@ -99,7 +99,7 @@ describeDatabases('manifests', (databases) => {
     const { body: shown } = await service.get(`/backups/${backup.id}`);
     await until(async () => (await service.get(`/runs/${shown.runId}`)).body.warnings.length > 0, 'the run warns');
     const { warnings } = (await service.get(`/runs/${shown.runId}`)).body as RunDto;
-    expect(warnings.at(-1)).toContain('No host is there that has our script');
+    expect(warnings.at(-1)).toContain('No host is there that works and has our script');
     expect(texts('manifest.json').size).toBe(0);
   });
 
