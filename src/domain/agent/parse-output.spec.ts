@@ -597,6 +597,20 @@ describe('facts', () => {
   const seed = (parts?: Record<string, unknown>): string => `${job()}${facts(parts)}${SIZE}\n${CREATED}`;
   const final = (parts?: Record<string, unknown>): string => `${job()}${facts(parts)}${SIZE}\n`;
 
+  it('of a VM that has stopped, or was started, since somebody looked: our script tells which way it went', () => {
+    const done = (transfer: string | null) => ({ done: { mode: 'full', transfer, bitmapNew: 'backup-1777300200' } });
+    expect(parse('seed', 'running', `${facts(done('offline'))}5\n6\n${CREATED}`, { disks: 2 })).toMatchObject({
+      ...{ result: true, size: 11, runPath: 'stopped', warnings: [] },
+    });
+    expect(parse('seed', 'stopped', `${job()}${facts(done('pull'))}${SIZE}\n${CREATED}`, { disks: 2 })).toMatchObject({
+      ...{ result: true, size: SIZE, runPath: 'running', warnings: [] },
+    });
+    expect(parse('seed', 'stopped', `${facts(done(null))}5\n6\n${CREATED}`, { disks: 2 })).toMatchObject({
+      size: 11,
+      runPath: 'stopped',
+    });
+  });
+
   it('are read, and are no part of the size', () => {
     expect(parse('seed', 'running', seed())).toMatchObject({
       result: true,

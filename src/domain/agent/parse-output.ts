@@ -72,8 +72,7 @@ export function parseOutput(output: RunOutput): ParsedRun {
   const out = readTranscript(stdout);
   const err = readTranscript(output.stderr ?? '');
   const { facts, warnings: factsWarnings } = readFactsMarker(out);
-  // Only the way of a running VM has a job, and every dialect prints what libvirt says of it.
-  const runPath = output.vmState ?? (readJobType(out.lines) === null ? 'stopped' : 'running');
+  const runPath = wayOf(facts) ?? output.vmState ?? (readJobType(out.lines) === null ? 'stopped' : 'running');
   const size = runPath === 'running' ? readRunningSize(out.lines) : readStoppedSize(out.lines, output.disks ?? null);
   const created = readBitmapMarker(out, 'BITMAP_CREATED');
   const recreated = readBitmapMarker(out, 'BITMAP_RECREATED');
@@ -111,6 +110,16 @@ export function parseOutput(output: RunOutput): ParsedRun {
     bitmapClaimed: bitmap.claimed,
     runPath,
   };
+}
+
+/**
+ * Our script tells which way it went: a VM may have stopped since somebody looked. A stock one does not; there only the way of a running VM has a
+ * job, and every dialect prints what libvirt says of it.
+ */
+function wayOf(facts: Facts | null): RunPath | null {
+  const transfer = facts?.done.transfer ?? null;
+  if (transfer === null) return null;
+  return transfer === 'offline' ? 'stopped' : 'running';
 }
 
 const NO_BITMAP = { created: null, claimed: null, warnings: [] } as const;
