@@ -9,27 +9,28 @@ export interface FaultRow {
   readonly made: string | null;
   readonly next: string;
   readonly compared: number;
-  readonly wrong: readonly string[];
   readonly seconds: number;
+  /** Day of the run that saw it, as `2026-11-29`. */
+  readonly seen: string;
 }
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
-/** `docs/faults.md`, from the run that saw it. */
-export function faultsPage(rows: readonly FaultRow[], date: Date): string {
+/** `docs/faults.md`, from the runs that saw it. */
+export function faultsPage(rows: readonly FaultRow[]): string {
   const lines = rows.map(
-    ({ family, what, step, database, outcome, made, next, compared }) =>
-      `| ${[family, what, step, database, made === null ? outcome : `${outcome}: ${made}`, next, `${compared} identical`].map(cell).join(' | ')} |`,
+    ({ family, what, step, database, outcome, made, next, compared, seen }) =>
+      `| ${[family, what, step, database, made === null ? outcome : `${outcome}: ${made}`, next, `${compared} identical`, seen].map(cell).join(' | ')} |`,
   );
   return `# Faults
 
-Written by the fault suite (\`npm test -- --full --only faults\`) on ${date.toISOString().slice(0, 10)}, from what it saw on real libvirt, QEMU, sshd, SQLite and MariaDB. Each
-fault strikes at one step of a run. Every line ended with the same looks: the newest restore points flattened and compared with what the disks
+Written by the fault suite (\`npm test -- --full --only faults\`), from what it saw on real libvirt, QEMU, sshd, SQLite and MariaDB. Each
+fault strikes at one step of a run; a line is what was seen when it last struck. Every line ended with the same looks: the newest restore points flattened and compared with what the disks
 had held, the next backup and its bytes, the guest running, no mount, job, lock, checkpoint or partial file left on the host, nothing booked
 that is not on the NAS and nothing on the NAS that is not booked. After the last one every restore point was compared again.
 
-| who | what happens | at the step | books | the run | the backup after it | restore points |
-|---|---|---|---|---|---|---|
+| who | what happens | at the step | books | the run | the backup after it | restore points | seen |
+|---|---|---|---|---|---|---|---|
 ${lines.join('\n')}
 ${LIMIT}`;
 }

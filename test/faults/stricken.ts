@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -195,7 +195,12 @@ export class Stricken {
     await this.service.kill();
     this.wire.pass();
     await this.line('unlimited');
+    rmSync(this.#gate, { force: true });
     await this.serve();
+    const { items } = await this.client.get<{ items: RunDto[] }>(`/runs?vm=${this.vm}&limit=1`);
+    if (items[0]) await waitForRun(this.client, items[0].id, 120);
+    // One that was to be restored in place was stopped; the others run.
+    await this.lab.vmStart(this.vm).catch(() => undefined);
   }
 
   get #gate(): string {
