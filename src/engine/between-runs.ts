@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { type Lease, Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
@@ -6,6 +7,10 @@ import { UserError } from '../domain/errors';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { keepLease } from './keep-lease';
+
+/** A run that has ended holds its lease for a moment yet: it retires a bitmap, and writes what its backup is. */
+const PATIENCE_MS = 5000;
+const PAUSE_MS = 250;
 
 /** What changes a VM's bitmaps and is no run holds the VM's lease all the same: no run begins meanwhile, on any orchestrator. */
 @Injectable()
@@ -19,9 +24,16 @@ export class BetweenRuns {
 
   /** @throws UserError `run.active`, `vm.busy`: nothing was done */
   async hold<T>(vmId: number, work: (lease: Lease) => Promise<T>): Promise<T> {
-    await this.runs.refuseActive(vmId);
     const { owner, leaseSeconds } = this.config.engine;
-    const answer = await this.leases.acquire(vmId, randomUUID(), owner, leaseSeconds * 1000);
+    const ask = async (): ReturnType<Leases['acquire']> => {
+      await this.runs.refuseActive(vmId);
+      return this.leases.acquire(vmId, randomUUID(), owner, leaseSeconds * 1000);
+    };
+    let answer = await ask();
+    for (let times = 0; answer.kind === 'busy' && times < PATIENCE_MS / PAUSE_MS; times += 1) {
+      await sleep(PAUSE_MS);
+      answer = await ask();
+    }
     if (answer.kind === 'busy')
       throw new UserError('vm.busy', 'busy', 'Somebody else works on this VM just now; one thing at a time per VM.', {
         next: 'Try again in a moment.',

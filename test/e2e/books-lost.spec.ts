@@ -129,7 +129,7 @@ describeDatabases('the books are lost', (databases) => {
     const config = await databases.fresh();
     await start(config, {});
     await stage.register(client, { dialect: 'seed', fullEvery: 10 });
-    const secret = { name: 'secret1', type: 'dir', address: '/none', mountOptions: 'ro,username=u,password=hunter2' };
+    const secret = { name: 'secret1', type: 'cifs', address: '//none/share', mountOptions: 'username=u,password=hunter2' };
     await client.send('POST', '/repositories', secret);
     await service?.close();
     const copies = join(folder, 'copies-of-secrets');

@@ -553,6 +553,8 @@ describeDatabases(
         'checksums',
         'explain',
         'runbook',
+        'restore',
+        'restores',
         'delete',
         'protect',
         'unprotect',

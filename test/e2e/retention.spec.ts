@@ -218,7 +218,8 @@ describeDatabases('retention', (databases) => {
       readonly spaceWarning: string | null;
     }
     const space = async (): Promise<Space> => (await service.get('/repositories/nas1')).body as Space;
-    expect(await space()).toMatchObject({ usedBytes: null, capacityBytes: null, growthPerDay: null, spaceWarning: null });
+    // The first look, at the start, may have been before the repository was in the books or after it.
+    expect(await space()).toMatchObject({ growthPerDay: null, spaceWarning: null });
     const [id = ''] = await take();
     await service.restart();
     await until(async () => (await space()).usedBytes !== null, 'somebody has looked');
