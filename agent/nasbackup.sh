@@ -679,6 +679,18 @@ nas() {
   run "$NAS_SECONDS" "$@" || { [[ $RUN_CODE != 124 ]] || die "The NAS does not answer: $RUN_ERR" target-hung; return "$RUN_CODE"; }
 }
 
+# nas_image COMMAND...: the same for an image that a job has just written. libvirt calls the job completed a moment before QEMU
+# closes its target (qemuBlockJobProcessEventConcludedBackup), and until then nobody else may open it.
+nas_image() {
+  local REPLY until
+  now_ms && until=$((REPLY + 10000))
+  until nas "$@"; do
+    now_ms
+    [[ $RUN_ERR == *lock* ]] && ((REPLY < until)) || return "$RUN_CODE"
+    nap 0.05
+  done
+}
+
 # mount_repository [ro]
 mount_repository() {
   need OPT_TYPE -t
@@ -2896,7 +2908,7 @@ rebase_files() {
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} != full ]] || continue
     # A rescue has ended on its parent's file already.
-    [[ ${D[$i.mode]} == rescued ]] || nas qemu-img rebase -u -f qcow2 -b "${D[$i.backing]}" -F qcow2 -- "$DEST/${D[$i.file]}" ||
+    [[ ${D[$i.mode]} == rescued ]] || nas_image qemu-img rebase -u -f qcow2 -b "${D[$i.backing]}" -F qcow2 -- "$DEST/${D[$i.file]}" ||
       die "qemu-img rebase failed for ${D[$i.file]} onto ${D[$i.backing]}: $RUN_ERR" rebase-failed
     nas test "$DEST/${D[$i.backing]}" -ef "$MNT/${D[$i.parent]}" ||
       die "${D[$i.backing]} does not lead from $OPT_PATH to ${D[$i.parent]}" rebase-failed
@@ -2923,7 +2935,7 @@ verify_files() {
 verify_image() {
   local i=$1 sizes
   local -A info
-  nas qemu-img info --output=json "$2" || die "Cannot read back ${D[$i.file]}: $RUN_ERR" check-failed
+  nas_image qemu-img info --output=json "$2" || die "Cannot read back ${D[$i.file]}: $RUN_ERR" check-failed
   json_read info "$RUN_OUT" || die "Cannot read back ${D[$i.file]}" check-failed
   json_get info virtual-size || :
   [[ $REPLY == "${D[$i.virtual]}" ]] || die "${D[$i.file]} is of $REPLY bytes, disk ${D[$i.target]} of ${D[$i.virtual]}" size-mismatch

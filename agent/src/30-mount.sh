@@ -10,6 +10,18 @@ nas() {
   run "$NAS_SECONDS" "$@" || { [[ $RUN_CODE != 124 ]] || die "The NAS does not answer: $RUN_ERR" target-hung; return "$RUN_CODE"; }
 }
 
+# nas_image COMMAND...: the same for an image that a job has just written. libvirt calls the job completed a moment before QEMU
+# closes its target (qemuBlockJobProcessEventConcludedBackup), and until then nobody else may open it.
+nas_image() {
+  local REPLY until
+  now_ms && until=$((REPLY + 10000))
+  until nas "$@"; do
+    now_ms
+    [[ $RUN_ERR == *lock* ]] && ((REPLY < until)) || return "$RUN_CODE"
+    nap 0.05
+  done
+}
+
 # mount_repository [ro]
 mount_repository() {
   need OPT_TYPE -t

@@ -8,7 +8,7 @@ rebase_files() {
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} != full ]] || continue
     # A rescue has ended on its parent's file already.
-    [[ ${D[$i.mode]} == rescued ]] || nas qemu-img rebase -u -f qcow2 -b "${D[$i.backing]}" -F qcow2 -- "$DEST/${D[$i.file]}" ||
+    [[ ${D[$i.mode]} == rescued ]] || nas_image qemu-img rebase -u -f qcow2 -b "${D[$i.backing]}" -F qcow2 -- "$DEST/${D[$i.file]}" ||
       die "qemu-img rebase failed for ${D[$i.file]} onto ${D[$i.backing]}: $RUN_ERR" rebase-failed
     nas test "$DEST/${D[$i.backing]}" -ef "$MNT/${D[$i.parent]}" ||
       die "${D[$i.backing]} does not lead from $OPT_PATH to ${D[$i.parent]}" rebase-failed
@@ -35,7 +35,7 @@ verify_files() {
 verify_image() {
   local i=$1 sizes
   local -A info
-  nas qemu-img info --output=json "$2" || die "Cannot read back ${D[$i.file]}: $RUN_ERR" check-failed
+  nas_image qemu-img info --output=json "$2" || die "Cannot read back ${D[$i.file]}: $RUN_ERR" check-failed
   json_read info "$RUN_OUT" || die "Cannot read back ${D[$i.file]}" check-failed
   json_get info virtual-size || :
   [[ $REPLY == "${D[$i.virtual]}" ]] || die "${D[$i.file]} is of $REPLY bytes, disk ${D[$i.target]} of ${D[$i.virtual]}" size-mismatch

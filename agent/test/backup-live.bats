@@ -2,6 +2,7 @@
 # Backups of a running machine on real libvirt; the oracle has the last word on each.
 
 load host
+load stubs
 setup_file() { host_up; }
 teardown_file() { host_down; }
 setup() { use_host; }
@@ -42,6 +43,40 @@ teardown() { leave_host; }
   accounted
   identical backup-1001 "$VM/2026.01.01.00.00.01"
   identical backup-1002 "$VM/2026.01.01.00.00.02"
+}
+
+@test "QEMU closes its target a moment after libvirt has called the job completed: waited for, not failed" {
+  new_vm vda:64M
+  use_stubs
+  stub virsh <<'END'
+real "$@"
+code=$?
+if [[ " $* " == *' --completed '* && ! -e $CALLS ]]; then
+  touch "$CALLS"
+  target=$(<"$CALLS.target")
+  # Somebody has it open for writing, as QEMU had.
+  until [[ ${holder-} ]] && kill -0 "$holder" 2>/dev/null && ! qemu-img info "$target" >/dev/null 2>&1; do
+    qemu-io -c 'sleep 1500' 'json:{"driver":"qcow2","backing":null,"file":{"driver":"file","filename":"'"$target"'"}}' </dev/null >/dev/null 2>&1 &
+    holder=$!
+    sleep 0.2
+  done
+fi
+exit "$code"
+END
+  local target
+  target=$NAS/$VM/2026.01.01.00.00.01/root.$(basename "$(image vda)").qcow2
+  echo "$target" >"$CALLS.target"
+  full
+  done_is full null
+  [[ -e $CALLS ]]
+  identical
+  lab write "$VM" vda 0x22 4M 1M
+  rm "$CALLS"
+  echo "${target/00.01/00.02}" >"$CALLS.target"
+  incremental
+  done_is incremental regular
+  [[ -e $CALLS ]]
+  identical
 }
 
 # bats test_tags=full

@@ -21,16 +21,19 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 /**
- * Runs a program in a process group of its own and passes its lines on under its name. A daemon that a test left behind may
+ * Runs a program in a process group of its own, passes its lines on under its name and answers them. A daemon that a test left behind may
  * keep the pipes open for ever: the end of the program itself is what counts.
  */
 function follow(name, program, args, { seconds, more = {}, onLine = () => true }) {
+  const said = [];
   const child = spawn(program, args, { cwd: root, env: { ...env, ...more }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   if (child.pid) groups.add(child.pid);
   const streams = [child.stdout, child.stderr].map((stream) => {
     const lines = createInterface({ input: stream });
     lines.on('line', (line) => {
-      if (onLine(line) && line.trim() !== '') say(`${name} | ${line}`);
+      if (!onLine(line) || line.trim() === '') return;
+      said.push(`${name} | ${line}`);
+      say(said.at(-1));
     });
     return new Promise((done) => lines.on('close', done));
   });
@@ -46,7 +49,7 @@ function follow(name, program, args, { seconds, more = {}, onLine = () => true }
       for (const stream of [child.stdout, child.stderr]) stream?.destroy();
       if (child.pid) killGroup(child.pid, 'SIGKILL');
       groups.delete(child.pid);
-      done({ code, why: late ? `no end within ${seconds} s` : code === 0 ? '' : `exit ${code}` });
+      done({ code, said, why: late ? `no end within ${seconds} s` : code === 0 ? '' : `exit ${code}` });
     };
     child.on('error', (error) => {
       say(`${name} | ${program}: ${error.message}`);
@@ -60,7 +63,7 @@ function follow(name, program, args, { seconds, more = {}, onLine = () => true }
 export async function jest(name, project, files, { seconds, full }) {
   const report = join(root, 'reports', `${name.replaceAll('/', '-')}.json`);
   rmSync(report, { force: true });
-  const { code, why } = await follow(
+  const { code, why, said } = await follow(
     name,
     process.execPath,
     [
@@ -76,7 +79,7 @@ export async function jest(name, project, files, { seconds, full }) {
       onLine: (line) => !line.startsWith('{"numFailedTestSuites"') && !line.startsWith('Test results written to'),
     },
   );
-  if (!existsSync(report)) return { passed: 0, failed: 1, why: `jest left no report: ${why}` };
+  if (!existsSync(report)) return { passed: 0, failed: 1, why: `jest left no report: ${why}`, said };
   const counts = JSON.parse(readFileSync(report, 'utf8'));
   const unseen = counts.numPendingTests + counts.numTodoTests;
   // A file that does not load has no tests to count.
@@ -86,6 +89,7 @@ export async function jest(name, project, files, { seconds, full }) {
     passed: counts.numPassedTests,
     failed: failed + (silent ? 1 : 0),
     why: unseen ? `${unseen} skipped` : silent ? `${why}, ${counts.numTotalTests} tests` : '',
+    said,
   };
 }
 
@@ -94,7 +98,7 @@ export async function bats(name, files, { seconds, full }) {
   let planned = 0;
   let passed = 0;
   let failed = 0;
-  const { code, why } = await follow(name, 'bats', ['--tap', ...(full ? [] : ['--filter-tags', '!full']), ...files], {
+  const { code, why, said } = await follow(name, 'bats', ['--tap', ...(full ? [] : ['--filter-tags', '!full']), ...files], {
     seconds,
     more: { CHAINKEEPER_TEST_FULL: full ? '1' : '' },
     onLine: (line) => {
@@ -106,11 +110,11 @@ export async function bats(name, files, { seconds, full }) {
   });
   const missing = planned - passed - failed;
   const silent = failed + missing === 0 && (code !== 0 || planned === 0);
-  return { passed, failed: failed + Math.max(missing, 0) + (silent ? 1 : 0), why };
+  return { passed, failed: failed + Math.max(missing, 0) + (silent ? 1 : 0), why, said };
 }
 
 /** A program that is content with some files or not: each counts as one test. */
 export async function lint(name, program, args, files, { seconds }) {
-  const { code, why } = await follow(name, program, [...args, ...files], { seconds });
-  return code === 0 ? { passed: files.length, failed: 0, why } : { passed: 0, failed: 1, why };
+  const { code, why, said } = await follow(name, program, [...args, ...files], { seconds });
+  return code === 0 ? { passed: files.length, failed: 0, why, said } : { passed: 0, failed: 1, why, said };
 }

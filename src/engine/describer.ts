@@ -70,7 +70,7 @@ export class Describer {
       parentPath: parent?.externalId ?? null,
       reason: link?.reason ?? null,
       assuranceAtBirth: link?.assuranceAtBirth ?? null,
-      times: { began: run?.started?.toISOString() ?? null, ended: row.date?.toISOString() ?? null },
+      times: { began: run?.started?.toISOString() ?? null, ended: (run?.ended ?? row.date)?.toISOString() ?? null },
       measured:
         evidence === undefined
           ? null

@@ -11,6 +11,7 @@ import { takeBackup } from '../story/story';
 import { until } from '../support/brake';
 import { runCli } from '../support/cli';
 import { describeDatabases } from '../support/databases';
+import { leftovers } from '../support/leftovers';
 import { environmentOf, serviceConfig } from '../support/service-config';
 
 const MIB = 1024 * 1024;
@@ -97,7 +98,7 @@ describeDatabases('the books are lost', (databases) => {
           await stage.lab.same(stage.vm, moment, target, stage.lab.nasFile(stage.nas, `${backup.externalId}/${image}`)),
         ]).toEqual([moment, target, true]);
     // What comes after the books: the parent's bitmap goes, the manifest is written.
-    await until(async () => (await stage.lab.leaks([next.chain.bitmap ?? ''])).length === 0, 'nothing is left behind');
+    expect(await leftovers(stage.lab, [next.chain.bitmap ?? ''])).toEqual([]);
     await service?.close();
     service = undefined;
   }, 240_000);

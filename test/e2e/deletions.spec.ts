@@ -11,6 +11,7 @@ import { isIdentical, takeBackup, waitForRun } from '../story/story';
 import { until } from '../support/brake';
 import { describeDatabases } from '../support/databases';
 import { FakeService, type HttpAnswer } from '../support/fake-service';
+import { leftovers } from '../support/leftovers';
 import { serviceConfig } from '../support/service-config';
 
 jest.setTimeout(180_000);
@@ -262,7 +263,7 @@ describe('deleting on a real host', () => {
       expect([anew.type, anew.reason]).toEqual(['FULL', 'bitmap-unconfirmed']);
       await remove(1);
       expect([onNas(), await isIdentical(story, anew, 'anew')]).toEqual([1, true]);
-      expect(await stage.lab.leaks(anew.chain.bitmap ? [anew.chain.bitmap] : [])).toEqual([]);
+      expect(await leftovers(stage.lab, anew.chain.bitmap ? [anew.chain.bitmap] : [])).toEqual([]);
     } finally {
       await service.close();
       await stage.close();

@@ -39,7 +39,7 @@ describeDatabases('manifests', (databases) => {
       bitmap: next.chain.bitmap,
       recreation: null,
       assuranceAtBirth: 'accounted',
-      times: { began: run.started, ended: next.date },
+      times: { began: run.started, ended: run.ended },
       host: service.lab.host.name,
       script: '1.0.0',
       service: '0.1.0',

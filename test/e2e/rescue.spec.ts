@@ -6,7 +6,7 @@ import { Client } from '../../src/cli/client';
 import { type Service, startService } from '../../src/main';
 import { Stage } from '../story/stage';
 import { auditOf, isIdentical, takeBackup } from '../story/story';
-import { until } from '../support/brake';
+import { leftovers } from '../support/leftovers';
 import { serviceConfig } from '../support/service-config';
 
 const KIB = 1024;
@@ -80,6 +80,6 @@ describe('an offering that rescues', () => {
     expect(same).toEqual([true, true, true]);
     // The run has succeeded once it is booked; the parent's bitmap is retired a moment later.
     const known = taken.flatMap(({ backup }) => backup.chain.bitmap ?? []);
-    await until(async () => (await lab.leaks(known)).length === 0, 'nothing is left behind');
+    expect(await leftovers(lab, known)).toEqual([]);
   }, 120_000);
 });

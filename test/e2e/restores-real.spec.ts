@@ -17,6 +17,7 @@ import { addHost, Stage } from '../story/stage';
 import { isIdentical, takeBackup, waitForRun } from '../story/story';
 import { until } from '../support/brake';
 import { startScript } from '../support/node-script';
+import { leftovers } from '../support/leftovers';
 import { environmentOf, serviceConfig } from '../support/service-config';
 
 const KIB = 1024;
@@ -226,7 +227,7 @@ describe('restoring on a real host', () => {
     expect(await take()).toMatchObject({ type: 'FULL' });
     expect(await identical(points)).toEqual(points.map(() => true));
     const known = points.flatMap(({ backup }) => backup.chain.bitmap ?? []);
-    await until(async () => (await lab.leaks(known)).length === 0, 'nothing is left behind');
+    expect(await leftovers(lab, known)).toEqual([]);
     expect(readdirSync(out, { recursive: true }).filter((name) => /restore-|before-/.test(String(name)))).toEqual([]);
   }, 120_000);
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client } from '../../src/cli/client';
 import { startService } from '../../src/main';
 import { describeDatabases } from '../support/databases';
+import { leftovers } from '../support/leftovers';
 import { serviceConfig } from '../support/service-config';
 import { FULL } from '../support/thorough';
 import { Stage } from '../story/stage';
@@ -17,7 +18,7 @@ describeDatabases('the story', (databases) => {
   describe.each(FULL ? (['seed', 'final'] as const) : DIALECTS[databases.kind])('in the %s dialect', (dialect) => {
     let points: StoryPoint[] = [];
     let restarts: (number | null)[] = [];
-    let leaks: string[] = ['not looked at'];
+    let left: string[] = ['not looked at'];
 
     beforeAll(async () => {
       const folder = mkdtempSync(join(tmpdir(), 'chainkeeper-e2e-'));
@@ -31,7 +32,7 @@ describeDatabases('the story', (databases) => {
           const audit = await auditOf(client, stage.vm);
           restarts = points.map(({ backup }) => audit.get(backup.id)?.restarts ?? null);
           const last = points.at(-1)?.backup.chain.bitmap;
-          leaks = await stage.lab.leaks(last ? [last] : []);
+          left = await leftovers(stage.lab, last ? [last] : []);
         } finally {
           await service.close();
         }
@@ -55,7 +56,7 @@ describeDatabases('the story', (databases) => {
     });
 
     it('leaves no mount, job, lock, partial file or checkpoint behind', () => {
-      expect(leaks).toEqual([]);
+      expect(left).toEqual([]);
     });
   });
 });

@@ -70,12 +70,16 @@ begin_job() {
   return "$code"
 }
 
-# The real ones look every 5 s, and for as long as it takes.
+# The real ones look every 5 s, and for as long as it takes. By then QEMU has closed its targets, which comes a moment after
+# libvirt's word; looking more often, these have to wait for that.
 watch_job() {
-  local state
+  local state file
   while :; do
     state=$(virsh -q domjobinfo "$vm" --completed --keep-completed | awk '/^Job type:/ { print $3 }')
-    [[ $state == Completed ]] && break
+    if [[ $state == Completed ]]; then
+      for file in "$dest"/*.qcow2; do until qemu-img info -f qcow2 "$file" >/dev/null; do sleep 0.1; done; done
+      break
+    fi
     if [[ $state == Failed ]]; then
       printf 'Virsh backup job failed\n'
       clean_up || die 'Backup cleanup failed' 20
