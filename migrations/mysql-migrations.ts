@@ -7,6 +7,7 @@ import { RunCause1795700000000 } from './mysql/run-cause';
 import { RepositoryWays1795900000000 } from './mysql/repository-ways';
 import { Restores1796100000000 } from './mysql/restores';
 import { RetentionPolicies1796310000000 } from './mysql/retention-policies';
+import { Schedules1796500000000 } from './mysql/schedules';
 import { StockHosts1795600000000 } from './mysql/stock-hosts';
 
 /** What brings a MySQL or MariaDB database up to date, in order. Same names as for SQLite. */
@@ -21,4 +22,5 @@ export const MYSQL_MIGRATIONS = [
   Restores1796100000000,
   Manifests1796300000000,
   RetentionPolicies1796310000000,
+  Schedules1796500000000,
 ];

@@ -7,6 +7,7 @@ import { RunCause1795700000000 } from './sqlite/run-cause';
 import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
 import { Restores1796100000000 } from './sqlite/restores';
 import { RetentionPolicies1796310000000 } from './sqlite/retention-policies';
+import { Schedules1796500000000 } from './sqlite/schedules';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
 
 /** What brings a SQLite file up to date, in order. Named one by one: a forgotten file is a compile error, not a surprise. */
@@ -21,4 +22,5 @@ export const SQLITE_MIGRATIONS = [
   Restores1796100000000,
   Manifests1796300000000,
   RetentionPolicies1796310000000,
+  Schedules1796500000000,
 ];

@@ -3,6 +3,8 @@ import type { DatabaseConfig } from './data-source';
 import { openBooks, type OpenBooks } from './open-books';
 import { BackupRepositories } from './repositories/backup-repositories';
 import { Backups } from './repositories/backups';
+import { Dues } from './repositories/dues';
+import { Events } from './repositories/events';
 import { Evidence } from './repositories/evidence';
 import { Hosts } from './repositories/hosts';
 import { Leases } from './repositories/leases';
@@ -28,6 +30,8 @@ const BOOKS = [
   Protections,
   RetentionPolicies,
   Schedules,
+  Dues,
+  Events,
   Restores,
   Runs,
   Leases,

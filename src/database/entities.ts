@@ -4,6 +4,8 @@ import { BackupOfferingRow } from './entities/backup-offering-row';
 import { BackupRepositoryRow } from './entities/backup-repository-row';
 import { BackupRow } from './entities/backup-row';
 import { BackupScheduleRow } from './entities/backup-schedule-row';
+import { DueRow } from './entities/due-row';
+import { EventRow } from './entities/event-row';
 import { EvidenceDiskRow } from './entities/evidence-disk-row';
 import { EvidenceRow } from './entities/evidence-row';
 import { HostAccessRow } from './entities/host-access-row';
@@ -15,6 +17,7 @@ import { RepositoryWayRow } from './entities/repository-way-row';
 import { RetentionPolicyRow } from './entities/retention-policy-row';
 import { RestoreRow } from './entities/restore-row';
 import { RunRow } from './entities/run-row';
+import { ScheduleRow } from './entities/schedule-row';
 import { StoragePoolRow } from './entities/storage-pool-row';
 import { VmDetailRow } from './entities/vm-detail-row';
 import { VmLeaseRow } from './entities/vm-lease-row';
@@ -47,4 +50,7 @@ export const ENTITIES = [
   RepositoryWayRow,
   RetentionPolicyRow,
   RestoreRow,
+  ScheduleRow,
+  DueRow,
+  EventRow,
 ];

@@ -15,6 +15,7 @@ const MIGRATIONS = [
   'Restores1796100000000',
   'Manifests1796300000000',
   'RetentionPolicies1796310000000',
+  'Schedules1796500000000',
 ];
 
 describeDatabases('migrations', (databases) => {

@@ -23,6 +23,9 @@ export class RunRow {
   @Column(WORD) triggeredBy!: 'rest' | 'cli' | 'schedule' | 'service';
   /** Why the service asked for it by itself. */
   @Column(TEXT) cause!: string | null;
+  /** Of a scheduled one: the schedule's uuid and the instant, which nothing else is run for. */
+  @Column(WORD) scheduleId!: string | null;
+  @Column(MOMENT) scheduledFor!: Date | null;
   @Column(WORD) idempotencyKey!: string | null;
   @Column(JSON_TEXT) requested!: object;
   @Column(JSON_TEXT) plan!: object | null;

@@ -13,7 +13,7 @@ import { clip } from './clip';
 
 /** A run to be written down before anything happens. */
 export type NewRun = Pick<RunRow, 'id' | 'vmId' | 'kind' | 'triggeredBy' | 'idempotencyKey' | 'requested'> &
-  Partial<Pick<RunRow, 'cause'>>;
+  Partial<Pick<RunRow, 'cause' | 'scheduleId' | 'scheduledFor'>>;
 /** What is learnt while a run goes on. */
 export type RunProgress = Partial<Pick<RunRow, 'hostId' | 'plan' | 'jobId' | 'reason' | 'progress' | 'backupId' | 'warnings'>>;
 /** How a run ended. */

@@ -1,0 +1,52 @@
+import { Injectable } from '@nestjs/common';
+import { LessThan, MoreThan, type FindOptionsWhere } from 'typeorm';
+import { now } from '../database-time';
+import { EventRow } from '../entities/event-row';
+import { cut, type Listed, type Part } from '../page';
+import { UnitOfWork } from '../unit-of-work';
+
+/** Something that has happened; what it is not about is left out. */
+export type NewEvent = Pick<EventRow, 'kind' | 'message'> &
+  Partial<Pick<EventRow, 'vmId' | 'runId' | 'scheduleId' | 'hostId' | 'reason' | 'facts'>>;
+/** Which events. */
+export interface EventsOf {
+  readonly vmId?: number;
+  readonly runId?: string;
+  readonly scheduleId?: string;
+  readonly kind?: string;
+}
+
+/** What has happened, in order. Written in the transaction that made it so. */
+@Injectable()
+export class Events {
+  constructor(private readonly work: UnitOfWork) {}
+
+  add(event: NewEvent): Promise<void> {
+    return this.work.run(async (manager) => {
+      await manager.insert(EventRow, { ...event, at: () => now(manager) });
+    });
+  }
+
+  /** Newest first. */
+  page(part: Part, of: EventsOf = {}): Promise<Listed<EventRow>> {
+    const where: FindOptionsWhere<EventRow> = { ...of, ...(part.after === undefined ? {} : { seq: LessThan(part.after) }) };
+    return this.work.read(async (manager) =>
+      cut(await manager.find(EventRow, { where, order: { seq: 'DESC' }, take: part.limit + 1 }), part.limit, ({ seq }) => seq),
+    );
+  }
+
+  /** What has happened since that one, oldest first. */
+  since(seq: number, limit: number, of: EventsOf = {}): Promise<EventRow[]> {
+    return this.work.read((manager) =>
+      manager.find(EventRow, { where: { ...of, seq: MoreThan(seq) }, order: { seq: 'ASC' }, take: limit }),
+    );
+  }
+
+  /** The newest there is; 0: none. */
+  last(): Promise<number> {
+    return this.work.read(async (manager) => {
+      const [row] = await manager.find(EventRow, { order: { seq: 'DESC' }, take: 1, select: { seq: true } });
+      return row?.seq ?? 0;
+    });
+  }
+}
