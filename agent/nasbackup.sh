@@ -70,6 +70,17 @@ nap() {
 }
 NAP_FD=''
 
+# nap_since MS: a sixteenth of the time that has passed since then, between 20 ms and a fifth of a second: what takes long is not looked
+# at often, and what was quick is not waited for.
+nap_since() {
+  local REPLY pause
+  now_ms && pause=$(((REPLY - $1) / 16))
+  ((pause >= 20)) || pause=20
+  ((pause <= 200)) || pause=200
+  printf -v pause '0.%03d' "$pause"
+  nap "$pause"
+}
+
 # run SECONDS COMMAND...: RUN_OUT and RUN_ERR hold what it said; returns its exit code, 124 past the deadline.
 run() {
   run_start "${@:2}"
@@ -2378,7 +2389,7 @@ io_paused() { [[ $BEGIN_STATE == running && $VM_STATE == paused && $VM_REASON ==
 
 # watch_job: returns when the job has ended; dies, which ends the job, before the NAS is full or when it is stuck.
 watch_job() {
-  local pause=0.02 heard failures=0
+  local heard failures=0
   now_ms && heard=$REPLY
   while :; do
     if poll_job; then failures=0; else
@@ -2398,8 +2409,7 @@ watch_job() {
     fi
     now_ms
     ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
-    nap "$pause"
-    case $pause in 0.02) pause=0.05 ;; 0.05) pause=0.1 ;; *) pause=0.2 ;; esac
+    nap_since "${TIMING_FROM[job]}"
   done
 }
 
@@ -2498,7 +2508,8 @@ SCRATCH=''     # the scratch files of this run
 SOCKET=''      # where QEMU exports the disks
 TRANSFER_REASON=''
 READERS=()     # pids, one a disk
-readonly PULL_PIECE=$((4 * 1024 * 1024))    # bytes of one read
+readonly PULL_PIECE=$((512 * 1024))         # bytes of one read
+readonly PULL_DEPTH=16                      # reads at once
 readonly PULL_ROUND=$((256 * 1024 * 1024))  # bytes that one qemu-io copies: progress and limit are looked at in between
 
 # choose_transfer: TRANSFER, and why when the caller leaves it to us.
@@ -2591,7 +2602,7 @@ pull_disks() {
     progress "$JOB_PROCESSED" "$JOB_TOTAL"
     now_ms
     ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
-    nap 0.1
+    nap_since "${TIMING_FROM[job]}"
   done
   judge_readers
   for ((i = 0; i < DISKS; i++)); do [[ ${D[$i.mode]} != rescued ]] || D[$i.compared]=${D[$i.virtual]}; done
@@ -2672,20 +2683,24 @@ read_different() {
 
 # read_dirty I: the delta stands on the export at first, so that reading a piece with copy-on-read fills exactly that piece.
 read_dirty() {
-  local i=$1 file=$DEST/${D[$1.file]} round=$PULL_ROUND start length from copied=0 bytes=0 commands=''
+  local i=$1 file=$DEST/${D[$1.file]} round=$PULL_ROUND start length from copied=0 bytes=0 reads=0 commands=''
   qemu-img create -q -f qcow2 -b "nbd+unix:///${D[$i.target]}?socket=$SOCKET" -F raw -- "$file" "${D[$i.virtual]}" || return 1
   now_ms && from=$REPLY
   [[ ! $OPT_BANDWIDTH ]] || round=$((OPT_BANDWIDTH << 20))
   while read -r start length; do
-    commands+="read -q $start $length"$'\n' bytes=$((bytes + length))
+    commands+="aio_read -q $start $length"$'\n' bytes=$((bytes + length)) reads=$((reads + 1))
+    ((reads % PULL_DEPTH)) || commands+=$'aio_flush\n'
     ((bytes < round)) || read_round || return 1
   done <"$WORK/extents.$i"
   ((bytes == 0)) || read_round
 }
 
-# read_round: part of read_dirty. qemu-io goes on after a failed command, and its exit code tells.
+# read_round: part of read_dirty. A read that fails says so on stdout, and neither ends qemu-io nor changes its exit code; one that goes
+# well says nothing.
 read_round() {
-  qemu-io -C -f qcow2 "$file" <<<"$commands" >"$WORK/io.$i" 2>&1 || { cat "$WORK/io.$i" >&2; return 1; }
+  local said
+  said=$(qemu-io -C -f qcow2 "$file" <<<"${commands}aio_flush" 2>"$WORK/io.$i") && said=${said//'qemu-io> '/} && [[ ! $said ]] ||
+    { cat "$WORK/io.$i" >&2 && printf '%s\n' "$said" | sort -u >&2 && return 1; }
   copied=$((copied + bytes)) bytes=0 commands=''
   echo "$copied"
   [[ ! $OPT_BANDWIDTH ]] || hold_back "$copied" "$from"

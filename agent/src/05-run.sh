@@ -32,6 +32,17 @@ nap() {
 }
 NAP_FD=''
 
+# nap_since MS: a sixteenth of the time that has passed since then, between 20 ms and a fifth of a second: what takes long is not looked
+# at often, and what was quick is not waited for.
+nap_since() {
+  local REPLY pause
+  now_ms && pause=$(((REPLY - $1) / 16))
+  ((pause >= 20)) || pause=20
+  ((pause <= 200)) || pause=200
+  printf -v pause '0.%03d' "$pause"
+  nap "$pause"
+}
+
 # run SECONDS COMMAND...: RUN_OUT and RUN_ERR hold what it said; returns its exit code, 124 past the deadline.
 run() {
   run_start "${@:2}"

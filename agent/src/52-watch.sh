@@ -37,7 +37,7 @@ io_paused() { [[ $BEGIN_STATE == running && $VM_STATE == paused && $VM_REASON ==
 
 # watch_job: returns when the job has ended; dies, which ends the job, before the NAS is full or when it is stuck.
 watch_job() {
-  local pause=0.02 heard failures=0
+  local heard failures=0
   now_ms && heard=$REPLY
   while :; do
     if poll_job; then failures=0; else
@@ -57,8 +57,7 @@ watch_job() {
     fi
     now_ms
     ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
-    nap "$pause"
-    case $pause in 0.02) pause=0.05 ;; 0.05) pause=0.1 ;; *) pause=0.2 ;; esac
+    nap_since "${TIMING_FROM[job]}"
   done
 }
 

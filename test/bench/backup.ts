@@ -89,7 +89,7 @@ const virsh = (...args: string[]): Promise<string> =>
   run('virsh', ['-q', '-c', 'qemu:///system', ...args]).then(({ stdout }) => stdout);
 
 class OurScript {
-  /** Of the newest incremental by each way, in ms, as the facts say. */
+  /** Of the newest full and incremental by each way, in ms, as the facts say. */
   readonly phases: Record<string, unknown> = {};
   readonly #script: HostScript;
 
@@ -100,9 +100,11 @@ class OurScript {
   way(transfer: 'push' | 'pull'): Way {
     return {
       name: transfer,
-      full: (folder) => this.#script.full(folder, '--transfer', transfer).then(() => undefined),
+      full: async (folder) => {
+        this.phases[`${transfer} full`] = (await this.#script.full(folder, '--transfer', transfer)).timings;
+      },
       incremental: async (folder) => {
-        this.phases[transfer] = (await this.#script.incremental(folder, '--transfer', transfer)).timings;
+        this.phases[`${transfer} incremental`] = (await this.#script.incremental(folder, '--transfer', transfer)).timings;
       },
       end: () => this.#script.release(),
     };
