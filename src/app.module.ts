@@ -20,6 +20,7 @@ import { ProblemFilter } from './platform/problem.filter';
 import { RestoresModule } from './restores/restores.module';
 import { RetentionModule } from './retention/retention.module';
 import { RunsModule } from './runs/runs.module';
+import { SchedulesModule } from './schedules/schedules.module';
 import { UpkeepModule } from './upkeep/upkeep.module';
 
 /** What leaves the process, and can be replaced: by the fake host, by a test's log. */
@@ -76,6 +77,7 @@ export class AppModule {
         RestoresModule,
         RetentionModule,
         RunsModule,
+        SchedulesModule,
         BackupsModule,
         ChainsModule,
         BitmapsModule,

@@ -16,6 +16,7 @@ import { RetentionPolicies } from './repositories/retention-policies';
 import { Restores } from './repositories/restores';
 import { Runs } from './repositories/runs';
 import { Schedules } from './repositories/schedules';
+import { StartRules } from './repositories/start-rules';
 import { Vms } from './repositories/vms';
 import { Volumes } from './repositories/volumes';
 import { UnitOfWork } from './unit-of-work';
@@ -31,6 +32,7 @@ const BOOKS = [
   RetentionPolicies,
   Schedules,
   Dues,
+  StartRules,
   Events,
   Restores,
   Runs,

@@ -10,7 +10,10 @@ import { Planner } from './planner';
 import { Recorder } from './recorder';
 import { Restorer } from './restorer';
 import { Retainer } from './retainer';
+import { Rhythms } from './rhythms';
 import { Runner } from './runner';
+import { Scheduler } from './scheduler';
+import { StartRuleReader } from './start-rule-reader';
 import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
@@ -27,9 +30,26 @@ import { Worker } from './worker';
     Recorder,
     Restorer,
     Retainer,
+    Rhythms,
     Runner,
+    Scheduler,
+    StartRuleReader,
     Worker,
   ],
-  exports: [BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Restorer, Retainer, Worker],
+  exports: [
+    BetweenRuns,
+    BookReader,
+    Deleter,
+    Describer,
+    Hasher,
+    NasHosts,
+    Planner,
+    Restorer,
+    Retainer,
+    Rhythms,
+    Scheduler,
+    StartRuleReader,
+    Worker,
+  ],
 })
 export class EngineModule {}

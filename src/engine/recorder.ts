@@ -9,6 +9,7 @@ import { Links } from '../database/repositories/links';
 import { Offerings } from '../database/repositories/offerings';
 import { OWN_SCOPE } from '../database/repositories/own-scope';
 import { type RunEnd, Runs } from '../database/repositories/runs';
+import { Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
 import type { Facts } from '../domain/agent/facts';
@@ -62,6 +63,7 @@ export class Recorder {
     private readonly leases: Leases,
     private readonly vms: Vms,
     private readonly offerings: Offerings,
+    private readonly schedules: Schedules,
   ) {}
 
   /**
@@ -87,7 +89,8 @@ export class Recorder {
           protectedSize: settled.protectedSize,
           status: settled.status,
           backupOfferingId: offeringId,
-          backupScheduleId: null,
+          backupScheduleId:
+            run.scheduleId === null ? null : ((await this.schedules.find(run.scheduleId))?.backupScheduleId ?? null),
           backedVolumes: backedVolumes(settled),
         },
         settled.details,

@@ -26,6 +26,8 @@ export class RunRow {
   /** Of a scheduled one: the schedule's uuid and the instant, which nothing else is run for. */
   @Column(WORD) scheduleId!: string | null;
   @Column(MOMENT) scheduledFor!: Date | null;
+  /** When it is to be stopped if it still goes on: its window closes. */
+  @Column(MOMENT) stopAt!: Date | null;
   @Column(WORD) idempotencyKey!: string | null;
   @Column(JSON_TEXT) requested!: object;
   @Column(JSON_TEXT) plan!: object | null;

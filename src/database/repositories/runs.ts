@@ -10,10 +10,11 @@ import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
 import { activeRun, lockVm, refuseActiveRun } from './active-run';
 import { clip } from './clip';
+import { addEvent, type NewEvent } from './events';
 
 /** A run to be written down before anything happens. */
 export type NewRun = Pick<RunRow, 'id' | 'vmId' | 'kind' | 'triggeredBy' | 'idempotencyKey' | 'requested'> &
-  Partial<Pick<RunRow, 'cause' | 'scheduleId' | 'scheduledFor'>>;
+  Partial<Pick<RunRow, 'cause' | 'scheduleId' | 'scheduledFor' | 'stopAt'>>;
 /** What is learnt while a run goes on. */
 export type RunProgress = Partial<Pick<RunRow, 'hostId' | 'plan' | 'jobId' | 'reason' | 'progress' | 'backupId' | 'warnings'>>;
 /** How a run ended. */
@@ -40,6 +41,12 @@ export class Runs {
     return this.work.run(async (manager) => {
       try {
         await manager.insert(RunRow, { ...run, state: 'queued', epoch: 0, created: () => now(manager) });
+        await addEvent(manager, {
+          ...aboutOf(run),
+          kind: 'queued',
+          reason: run.triggeredBy,
+          message: run.cause ?? ASKED[run.triggeredBy],
+        });
       } catch (error) {
         if (!isDuplicate(error) || run.idempotencyKey === null) throw error;
         return { run: await sameAs(manager, run, run.idempotencyKey), created: false };
@@ -78,6 +85,39 @@ export class Runs {
       await lockVm(manager, run.vmId);
       return (await activeRun(manager, run.vmId)) === null ? (await this.create(run)).run : null;
     });
+  }
+
+  /** The backup of a VM that goes on or waits; until the transaction ends nobody else asks for one. Null: there is none. */
+  activeBackup(vmId: number): Promise<RunRow | null> {
+    return this.work.run(async (manager) => {
+      await lockVm(manager, vmId);
+      return activeRun(manager, vmId, ['backup']);
+    });
+  }
+
+  /** The newest backups of a VM that were taken. */
+  lastBackups(vmId: number, limit: number): Promise<RunRow[]> {
+    const where = { vmId, kind: 'backup', state: 'succeeded' } as const;
+    return this.work.read((manager) => manager.find(RunRow, { where, order: { seq: 'DESC' }, take: limit }));
+  }
+
+  /** Id of the run that was made for an instant of a schedule; null: none was. */
+  ofInstant(scheduleId: string, vmId: number, scheduledFor: Date): Promise<string | null> {
+    return this.work.read(async (manager) => {
+      const run = await manager.findOne(RunRow, { where: { scheduleId, vmId, scheduledFor }, select: { seq: true, id: true } });
+      return run?.id ?? null;
+    });
+  }
+
+  /** Runs that go on though their window has closed, and that nobody has asked to stop yet. */
+  outliving(): Promise<RunRow[]> {
+    return this.work.read((manager) =>
+      manager
+        .createQueryBuilder(RunRow, 'run')
+        .where({ state: In(['running', 'unknown']), abortAsked: IsNull() })
+        .andWhere(`run.stopAt <= ${now(manager)}`)
+        .getMany(),
+    );
   }
 
   /** @throws UserError `run.active` while a run of the VM, or one of these kinds, goes on or waits */
@@ -135,21 +175,29 @@ export class Runs {
 
   /** Takes a queued run; false: somebody else did, or it was cancelled. */
   claim({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
-    return this.#set({ id, state: 'queued' }, (manager) => ({ state: 'running', owner, epoch, started: () => now(manager) }));
+    return this.#set(
+      { id, state: 'queued' },
+      (manager) => ({ state: 'running', owner, epoch, started: () => now(manager) }),
+      () => ({ kind: 'started', message: `Orchestrator ${owner} drives it.` }),
+    );
   }
 
   /** Takes over a run that its owner left, with the epoch of a lease acquired since. False: it ended, or went to another. */
   adopt({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
-    return this.#set({ id, state: In(['running', 'unknown']), epoch: LessThan(epoch) }, () => ({
-      state: 'running',
-      owner,
-      epoch,
-    }));
+    return this.#set(
+      { id, state: In(['running', 'unknown']), epoch: LessThan(epoch) },
+      () => ({ state: 'running', owner, epoch }),
+      () => ({ kind: 'recovered', message: `Orchestrator ${owner} took it over: its owner gave no sign of life.` }),
+    );
   }
 
   /** Somebody wants a run that goes on to stop. False: it does not go on. */
   askToAbort(id: string): Promise<boolean> {
-    return this.#set({ id, state: In(['running', 'unknown']) }, (manager) => ({ abortAsked: () => now(manager) }));
+    return this.#set(
+      { id, state: In(['running', 'unknown']) },
+      (manager) => ({ abortAsked: () => now(manager) }),
+      () => ({ kind: 'abort-asked', message: 'It is to stop.' }),
+    );
   }
 
   /** Whether somebody wants it to stop. */
@@ -164,19 +212,27 @@ export class Runs {
 
   /** The outcome could not be established yet; the host will be asked again. */
   markUnknown({ id, epoch }: ClaimedRun, errorCode: string, errorMessage: string): Promise<boolean> {
-    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, () => ({ state: 'unknown', errorCode, errorMessage }));
+    return this.#set(
+      { id, epoch, state: In(['running', 'unknown']) },
+      () => ({ state: 'unknown', errorCode, errorMessage }),
+      () => ({ kind: 'unknown', reason: errorCode, message: errorMessage }),
+    );
   }
 
   /** Ends a run. False: it ended before, or is not ours any more. */
   end({ id, epoch }: ClaimedRun, end: RunEnd): Promise<boolean> {
-    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, (manager) => ({
-      errorCode: null,
-      errorMessage: null,
-      ...end,
-      ...(end.stdout ? { stdout: clip(end.stdout) } : {}),
-      ...(end.stderr ? { stderr: clip(end.stderr) } : {}),
-      ended: () => now(manager),
-    }));
+    return this.#set(
+      { id, epoch, state: In(['running', 'unknown']) },
+      (manager) => ({
+        errorCode: null,
+        errorMessage: null,
+        ...end,
+        ...(end.stdout ? { stdout: clip(end.stdout) } : {}),
+        ...(end.stderr ? { stderr: clip(end.stderr) } : {}),
+        ended: () => now(manager),
+      }),
+      endEvent,
+    );
   }
 
   /** Something that came after its end. */
@@ -189,7 +245,7 @@ export class Runs {
 
   /** Ends a run that nobody has taken yet. False: somebody has. */
   endQueued(id: string, end: RunEnd): Promise<boolean> {
-    return this.#set({ id, state: 'queued' }, (manager) => ({ ...end, ended: () => now(manager) }));
+    return this.#set({ id, state: 'queued' }, (manager) => ({ ...end, ended: () => now(manager) }), endEvent);
   }
 
   #unheld(where: FindOptionsWhere<RunRow>, lease: string, limit: number): Promise<RunRow[]> {
@@ -205,13 +261,46 @@ export class Runs {
     );
   }
 
+  /** What becomes of a run is told in the same transaction. */
   #set(
-    where: FindOptionsWhere<RunRow>,
+    where: FindOptionsWhere<RunRow> & { readonly id: string },
     change: (manager: EntityManager) => Parameters<EntityManager['update']>[2],
+    event?: (run: RunRow) => Pick<NewEvent, 'kind' | 'message' | 'reason'>,
   ): Promise<boolean> {
-    return this.work.run(async (manager) => (await manager.update(RunRow, where, change(manager))).affected === 1);
+    return this.work.run(async (manager) => {
+      if ((await manager.update(RunRow, where, change(manager))).affected !== 1) return false;
+      if (event === undefined) return true;
+      const run = await manager.findOneByOrFail(RunRow, { id: where.id });
+      await addEvent(manager, { ...aboutOf(run), ...event(run) });
+      return true;
+    });
   }
 }
+
+const ASKED: Readonly<Record<RunRow['triggeredBy'], string>> = {
+  rest: 'It was asked for over REST.',
+  cli: 'It was asked for on the command line.',
+  schedule: 'It was due.',
+  service: 'The service asked for it by itself.',
+};
+
+const aboutOf = ({
+  id,
+  vmId,
+  scheduleId,
+  hostId,
+}: NewRun & Partial<Pick<RunRow, 'hostId'>>): Omit<NewEvent, 'kind' | 'message'> => ({
+  runId: id,
+  vmId,
+  scheduleId: scheduleId ?? null,
+  hostId: hostId ?? null,
+});
+
+const endEvent = ({ kind, state, reason, errorCode, errorMessage }: RunRow): Pick<NewEvent, 'kind' | 'message' | 'reason'> => ({
+  kind: state,
+  reason: errorCode ?? reason,
+  message: errorMessage ?? `The ${kind} ended: ${state}.`,
+});
 
 async function sameAs(manager: EntityManager, asked: Omit<NewRun, 'id'>, idempotencyKey: string): Promise<RunRow> {
   const run = await manager.findOneBy(RunRow, { idempotencyKey });
