@@ -8,6 +8,7 @@ import { DatabaseModule } from './database/database.module';
 import { probeBooks } from './database/probe-books';
 import { UnitOfWork } from './database/unit-of-work';
 import { EngineModule } from './engine/engine.module';
+import { EventsModule } from './events/events.module';
 import type { HostClient } from './hosts/host-client';
 import { HOST_CLIENT } from './hosts/host-client.token';
 import { ScriptHostClient } from './hosts/script-host-client';
@@ -82,6 +83,7 @@ export class AppModule {
         ChainsModule,
         BitmapsModule,
         AuditModule,
+        EventsModule,
         UpkeepModule,
       ],
       controllers: [HealthController],

@@ -91,7 +91,7 @@ export class Schedules {
     return this.work.run(async (manager) => {
       const row = await manager.findOneBy(ScheduleRow, { id });
       if (row === null) return false;
-      await manager.update(ScheduleRow, { id }, { ...own, changed: () => now(manager) } as object);
+      await manager.update(ScheduleRow, { id }, { ...own, changed: () => now(manager) });
       if (row.backupScheduleId !== null && Object.keys(cloudstack).length > 0)
         await manager.update(BackupScheduleRow, { id: row.backupScheduleId }, cloudstack);
       return true;
