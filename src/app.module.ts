@@ -4,6 +4,7 @@ import { AuditModule } from './audit/audit.module';
 import { BitmapsModule } from './bitmaps/bitmaps.module';
 import { BackupsModule } from './backups/backups.module';
 import { ChainsModule } from './chains/chains.module';
+import { CoverageModule } from './coverage/coverage.module';
 import { DatabaseModule } from './database/database.module';
 import { probeBooks } from './database/probe-books';
 import { UnitOfWork } from './database/unit-of-work';
@@ -83,6 +84,7 @@ export class AppModule {
         ChainsModule,
         BitmapsModule,
         AuditModule,
+        CoverageModule,
         EventsModule,
         UpkeepModule,
       ],

@@ -5,6 +5,7 @@ import { booksCommand } from './books';
 import { chainCommand } from './chains';
 import { checksumsCommand } from './checksums';
 import { configCommand } from './config';
+import { coverageCommand } from './coverage';
 import { deleteCommand, protectCommand, unprotectCommand } from './deletions';
 import { eventsCommand } from './events';
 import { EXIT } from './exit-code';
@@ -56,6 +57,7 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not 
     scheduleCommand(),
     startRulesCommand(),
     eventsCommand(),
+    coverageCommand(),
     auditCommand(),
     booksCommand(),
     configCommand(),
