@@ -8,7 +8,8 @@ import { UnitOfWork } from '../database/unit-of-work';
 import { isRefusal } from '../domain/chain/refusal';
 import { checkZone } from '../domain/schedule/check-zone';
 import { jitterOf } from '../domain/schedule/jitter-of';
-import { nextDue, type Rhythm } from '../domain/schedule/next-due';
+import type { Rhythm } from '../domain/schedule/next-due';
+import { nextDues } from '../domain/schedule/next-dues';
 import { readRecurrence, type RecurrenceWish } from '../domain/schedule/read-recurrence';
 
 /** VMs that are read at a time. */
@@ -17,6 +18,8 @@ const PAGE = 2000;
 /** What a schedule says of a VM, and what comes next of it: kept in `ck_due` whenever one of both changes. */
 @Injectable()
 export class Rhythms {
+  readonly #beats = new WeakMap<Schedule, Omit<Rhythm, 'jitter'> | null>();
+
   constructor(
     private readonly work: UnitOfWork,
     private readonly schedules: Schedules,
@@ -27,20 +30,28 @@ export class Rhythms {
   /** Null: it cannot be read, as of a row that somebody else has written; or it is paused. */
   of(schedule: Schedule, vm: Pick<VmRow, 'id' | 'uuid'>): Rhythm | null {
     const { paused, jitterSeconds, id } = schedule;
-    if (paused !== null) return null;
+    const beat = paused === null ? this.#beatOf(schedule) : null;
+    return beat && { ...beat, jitter: jitterOf(id, vm.uuid ?? `${vm.id}`, jitterSeconds) };
+  }
+
+  /** Read once for all of its VMs. */
+  #beatOf(schedule: Schedule): Omit<Rhythm, 'jitter'> | null {
+    const known = this.#beats.get(schedule);
+    if (known !== undefined) return known;
     const zone = zoneOf(schedule);
     const recurrence = readRecurrence(wishOf(schedule));
-    if (isRefusal(recurrence) || checkZone(zone) !== null) return null;
-    return { recurrence, zone, jitter: jitterOf(id, vm.uuid ?? `${vm.id}`, jitterSeconds) };
+    const beat = isRefusal(recurrence) || checkZone(zone) !== null ? null : { recurrence, zone };
+    this.#beats.set(schedule, beat);
+    return beat;
   }
 
   /** After a schedule was made or changed: what comes next of it, for each of its VMs. From now on, whatever was due. */
   refresh(schedule: Schedule): Promise<void> {
     return this.work.run(async () => {
-      const now = await this.dues.now();
+      const nextOf = nextDues(await this.dues.now());
       const rows: Omit<DueRow, 'scheduleSeq'>[] = [];
       for (let after = 0, vms = await this.#vmsOf(schedule, after); vms.length > 0; vms = await this.#vmsOf(schedule, after)) {
-        rows.push(...vms.map((vm) => ({ vmId: vm.id, ...this.#next(schedule, vm, now) })));
+        rows.push(...vms.map((vm) => ({ vmId: vm.id, ...this.#next(schedule, vm, nextOf) })));
         after = vms.at(-1)?.id ?? after;
         if (schedule.vmId !== null) break;
       }
@@ -52,13 +63,13 @@ export class Rhythms {
   refreshVm(vmId: number): Promise<void> {
     return this.work.run(async () => {
       const vm = await this.vms.findById(vmId);
-      const now = await this.dues.now();
+      const nextOf = nextDues(await this.dues.now());
       const holding = vm === null || vm.removed !== null ? [] : await this.schedules.holding(vm.id, vm.backupOfferingId);
       const before = new Map((await this.dues.ofVms([vmId])).map((due) => [due.scheduleSeq, due]));
       await this.dues.replaceOfVm(
         vmId,
         holding.map((schedule) => {
-          const { instant, dueAt } = before.get(schedule.seq) ?? this.#next(schedule, vm as VmRow, now);
+          const { instant, dueAt } = before.get(schedule.seq) ?? this.#next(schedule, vm as VmRow, nextOf);
           return { scheduleSeq: schedule.seq, instant, dueAt };
         }),
       );
@@ -73,9 +84,9 @@ export class Rhythms {
     return missing.length;
   }
 
-  #next(schedule: Schedule, vm: VmRow, now: Date): Pick<DueRow, 'instant' | 'dueAt'> {
+  #next(schedule: Schedule, vm: VmRow, nextOf: ReturnType<typeof nextDues>): Pick<DueRow, 'instant' | 'dueAt'> {
     const rhythm = this.of(schedule, vm);
-    return (rhythm && nextDue(rhythm, now)) ?? { instant: null, dueAt: null };
+    return (rhythm && nextOf(rhythm)) ?? { instant: null, dueAt: null };
   }
 
   async #vmsOf({ vmId, offeringId }: Schedule, after: number): Promise<VmRow[]> {

@@ -12,7 +12,8 @@ import { UnitOfWork } from '../database/unit-of-work';
 import { ChainkeeperError } from '../domain/errors';
 import { countPassed } from '../domain/schedule/count-passed';
 import { type DueVerdict, judgeDue } from '../domain/schedule/judge-due';
-import { nextDue, type Rhythm } from '../domain/schedule/next-due';
+import type { Rhythm } from '../domain/schedule/next-due';
+import { nextDues } from '../domain/schedule/next-dues';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { Rhythms } from './rhythms';
@@ -96,7 +97,7 @@ export class Scheduler implements BeforeApplicationShutdown {
     const vms = new Map((await this.vms.findMany([...new Set(ready.map(({ vmId }) => vmId))])).map((vm) => [vm.id, vm]));
     const rules = await this.startRules.ofVms([...vms.values()]);
     const names = await this.offerings.names([...vms.values()].flatMap(({ backupOfferingId }) => backupOfferingId ?? []));
-    const passed = passedUntil(now);
+    const [passed, nextOf] = [passedUntil(now), nextDues(now)];
     await this.work.run(async () => {
       // In one order, so that two that do the same wait for each other instead of blocking each other.
       for (const due of [...ready].sort((a, b) => a.vmId - b.vmId || a.scheduleSeq - b.scheduleSeq)) {
@@ -105,17 +106,17 @@ export class Scheduler implements BeforeApplicationShutdown {
         if (schedule === undefined || vm === undefined || !holds(schedule, vm)) await this.dues.remove(due);
         else {
           const offering = names.get(vm.backupOfferingId ?? 0) ?? null;
-          await this.#settle({ due, schedule, vm, now, rules: rules(vm), offering, passed });
+          await this.#settle({ due, schedule, vm, now, rules: rules(vm), offering, passed, nextOf });
         }
       }
     });
     return ready.length;
   }
 
-  async #settle({ due, schedule, vm, now, rules, offering, passed }: Settling): Promise<void> {
+  async #settle({ due, schedule, vm, now, rules, offering, passed, nextOf }: Settling): Promise<void> {
     const rhythm = this.rhythms.of(schedule, vm);
     if (rhythm === null) return void (await this.dues.move(due, { instant: null, dueAt: null }));
-    const next = nextDue(rhythm, now) ?? { instant: null, dueAt: null };
+    const next = nextOf(rhythm) ?? { instant: null, dueAt: null };
     const active = await this.runs.activeBackup(vm.id);
     const verdict = judgeDue({
       ...{ vm: vm.instanceName, rules, offering, active, now, passed: passed(rhythm, due.instant) },
@@ -163,6 +164,7 @@ interface Settling {
   readonly rules: ReturnType<Awaited<ReturnType<StartRuleReader['ofVms']>>>;
   readonly offering: string | null;
   readonly passed: ReturnType<typeof passedUntil>;
+  readonly nextOf: ReturnType<typeof nextDues>;
 }
 
 /** How many instants of a rhythm have passed since one. A thousand VMs of an offering ask for the same. */

@@ -64,7 +64,9 @@ export class PreviewService {
     );
     const hosts = await this.hosts.names([...vms.values()].flatMap(({ hostId }) => hostId ?? []));
     const rules = await this.startRules.ofVms([...vms.values()]);
-    return next.flatMap(({ scheduleSeq, vmId }): PreviewSchedule[] => {
+    // As the scheduler takes them.
+    const inOrder = [...next].sort((a, b) => a.scheduleSeq - b.scheduleSeq);
+    return inOrder.flatMap(({ scheduleSeq, vmId }): PreviewSchedule[] => {
       const [schedule, row] = [schedules.get(scheduleSeq), vms.get(vmId)];
       const rhythm = schedule && row ? this.rhythms.of(schedule, row) : null;
       if (schedule === undefined || row === undefined || rhythm === null) return [];

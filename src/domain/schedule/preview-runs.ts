@@ -31,29 +31,48 @@ export interface PreviewedRun {
   readonly because: StartDelay | null;
 }
 
-/** The next backups of all schedules together, so many, after a moment; what starts first stands first. */
+/**
+ * The next backups of all schedules together, so many, after a moment; what starts first stands first. Of schedules of one VM that start at one
+ * moment the one that stands first makes the run.
+ */
 export function previewRuns(schedules: readonly PreviewSchedule[], after: Date, count: number): PreviewedRun[] {
   const ask = nextOfAll();
-  const firsts = schedules.flatMap((schedule) => {
-    if (schedule.paused) return [];
-    const first = runAfter(schedule, after, ask);
-    return first === null ? [] : [{ schedule, first }];
+  const waiting = schedules.flatMap((schedule) => {
+    const next = schedule.paused ? null : runAfter(schedule, new Date(after.getTime() - schedule.jitter * 1000), ask);
+    return next === null ? [] : [{ schedule, next }];
   });
-  // Nothing later than the last of these is among the next so many.
-  const last = merge(firsts.map(({ first }) => first))[count - 1]?.startsAt ?? null;
-  const runs = firsts.flatMap(({ schedule, first }) => {
-    const own: PreviewedRun[] = [];
-    for (
-      let run: PreviewedRun | null = first;
-      run !== null && own.length < count;
-      run = runAfter(schedule, since(run, schedule), ask)
-    ) {
-      if (last !== null && run.startsAt > last) break;
-      own.push(run);
+  const runs: PreviewedRun[] = [];
+  for (;;) {
+    const [index, first] = firstOf(waiting);
+    if (first === null) return runs;
+    const before = runs.findLast((run) => run.vm === first.next.vm);
+    if (before?.startsAt.getTime() === first.next.startsAt.getTime()) {
+      runs[runs.indexOf(before)] = { ...before, schedules: [...before.schedules, ...first.next.schedules] };
+    } else {
+      if (runs.length === count) return runs;
+      runs.push(first.next);
     }
-    return own;
-  });
-  return merge(runs).slice(0, count);
+    const next = runAfter(first.schedule, since(first.next, first.schedule), ask);
+    if (next === null) waiting.splice(index, 1);
+    else waiting[index] = { ...first, next };
+  }
+}
+
+interface Waiting {
+  readonly schedule: PreviewSchedule;
+  readonly next: PreviewedRun;
+}
+
+/** What starts first; at one moment by the name of the VM, then as they stand. */
+function firstOf(waiting: readonly Waiting[]): [number, Waiting | null] {
+  let found = 0;
+  for (let index = 1; index < waiting.length; index += 1) {
+    const [one, best] = [waiting[index]?.next, waiting[found]?.next];
+    if (one === undefined || best === undefined) continue;
+    const later = one.startsAt.getTime() - best.startsAt.getTime();
+    if (later < 0 || (later === 0 && one.vm < best.vm)) found = index;
+  }
+  return [found, waiting[found] ?? null];
 }
 
 type Ask = (schedule: PreviewSchedule, after: Date) => Date | null;
@@ -83,16 +102,3 @@ function runAfter(schedule: PreviewSchedule, after: Date, ask: Ask): PreviewedRu
 /** From where on the next of a schedule is looked for: what would have started while a run waited is done by that run. */
 const since = ({ scheduledFor, startsAt }: PreviewedRun, { jitter }: PreviewSchedule): Date =>
   new Date(Math.max(scheduledFor.getTime(), startsAt.getTime() - jitter * 1000));
-
-/** One of each VM and moment, in the order in which they start. */
-function merge(runs: readonly PreviewedRun[]): PreviewedRun[] {
-  const merged = new Map<string, PreviewedRun>();
-  for (const run of [...runs].sort((a, b) => a.startsAt.getTime() - b.startsAt.getTime() || compare(a.vm, b.vm))) {
-    const key = `${run.scheduledFor.getTime()} ${run.vm}`;
-    const first = merged.get(key);
-    merged.set(key, first === undefined ? run : { ...first, schedules: [...first.schedules, ...run.schedules] });
-  }
-  return [...merged.values()];
-}
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -2,7 +2,7 @@ import { isRefusal, type Refusal } from '../chain/refusal';
 import { checkZone } from './check-zone';
 import { readBlackout } from './read-blackout';
 import { readWindow } from './read-window';
-import type { StartRules } from './start-rules';
+import type { Blackout, StartRules, StartWindow } from './start-rules';
 
 /** What was said of when backups may start: texts as people write them. */
 export type StartWish = Omit<StartRules, 'windows' | 'blackouts'> & {
@@ -18,7 +18,7 @@ export function readStartRules(wish: StartWish): StartRules | Refusal {
   if (refused) return refused;
   return {
     ...wish,
-    windows: windows.filter((window) => !isRefusal(window)),
-    blackouts: blackouts.filter((blackout) => !isRefusal(blackout)),
+    windows: windows.filter((window): window is StartWindow => !isRefusal(window)),
+    blackouts: blackouts.filter((blackout): blackout is Blackout => !isRefusal(blackout)),
   };
 }
