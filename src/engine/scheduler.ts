@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { Dues, type ReadyDue } from '../database/repositories/dues';
-import { Events } from '../database/repositories/events';
+import { Events, type NewEvent } from '../database/repositories/events';
 import { Offerings } from '../database/repositories/offerings';
-import { Runs } from '../database/repositories/runs';
+import { type NewRun, Runs } from '../database/repositories/runs';
 import { type Schedule, Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
@@ -25,7 +26,7 @@ const AT_ONCE = 200;
 const LOOK_MS = 300_000;
 
 /**
- * Makes runs of what is due: each is written down, named after its schedule, VM and instant, before anything happens, so that of several
+ * Makes runs of what is due: each is written down, named after its VM and instant, before anything happens, so that of several
  * orchestrators one makes it and none makes it twice. What does not become a run is told why.
  */
 @Injectable()
@@ -99,50 +100,44 @@ export class Scheduler implements BeforeApplicationShutdown {
     const names = await this.offerings.names([...vms.values()].flatMap(({ backupOfferingId }) => backupOfferingId ?? []));
     const [passed, nextOf] = [passedUntil(now), nextDues(now)];
     await this.work.run(async () => {
-      // In one order, so that two that do the same wait for each other instead of blocking each other.
-      for (const due of [...ready].sort((a, b) => a.vmId - b.vmId || a.scheduleSeq - b.scheduleSeq)) {
-        const schedule = schedules.get(due.scheduleSeq);
-        const vm = vms.get(due.vmId);
-        if (schedule === undefined || vm === undefined || !holds(schedule, vm)) await this.dues.remove(due);
-        else {
-          const offering = names.get(vm.backupOfferingId ?? 0) ?? null;
-          await this.#settle({ due, schedule, vm, now, rules: rules(vm), offering, passed, nextOf });
+      const active = new Map<number, Pick<RunRow, 'id' | 'state'>>(await this.runs.activeBackups([...vms.keys()]));
+      const before = await this.runs.ofInstants([...vms.keys()], [...new Set(ready.map(({ instant }) => instant))]);
+      const made = new Map(before.map((run) => [instantOf(run.vmId, run.scheduledFor as Date), run.id]));
+      const runs: NewRun[] = [];
+      const events: NewEvent[] = [];
+      // Of two schedules of a VM the older one makes the run.
+      for (const due of [...ready].sort((a, b) => a.scheduleSeq - b.scheduleSeq)) {
+        const [schedule, vm] = [schedules.get(due.scheduleSeq), vms.get(due.vmId)];
+        if (schedule === undefined || vm === undefined || !holds(schedule, vm)) {
+          await this.dues.remove(due);
+          continue;
+        }
+        const rhythm = this.rhythms.of(schedule, vm);
+        const verdict =
+          rhythm &&
+          judgeDue({
+            ...{ vm: vm.instanceName, rules: rules(vm), offering: names.get(vm.backupOfferingId ?? 0) ?? null },
+            ...{ active: active.get(vm.id) ?? null, made: made.get(instantOf(vm.id, due.instant)) ?? null },
+            ...{ now, passed: passed(rhythm, due.instant), dueAt: due.dueAt },
+            ...{ policy: schedule.missed, graceSeconds: schedule.graceSeconds },
+          });
+        const next = (rhythm && nextOf(rhythm)) ?? { instant: null, dueAt: null };
+        const moved = await this.dues.move(due, verdict?.act === 'later' ? { instant: due.instant, dueAt: verdict.dueAt } : next);
+        // Another orchestrator has; or it cannot be read any more, which its page tells.
+        if (!moved || verdict === null) continue;
+        if (verdict.act === 'run') {
+          const run = runOf(due, schedule, verdict);
+          runs.push(run);
+          active.set(vm.id, { id: run.id, state: 'queued' });
+          made.set(instantOf(vm.id, due.instant), run.id);
+        } else {
+          events.push(eventOf(due, schedule, verdict, made.get(instantOf(vm.id, due.instant)) ?? active.get(vm.id)?.id ?? null));
         }
       }
+      await this.runs.createMany(runs);
+      await this.events.addMany(events);
     });
     return ready.length;
-  }
-
-  async #settle({ due, schedule, vm, now, rules, offering, passed, nextOf }: Settling): Promise<void> {
-    const rhythm = this.rhythms.of(schedule, vm);
-    if (rhythm === null) return void (await this.dues.move(due, { instant: null, dueAt: null }));
-    const next = nextOf(rhythm) ?? { instant: null, dueAt: null };
-    const active = await this.runs.activeBackup(vm.id);
-    const verdict = judgeDue({
-      ...{ vm: vm.instanceName, rules, offering, active, now, passed: passed(rhythm, due.instant) },
-      ...{ dueAt: due.dueAt, policy: schedule.missed, graceSeconds: schedule.graceSeconds },
-      made: await this.runs.ofInstant(schedule.id, vm.id, due.instant),
-    });
-    const moved = await this.dues.move(due, verdict.act === 'later' ? { instant: due.instant, dueAt: verdict.dueAt } : next);
-    // Another orchestrator has.
-    if (moved) await this.#record(due, schedule, vm, verdict, active?.id ?? null);
-  }
-
-  async #record(due: ReadyDue, schedule: Schedule, vm: VmRow, verdict: DueVerdict, activeId: string | null): Promise<void> {
-    const { code: reason, sentence: message } = verdict;
-    const about = { vmId: vm.id, scheduleId: schedule.id, reason, message, facts: { instant: due.instant.toISOString() } };
-    switch (verdict.act) {
-      case 'later':
-        return this.events.add({ ...about, kind: 'delayed', facts: { ...about.facts, dueAt: verdict.dueAt.toISOString() } });
-      case 'skip':
-        return this.events.add({ ...about, kind: 'skipped', runId: activeId });
-      case 'run':
-        await this.runs.create({
-          ...{ id: randomUUID(), vmId: vm.id, kind: 'backup', triggeredBy: 'schedule', idempotencyKey: null, cause: message },
-          ...{ scheduleId: schedule.id, scheduledFor: due.instant, stopAt: verdict.stopAt },
-          requested: { mode: 'auto', quiesce: schedule.cloudstack?.quiescevm ?? schedule.quiesce ?? false },
-        });
-    }
   }
 
   /** Whoever drives such a run sees that it is to stop, and asks the host. */
@@ -156,15 +151,24 @@ export class Scheduler implements BeforeApplicationShutdown {
   }
 }
 
-interface Settling {
-  readonly due: ReadyDue;
-  readonly schedule: Schedule;
-  readonly vm: VmRow;
-  readonly now: Date;
-  readonly rules: ReturnType<Awaited<ReturnType<StartRuleReader['ofVms']>>>;
-  readonly offering: string | null;
-  readonly passed: ReturnType<typeof passedUntil>;
-  readonly nextOf: ReturnType<typeof nextDues>;
+const instantOf = (vmId: number, instant: Date): string => `${vmId} ${instant.getTime()}`;
+
+const runOf = ({ vmId, instant }: ReadyDue, schedule: Schedule, { sentence, stopAt }: DueVerdict & { act: 'run' }): NewRun => ({
+  ...{ id: randomUUID(), vmId, kind: 'backup', triggeredBy: 'schedule', idempotencyKey: null, cause: sentence },
+  ...{ scheduleId: schedule.id, scheduledFor: instant, stopAt },
+  requested: { mode: 'auto', quiesce: schedule.cloudstack?.quiescevm ?? schedule.quiesce ?? false },
+});
+
+/** `insteadId`: the run that does for it. */
+function eventOf(
+  { vmId, instant }: ReadyDue,
+  { id: scheduleId }: Schedule,
+  verdict: DueVerdict,
+  insteadId: string | null,
+): NewEvent {
+  const about = { vmId, scheduleId, reason: verdict.code, message: verdict.sentence, facts: { instant: instant.toISOString() } };
+  if (verdict.act !== 'later') return { ...about, kind: 'skipped', runId: insteadId };
+  return { ...about, kind: 'delayed', facts: { ...about.facts, dueAt: verdict.dueAt.toISOString() } };
 }
 
 /** How many instants of a rhythm have passed since one. A thousand VMs of an offering ask for the same. */

@@ -88,7 +88,7 @@ describeDatabases('a preview', (databases) => {
     });
     await rhythms.refresh(offering);
 
-    const shown = (await preview.preview({ count: 5000 })).runs
+    const shown = (await preview.preview({ count: 700 })).runs
       .filter(({ startsAt }) => new Date(startsAt) < END)
       .map(({ vm, scheduledFor, startsAt }) => `${startsAt} ${vm} for ${scheduledFor}`);
     const ran: string[] = [];
@@ -103,7 +103,7 @@ describeDatabases('a preview', (databases) => {
       }
     }
     expect(ran.sort()).toEqual(shown.sort());
-    expect(ran.length).toBeGreaterThan(500);
+    expect(ran.length).toBeGreaterThan(400);
     // Half past two does not exist on the 28th, and is not lost.
     expect(ran.filter((line) => line.includes(all[0]?.instanceName ?? '-')).map((line) => line.slice(0, 16))).toEqual([
       ...['2027-03-25T01:30', '2027-03-26T01:30', '2027-03-27T01:30', '2027-03-28T01:00'],

@@ -128,7 +128,7 @@ describeDatabases('the scheduler', (databases) => {
     for (const schedule of [first, second]) await wasDue(schedule, halfPast(0), new Date(Date.now() - 1000));
     await tick();
     const [run, ...others] = await runsOf(vm);
-    expect([others, await told(vm)]).toEqual([[], ['queued schedule', 'skipped run-active']]);
+    expect([others, await told(vm)]).toEqual([[], ['queued schedule', 'skipped run-made']]);
     const [skipped] = (await new Events(books.work).page({ limit: 1 }, { vmId: vm.id })).items;
     expect(skipped).toMatchObject({ runId: run?.id, scheduleId: second.id });
     await schedules.remove(second.id);

@@ -119,6 +119,9 @@ describeDatabases('schedules', (databases) => {
     const due = { scheduleId: randomUUID(), scheduledFor: at('2026-03-01T00:00:00Z'), triggeredBy: 'schedule' as const };
     await runs.create(aRun(vm.id, due));
     await expect(runs.create(aRun(vm.id, due))).rejects.toMatchObject({ code: expect.any(String) as string });
+    await expect(runs.create(aRun(vm.id, { ...due, scheduleId: randomUUID() }))).rejects.toMatchObject({
+      code: expect.any(String) as string,
+    });
     await runs.create(aRun((await aVm(books)).id, due));
     await runs.create(aRun(vm.id, { ...due, scheduledFor: at('2026-03-01T01:00:00Z') }));
   });

@@ -23,7 +23,7 @@ export class RunRow {
   @Column(WORD) triggeredBy!: 'rest' | 'cli' | 'schedule' | 'service';
   /** Why the service asked for it by itself. */
   @Column(TEXT) cause!: string | null;
-  /** Of a scheduled one: the schedule's uuid and the instant, which nothing else is run for. */
+  /** Of a scheduled one: the schedule's uuid, and the instant, for which the VM has no other run. */
   @Column(WORD) scheduleId!: string | null;
   @Column(MOMENT) scheduledFor!: Date | null;
   /** When it is to be stopped if it still goes on: its window closes. */

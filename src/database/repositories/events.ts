@@ -25,6 +25,10 @@ export class Events {
     return this.work.run((manager) => addEvent(manager, event));
   }
 
+  addMany(events: readonly NewEvent[]): Promise<void> {
+    return this.work.run((manager) => addEvents(manager, events));
+  }
+
   /** Newest first. */
   page(part: Part, of: EventsOf = {}): Promise<Listed<EventRow>> {
     const where: FindOptionsWhere<EventRow> = { ...of, ...(part.after === undefined ? {} : { seq: LessThan(part.after) }) };
@@ -59,6 +63,14 @@ export class Events {
 }
 
 /** In the transaction that makes it so. */
-export async function addEvent(manager: EntityManager, event: NewEvent): Promise<void> {
-  await manager.insert(EventRow, { ...event, at: () => now(manager) });
+export const addEvent = (manager: EntityManager, event: NewEvent): Promise<void> => addEvents(manager, [event]);
+
+/** The same, in order. */
+export async function addEvents(manager: EntityManager, events: readonly NewEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const at = (): string => now(manager);
+  await manager.insert(
+    EventRow,
+    events.map((event) => ({ ...event, at })),
+  );
 }

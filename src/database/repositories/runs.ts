@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan, Not, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import { OperationalError, UserError } from '../../domain/errors';
-import type { RunState } from '../../domain/run/run-state';
+import { hasEnded, RUN_STATES, type RunState } from '../../domain/run/run-state';
 import { isDuplicate } from '../database-error';
 import { now } from '../database-time';
 import { type RunKind, RunRow } from '../entities/run-row';
 import { VmLeaseRow } from '../entities/vm-lease-row';
 import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
-import { activeRun, lockVm, refuseActiveRun } from './active-run';
+import { activeRun, lockVm, lockVms, refuseActiveRun } from './active-run';
 import { clip } from './clip';
-import { addEvent, type NewEvent } from './events';
+import { addEvent, addEvents, type NewEvent } from './events';
 
 /** A run to be written down before anything happens. */
 export type NewRun = Pick<RunRow, 'id' | 'vmId' | 'kind' | 'triggeredBy' | 'idempotencyKey' | 'requested'> &
@@ -41,12 +41,7 @@ export class Runs {
     return this.work.run(async (manager) => {
       try {
         await manager.insert(RunRow, { ...run, state: 'queued', epoch: 0, created: () => now(manager) });
-        await addEvent(manager, {
-          ...aboutOf(run),
-          kind: 'queued',
-          reason: run.triggeredBy,
-          message: run.cause ?? ASKED[run.triggeredBy],
-        });
+        await addEvent(manager, queuedEvent(run));
       } catch (error) {
         if (!isDuplicate(error) || run.idempotencyKey === null) throw error;
         return { run: await sameAs(manager, run, run.idempotencyKey), created: false };
@@ -87,11 +82,36 @@ export class Runs {
     });
   }
 
-  /** The backup of a VM that goes on or waits; until the transaction ends nobody else asks for one. Null: there is none. */
-  activeBackup(vmId: number): Promise<RunRow | null> {
+  /** The backups of these VMs that go on or wait, by VM; until the transaction ends nobody else asks for one. */
+  activeBackups(vmIds: readonly number[]): Promise<Map<number, RunRow>> {
     return this.work.run(async (manager) => {
-      await lockVm(manager, vmId);
-      return activeRun(manager, vmId, ['backup']);
+      await lockVms(manager, vmIds);
+      const state = In(RUN_STATES.filter((one) => !hasEnded(one)));
+      const rows = await manager.findBy(RunRow, { vmId: In([...vmIds]), kind: 'backup', state });
+      return new Map(rows.map((run) => [run.vmId, run]));
+    });
+  }
+
+  /** Runs of these VMs that were made for one of these instants, whatever schedule named it. */
+  ofInstants(vmIds: readonly number[], instants: readonly Date[]): Promise<RunRow[]> {
+    return this.work.read((manager) =>
+      manager.find(RunRow, {
+        where: { vmId: In([...vmIds]), scheduledFor: In([...instants]) },
+        select: { seq: true, id: true, vmId: true, scheduledFor: true },
+      }),
+    );
+  }
+
+  /** Writes down many that are new for sure. */
+  createMany(runs: readonly NewRun[]): Promise<void> {
+    return this.work.run(async (manager) => {
+      if (runs.length === 0) return;
+      const created = (): string => now(manager);
+      await manager.insert(
+        RunRow,
+        runs.map((run) => ({ ...run, state: 'queued' as const, epoch: 0, created })),
+      );
+      await addEvents(manager, runs.map(queuedEvent));
     });
   }
 
@@ -99,14 +119,6 @@ export class Runs {
   lastBackups(vmId: number, limit: number): Promise<RunRow[]> {
     const where = { vmId, kind: 'backup', state: 'succeeded' } as const;
     return this.work.read((manager) => manager.find(RunRow, { where, order: { seq: 'DESC' }, take: limit }));
-  }
-
-  /** Id of the run that was made for an instant of a schedule; null: none was. */
-  ofInstant(scheduleId: string, vmId: number, scheduledFor: Date): Promise<string | null> {
-    return this.work.read(async (manager) => {
-      const run = await manager.findOne(RunRow, { where: { scheduleId, vmId, scheduledFor }, select: { seq: true, id: true } });
-      return run?.id ?? null;
-    });
   }
 
   /** Runs that go on though their window has closed, and that nobody has asked to stop yet. */
@@ -294,6 +306,13 @@ const aboutOf = ({
   vmId,
   scheduleId: scheduleId ?? null,
   hostId: hostId ?? null,
+});
+
+const queuedEvent = (run: NewRun): NewEvent => ({
+  ...aboutOf(run),
+  kind: 'queued',
+  reason: run.triggeredBy,
+  message: run.cause ?? ASKED[run.triggeredBy],
 });
 
 const endEvent = ({ kind, state, reason, errorCode, errorMessage }: RunRow): Pick<NewEvent, 'kind' | 'message' | 'reason'> => ({

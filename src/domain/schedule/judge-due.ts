@@ -11,7 +11,7 @@ export interface DueVm extends DueBackup {
   readonly offering: string | null;
   /** The backup of this VM that goes on or waits; null: none does. */
   readonly active: { readonly id: string; readonly state: string } | null;
-  /** The run that was made for this very instant before; null: none was. */
+  /** The run of this VM that was made for this very instant; null: none was. */
   readonly made: string | null;
 }
 
@@ -31,7 +31,11 @@ export function judgeDue(due: DueVm): DueVerdict {
       sentence: `VM ${vm} has no offering, so nobody said where its backups go: chainkeeper vm assign ${vm} OFFERING`,
     };
   if (made !== null)
-    return { act: 'skip', code: 'run-made', sentence: `Run ${made} was made for this instant, before the schedule was changed.` };
+    return {
+      act: 'skip',
+      code: 'run-made',
+      sentence: `Run ${made} was made for this instant, by another schedule or before this one was changed.`,
+    };
   const missed = judgeMissed(due);
   if (!missed.run) return { act: 'skip', code: missed.code, sentence: missed.sentence };
   if (active !== null)

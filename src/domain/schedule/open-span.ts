@@ -22,6 +22,7 @@ const ALWAYS: StartWindow = { text: '00:00-24:00', days: WEEKDAYS, from: 0, to: 
  * for longer than they say.
  */
 export function openSpan(rules: StartRules, at: Date, days: number): OpenSpan | null {
+  if (rules.windows.length === 0 && rules.blackouts.length === 0) return { from: at, to: null };
   let open: { from: number; to: number } | null = null;
   for (const { from, to } of pieces(rules, at, days)) {
     if (to <= at.getTime()) continue;

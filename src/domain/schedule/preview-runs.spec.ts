@@ -33,7 +33,7 @@ describe('previewRuns', () => {
 
   it('makes one run of two schedules at one moment, and names both', () => {
     const hourly = schedule({ id: 'hourly', recurrence: cron('0 * * * *'), jitter: 5 });
-    expect(lines([schedule({ jitter: 90 }), hourly], 15).slice(-2)).toEqual([
+    expect(lines([schedule({ jitter: 90 }), hourly], 16).slice(-2)).toEqual([
       'a hourly+daily 11-30T02:00 11-30T02:00:05',
       'a hourly 11-30T03:00 11-30T03:00:05',
     ]);
@@ -46,11 +46,15 @@ describe('previewRuns', () => {
   it('has one run for all that waited for a window', () => {
     const hourly = schedule({ id: 'hourly', recurrence: cron('0 * * * *'), jitter: 60, rules: [night] });
     expect(lines([hourly], 3)).toEqual([
-      'a hourly 11-29T13:00 11-29T22:00:00',
+      'a hourly 11-29T12:00 11-29T22:00:00',
       'a hourly 11-29T22:00 11-29T22:01:00',
       'a hourly 11-29T23:00 11-29T23:01:00',
     ]);
     expect(previewRuns([hourly], NOW, 1)[0]?.because).toMatchObject({ code: 'outside-window' });
+  });
+
+  it('has what was named before and starts yet', () => {
+    expect(lines([schedule({ recurrence: cron('59 11 * * *'), jitter: 90 })], 1)).toEqual(['a daily 11-29T11:59 11-29T12:00:30']);
   });
 
   it('has nothing of what is paused, over, or may never start', () => {
@@ -62,7 +66,7 @@ describe('previewRuns', () => {
 
   it('is the same whatever came before: the runs after one of them are the rest', () => {
     const all = previewRuns([schedule({ jitter: 90 })], NOW, 5);
-    const second = all[1]?.scheduledFor ?? NOW;
+    const second = all[1]?.startsAt ?? NOW;
     expect(previewRuns([schedule({ jitter: 90 })], second, 3)).toEqual(all.slice(2));
   });
 });

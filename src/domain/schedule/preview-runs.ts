@@ -32,8 +32,8 @@ export interface PreviewedRun {
 }
 
 /**
- * The next backups of all schedules together, so many, after a moment; what starts first stands first. Of schedules of one VM that start at one
- * moment the one that stands first makes the run.
+ * The next backups of all schedules together, so many, after a moment; what starts first stands first. Of schedules of one VM that name one moment,
+ * or start at one, comes one run, by the one that is first.
  */
 export function previewRuns(schedules: readonly PreviewSchedule[], after: Date, count: number): PreviewedRun[] {
   const ask = nextOfAll();
@@ -42,14 +42,19 @@ export function previewRuns(schedules: readonly PreviewSchedule[], after: Date, 
     return next === null ? [] : [{ schedule, next }];
   });
   const runs: PreviewedRun[] = [];
+  const made = new Map<string, number>();
   for (;;) {
     const [index, first] = firstOf(waiting);
     if (first === null) return runs;
-    const before = runs.findLast((run) => run.vm === first.next.vm);
-    if (before?.startsAt.getTime() === first.next.startsAt.getTime()) {
-      runs[runs.indexOf(before)] = { ...before, schedules: [...before.schedules, ...first.next.schedules] };
+    const { vm, scheduledFor, startsAt } = first.next;
+    const keys = [`${vm} for ${scheduledFor.getTime()}`, `${vm} at ${startsAt.getTime()}`];
+    const before = keys.map((key) => made.get(key)).find((one) => one !== undefined);
+    const run = before === undefined ? undefined : runs[before];
+    if (before !== undefined && run !== undefined) {
+      runs[before] = { ...run, schedules: [...run.schedules, ...first.next.schedules] };
     } else {
       if (runs.length === count) return runs;
+      for (const key of keys) made.set(key, runs.length);
       runs.push(first.next);
     }
     const next = runAfter(first.schedule, since(first.next, first.schedule), ask);
