@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { MISSED_POLICIES } from '../domain/schedule/judge-missed';
 import type { PreviewDto } from '../schedules/dto/preview.dto';
 import type { ScheduleDto } from '../schedules/dto/schedule.dto';
@@ -194,7 +194,7 @@ function rulesText({ windows, blackouts, zone, atEnd, changed }: StartRulesDto):
 /** `chainkeeper start-rules`: without options it shows them. */
 export function startRulesCommand(): Command {
   return command('start-rules', 'when the scheduled backups of an offering or on a host may start; without options shows it')
-    .argument('<whose>', 'offering or host')
+    .addArgument(new Argument('<whose>').choices(['offering', 'host']))
     .argument('<name>', 'id or name')
     .option('--window <window>', 'such as 22:00-06:00 or "sat,sun 00:00-24:00", once for each', collect)
     .option('--blackout <days>', 'days without backups, such as 2026-12-24 or 2026-12-24..2026-12-26, once for each', collect)
@@ -205,7 +205,6 @@ export function startRulesCommand(): Command {
     .option('--any-time', 'take back what was said')
     .action(
       action(async (whose: string, name: string, options: RuleOptions) => {
-        if (whose !== 'offering' && whose !== 'host') throw new InvalidArgumentError('It is "offering" or "host".');
         const path = `/${whose}s/${encodeURIComponent(name)}/start-rules`;
         const { window: windows, blackout: blackouts, zone, atEnd, anyTime, json } = options;
         const said = Object.fromEntries(

@@ -6,6 +6,7 @@ import type { RunDto } from '../../src/runs/dto/run.dto';
 import type { PreviewDto } from '../../src/schedules/dto/preview.dto';
 import type { ScheduleDto } from '../../src/schedules/dto/schedule.dto';
 import { until } from '../support/brake';
+import { runCli } from '../support/cli';
 import { describeDatabases } from '../support/databases';
 import { FakeService, type HttpAnswer } from '../support/fake-service';
 
@@ -224,6 +225,63 @@ describeDatabases('schedules over REST', (databases) => {
     expect(await service.backup()).toMatchObject({ type: 'INCREMENTAL' });
     expect((await change({ fullEveryDays: null, fullZone: 'Moon/Base' })).status).toBe(400);
     expect((await change({ fullEveryDays: null })).body).toMatchObject({ fullEveryDays: null, fullZone: 'Asia/Kathmandu' });
+  });
+
+  it('on the command line', async () => {
+    const ck = (...args: string[]) => runCli(args, { CHAINKEEPER_URL: service.url });
+    const made = await ck(
+      'schedule',
+      'add',
+      '--vm',
+      service.vm,
+      '--every',
+      'daily',
+      '--at',
+      '30:02',
+      '--timezone',
+      'Europe/Rome',
+      '--json',
+    );
+    const { id } = JSON.parse(made.out) as ScheduleDto;
+    expect((await ck('schedule', 'show', id)).out).toMatch(
+      /^schedule .* of VM i-2-10-VM: daily at 30:02 \(Europe\/Rome\)\nnext: 2/,
+    );
+    expect((await ck('schedule', 'change', id, '--at', '30:05', '--jitter-seconds', '60')).out).toContain('daily at 30:05');
+    expect((await ck('schedule', 'list', '--vm', service.vm)).out).toMatch(/i-2-10-VM +- +daily +30:05 +Europe\/Rome/);
+    expect((await ck('schedule', 'preview', '--count', '2')).out.match(/^20.*i-2-10-VM/gm)).toHaveLength(2);
+    expect((await ck('schedule', 'preview', '--svg')).out).toMatch(/^<svg /);
+    expect((await ck('schedule', 'pause', id, '--why', 'moving')).out).toMatch(/paused since .*: moving/);
+    expect((await ck('schedule', 'resume', id)).out).toMatch(/next: 2/);
+    expect((await ck('events', '--schedule', id)).out).toMatch(/resumed[^]*paused/);
+    expect(await ck('schedule', 'remove', id)).toMatchObject({ code: 0, out: `removed ${id}\n` });
+    expect(await ck('schedule', 'show', id)).toMatchObject({
+      code: 10,
+      err: expect.stringContaining('schedule.not-found') as string,
+    });
+    expect(await ck('schedule', 'add', '--vm', service.vm, '--cron', '0 0 31 2 *')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('never comes') as string,
+    });
+
+    const rules = await ck(
+      'start-rules',
+      'offering',
+      'daily',
+      '--window',
+      '22:00-06:00',
+      '--window',
+      'sun 00:00-24:00',
+      '--at-end',
+      'stop',
+    );
+    expect(rules.out).toBe(
+      'scheduled backups start 22:00-06:00 and sun 00:00-24:00 (UTC)\nwhat goes on when the window closes is stopped\n',
+    );
+    expect((await ck('start-rules', 'offering', 'daily')).out).toBe(rules.out);
+    expect((await ck('start-rules', 'offering', 'daily', '--any-time')).out).toBe('scheduled backups start at any time\n');
+    expect((await ck('start-rules', 'vm', 'x')).code).toBe(2);
+    expect((await ck('offering', 'change', 'daily', '--full-weekday', 'sun', '--json')).out).toContain('"fullWeekday": "sun"');
+    expect((await ck('offering', 'change', 'daily', '--no-full-weekday', '--json')).out).toContain('"fullWeekday": null');
   });
 
   it.each<[object, number, string]>([
