@@ -25,6 +25,7 @@ describe('judgeMissed', () => {
   });
 
   it.each<[Partial<DueBackup>, string]>([
+    [{ now: late(-5) }, 'It was due at 2026-11-29T02:00:00Z and is 0 s late, within its grace of 10 min.'],
     [{}, 'It was due at 2026-11-29T02:00:00Z and is 0 s late, within its grace of 10 min.'],
     [
       { now: late(61), passed: 1 },

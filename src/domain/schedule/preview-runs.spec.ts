@@ -43,6 +43,15 @@ describe('previewRuns', () => {
     ]);
   });
 
+  it('counts two schedules at one moment once, and two VMs twice', () => {
+    expect(lines([schedule({}), schedule({ id: 'other', jitter: 9 })], 2)).toEqual([
+      ...['a daily+other 11-30T02:00 11-30T02:00:00', 'a daily+other 12-01T02:00 12-01T02:00:00'],
+    ]);
+    expect(lines([schedule({ vm: 'b' }), schedule({})], 3)).toEqual([
+      ...['a daily 11-30T02:00 11-30T02:00:00', 'b daily 11-30T02:00 11-30T02:00:00', 'a daily 12-01T02:00 12-01T02:00:00'],
+    ]);
+  });
+
   it('has one run for all that waited for a window', () => {
     const hourly = schedule({ id: 'hourly', recurrence: cron('0 * * * *'), jitter: 60, rules: [night] });
     expect(lines([hourly], 3)).toEqual([

