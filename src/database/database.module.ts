@@ -3,6 +3,7 @@ import type { DatabaseConfig } from './data-source';
 import { openBooks, type OpenBooks } from './open-books';
 import { BackupRepositories } from './repositories/backup-repositories';
 import { Backups } from './repositories/backups';
+import { Claims } from './repositories/claims';
 import { Evidence } from './repositories/evidence';
 import { Hosts } from './repositories/hosts';
 import { Leases } from './repositories/leases';
@@ -12,6 +13,7 @@ import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
 import { RetentionPolicies } from './repositories/retention-policies';
 import { Restores } from './repositories/restores';
+import { RunPlaces } from './repositories/run-places';
 import { Runs } from './repositories/runs';
 import { Schedules } from './repositories/schedules';
 import { Vms } from './repositories/vms';
@@ -30,7 +32,9 @@ const BOOKS = [
   Schedules,
   Restores,
   Runs,
+  RunPlaces,
   Leases,
+  Claims,
   Evidence,
   Vms,
   Volumes,

@@ -7,6 +7,7 @@ import { Hasher } from './hasher';
 import { JobDriver } from './job-driver';
 import { NasHosts } from './nas-hosts';
 import { Planner } from './planner';
+import { Queue } from './queue';
 import { Recorder } from './recorder';
 import { Restorer } from './restorer';
 import { Retainer } from './retainer';
@@ -24,12 +25,13 @@ import { Worker } from './worker';
     JobDriver,
     NasHosts,
     Planner,
+    Queue,
     Recorder,
     Restorer,
     Retainer,
     Runner,
     Worker,
   ],
-  exports: [BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Restorer, Retainer, Worker],
+  exports: [BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Queue, Restorer, Retainer, Worker],
 })
 export class EngineModule {}
