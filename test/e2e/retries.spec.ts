@@ -39,7 +39,8 @@ describe('a backup whose attempt failed', () => {
     await service.register();
     fails(1, 'inspect', gone);
     const id = await ask();
-    const waiting = async (): Promise<Record<string, unknown>> => (await service.get(`/runs/${id}`)).body;
+    const waiting = async (): Promise<Record<string, unknown>> =>
+      (await service.get(`/runs/${id}`)).body as Record<string, unknown>;
     await until(async () => (await waiting())['waits'] !== null, 'it waits');
     const { notBefore, ...run } = await waiting();
     const waits = `is tried again at ${String(notBefore)}`;
