@@ -7,6 +7,7 @@ import { Hasher } from './hasher';
 import { JobDriver } from './job-driver';
 import { NasHosts } from './nas-hosts';
 import { Planner } from './planner';
+import { Queue } from './queue';
 import { Recorder } from './recorder';
 import { Restorer } from './restorer';
 import { Retainer } from './retainer';
@@ -27,6 +28,7 @@ import { Worker } from './worker';
     JobDriver,
     NasHosts,
     Planner,
+    Queue,
     Recorder,
     Restorer,
     Retainer,
@@ -44,6 +46,7 @@ import { Worker } from './worker';
     Hasher,
     NasHosts,
     Planner,
+    Queue,
     Restorer,
     Retainer,
     Rhythms,

@@ -37,6 +37,10 @@ export class RunRow {
   /** The lease's epoch at the claim; every later write names it, so a late writer changes nothing. */
   @Column(COUNT) epoch!: number;
   @Column(WORD) owner!: string | null;
+  /** Attempts that have failed; the one that goes on or waits is the next. */
+  @Column(NUMBER) attempt!: number;
+  /** The next attempt begins no sooner, in the database's time; null: it is the first. */
+  @Column(MOMENT) notBefore!: Date | null;
   @Column(WORD) reason!: string | null;
   @Column(WORD) errorCode!: string | null;
   @Column(TEXT) errorMessage!: string | null;

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, LessThan, Not, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import { In, IsNull, LessThan, Not, Raw, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import { OperationalError, UserError } from '../../domain/errors';
-import { hasEnded, RUN_STATES, type RunState } from '../../domain/run/run-state';
+import { hasEnded, RUN_STATES, type RunState, statesBefore } from '../../domain/run/run-state';
 import { isDuplicate } from '../database-error';
-import { now } from '../database-time';
+import { now, nowPlus } from '../database-time';
 import { type RunKind, RunRow } from '../entities/run-row';
 import { VmLeaseRow } from '../entities/vm-lease-row';
 import { cut, type Listed, type Part } from '../page';
@@ -21,6 +21,15 @@ export type RunProgress = Partial<Pick<RunRow, 'hostId' | 'plan' | 'jobId' | 're
 export type RunEnd = { readonly state: 'succeeded' | 'failed' | 'cancelled' | 'skipped' } & Partial<
   Pick<RunRow, 'backupId' | 'reason' | 'errorCode' | 'errorMessage' | 'exitCode' | 'stdout' | 'stderr' | 'warnings' | 'progress'>
 >;
+
+/** An attempt that failed, and how long the next one is waited for. */
+export interface RunRetry {
+  readonly errorCode: string;
+  readonly errorMessage: string;
+  /** The history of the run, this attempt included. */
+  readonly warnings: string[];
+  readonly afterMs: number;
+}
 
 /** A run that is going on, claimed at an epoch of its VM's lease. */
 export interface ClaimedRun {
@@ -40,7 +49,7 @@ export class Runs {
   create(run: NewRun): Promise<{ run: RunRow; created: boolean }> {
     return this.work.run(async (manager) => {
       try {
-        await manager.insert(RunRow, { ...run, state: 'queued', epoch: 0, created: () => now(manager) });
+        await manager.insert(RunRow, { ...run, state: 'queued', epoch: 0, attempt: 0, created: () => now(manager) });
         await addEvent(manager, queuedEvent(run));
       } catch (error) {
         if (!isDuplicate(error) || run.idempotencyKey === null) throw error;
@@ -109,7 +118,7 @@ export class Runs {
       const created = (): string => now(manager);
       await manager.insert(
         RunRow,
-        runs.map((run) => ({ ...run, state: 'queued' as const, epoch: 0, created })),
+        runs.map((run) => ({ ...run, state: 'queued' as const, epoch: 0, attempt: 0, created })),
       );
       await addEvents(manager, runs.map(queuedEvent));
     });
@@ -174,30 +183,42 @@ export class Runs {
     );
   }
 
-  /** What waits and could be taken now: runs on VMs that nobody works on, oldest first. */
-  queued(limit: number): Promise<RunRow[]> {
-    return this.#unheld({ state: 'queued' }, 'lease.vmId = run.vmId', limit);
-  }
-
   /** Runs that go on by the books, but whose owner's lease has run out or is another's: to be taken over. Oldest first. */
   abandoned(limit: number): Promise<RunRow[]> {
     const theirs = 'lease.vmId = run.vmId AND lease.runId = run.id AND lease.epoch = run.epoch';
-    return this.#unheld({ state: In(['running', 'unknown']) }, theirs, limit);
+    return this.work.read((manager) =>
+      manager
+        .createQueryBuilder(RunRow, 'run')
+        .leftJoin(VmLeaseRow, 'lease', theirs)
+        .where({ state: In(statesBefore('running', 'reaper')) })
+        .andWhere(`(lease.leaseUntil IS NULL OR lease.leaseUntil <= ${now(manager)})`)
+        .orderBy('run.seq', 'ASC')
+        .limit(limit)
+        .getMany(),
+    );
   }
 
-  /** Takes a queued run; false: somebody else did, or it was cancelled. */
+  /**
+   * Takes a queued run; false: somebody else did, it was cancelled, its next attempt is not due, or another run of the VM goes on. One that
+   * was taken and waits again went to a later lease than a claimer's that has slept since.
+   */
   claim({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
-    return this.#set(
-      { id, state: 'queued' },
-      (manager) => ({ state: 'running', owner, epoch, started: () => now(manager) }),
-      () => ({ kind: 'started', message: `Orchestrator ${owner} drives it.` }),
-    );
+    return this.work.run(async (manager) => {
+      const run = await manager.findOneBy(RunRow, { id });
+      if (run === null || (await manager.existsBy(RunRow, { vmId: run.vmId, state: In(['running', 'unknown']) }))) return false;
+      const due = Raw((column) => `(${column} IS NULL OR ${column} <= ${now(manager)})`);
+      return this.#set(
+        { id, state: In(statesBefore('running', 'runner')), epoch: LessThan(epoch), notBefore: due },
+        () => ({ ...{ state: 'running', owner, epoch }, started: () => now(manager) }),
+        () => ({ kind: 'started', message: `Orchestrator ${owner} drives it.` }),
+      );
+    });
   }
 
   /** Takes over a run that its owner left, with the epoch of a lease acquired since. False: it ended, or went to another. */
   adopt({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
     return this.#set(
-      { id, state: In(['running', 'unknown']), epoch: LessThan(epoch) },
+      { id, state: In(statesBefore('running', 'reaper')), epoch: LessThan(epoch) },
       () => ({ state: 'running', owner, epoch }),
       () => ({ kind: 'recovered', message: `Orchestrator ${owner} took it over: its owner gave no sign of life.` }),
     );
@@ -225,16 +246,35 @@ export class Runs {
   /** The outcome could not be established yet; the host will be asked again. */
   markUnknown({ id, epoch }: ClaimedRun, errorCode: string, errorMessage: string): Promise<boolean> {
     return this.#set(
-      { id, epoch, state: In(['running', 'unknown']) },
+      { id, epoch, state: In(statesBefore('unknown', 'runner')) },
       () => ({ state: 'unknown', errorCode, errorMessage }),
       () => ({ kind: 'unknown', reason: errorCode, message: errorMessage }),
+    );
+  }
+
+  /**
+   * An attempt is over and has left nothing: the run waits for the next one as if nothing had been decided yet. False: it ended before, is
+   * not ours any more, or somebody wants it to stop.
+   */
+  retryLater({ id, epoch }: ClaimedRun, { afterMs, ...failed }: RunRetry): Promise<boolean> {
+    const where = { id, epoch, state: In(statesBefore('queued', 'runner')), abortAsked: IsNull() };
+    return this.#set(
+      where,
+      (manager) => ({
+        ...{ ...failed, state: 'queued', attempt: () => 'attempt + 1', notBefore: () => nowPlus(manager, afterMs) },
+        ...{ owner: null, hostId: null, plan: null, jobId: null, reason: null, progress: null, started: null },
+      }),
+      ({ errorCode, errorMessage, notBefore }) => ({
+        ...{ kind: 'retried', reason: errorCode },
+        message: `It is tried again from ${notBefore?.toISOString() ?? 'now'} on: ${errorMessage ?? ''}`,
+      }),
     );
   }
 
   /** Ends a run. False: it ended before, or is not ours any more. */
   end({ id, epoch }: ClaimedRun, end: RunEnd): Promise<boolean> {
     return this.#set(
-      { id, epoch, state: In(['running', 'unknown']) },
+      { id, epoch, state: In(statesBefore(end.state, 'runner')) },
       (manager) => ({
         errorCode: null,
         errorMessage: null,
@@ -255,21 +295,13 @@ export class Runs {
     });
   }
 
-  /** Ends a run that nobody has taken yet. False: somebody has. */
-  endQueued(id: string, end: RunEnd): Promise<boolean> {
-    return this.#set({ id, state: 'queued' }, (manager) => ({ ...end, ended: () => now(manager) }), endEvent);
-  }
-
-  #unheld(where: FindOptionsWhere<RunRow>, lease: string, limit: number): Promise<RunRow[]> {
-    return this.work.read((manager) =>
-      manager
-        .createQueryBuilder(RunRow, 'run')
-        .leftJoin(VmLeaseRow, 'lease', lease)
-        .where(where)
-        .andWhere(`(lease.leaseUntil IS NULL OR lease.leaseUntil <= ${now(manager)})`)
-        .orderBy('run.seq', 'ASC')
-        .limit(limit)
-        .getMany(),
+  /** Ends a run that waits. False: somebody has taken it. */
+  endQueued(id: string, end: RunEnd & { readonly state: 'cancelled' | 'skipped' }): Promise<boolean> {
+    const by = end.state === 'skipped' ? 'planner' : 'operator';
+    return this.#set(
+      { id, state: In(statesBefore(end.state, by)) },
+      (manager) => ({ ...end, ended: () => now(manager) }),
+      endEvent,
     );
   }
 
