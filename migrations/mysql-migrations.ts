@@ -3,6 +3,7 @@ import { ChainkeeperTables1795500000001 } from './mysql/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './mysql/cloudstack-tables';
 import { Manifests1796300000000 } from './mysql/manifests';
 import { Protections1795800000000 } from './mysql/protections';
+import { RunAttempts1796400000000 } from './mysql/run-attempts';
 import { RunCause1795700000000 } from './mysql/run-cause';
 import { RepositoryWays1795900000000 } from './mysql/repository-ways';
 import { Restores1796100000000 } from './mysql/restores';
@@ -22,5 +23,6 @@ export const MYSQL_MIGRATIONS = [
   Restores1796100000000,
   Manifests1796300000000,
   RetentionPolicies1796310000000,
+  RunAttempts1796400000000,
   Schedules1796500000000,
 ];

@@ -4,10 +4,12 @@ import { AuditModule } from './audit/audit.module';
 import { BitmapsModule } from './bitmaps/bitmaps.module';
 import { BackupsModule } from './backups/backups.module';
 import { ChainsModule } from './chains/chains.module';
+import { CoverageModule } from './coverage/coverage.module';
 import { DatabaseModule } from './database/database.module';
 import { probeBooks } from './database/probe-books';
 import { UnitOfWork } from './database/unit-of-work';
 import { EngineModule } from './engine/engine.module';
+import { EventsModule } from './events/events.module';
 import type { HostClient } from './hosts/host-client';
 import { HOST_CLIENT } from './hosts/host-client.token';
 import { ScriptHostClient } from './hosts/script-host-client';
@@ -20,6 +22,7 @@ import { ProblemFilter } from './platform/problem.filter';
 import { RestoresModule } from './restores/restores.module';
 import { RetentionModule } from './retention/retention.module';
 import { RunsModule } from './runs/runs.module';
+import { SchedulesModule } from './schedules/schedules.module';
 import { UpkeepModule } from './upkeep/upkeep.module';
 
 /** What leaves the process, and can be replaced: by the fake host, by a test's log. */
@@ -76,10 +79,13 @@ export class AppModule {
         RestoresModule,
         RetentionModule,
         RunsModule,
+        SchedulesModule,
         BackupsModule,
         ChainsModule,
         BitmapsModule,
         AuditModule,
+        CoverageModule,
+        EventsModule,
         UpkeepModule,
       ],
       controllers: [HealthController],

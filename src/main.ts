@@ -8,6 +8,7 @@ import helmet from 'helmet';
 import { Logger } from 'nestjs-pino';
 import { AppModule, type Adapters } from './app.module';
 import { OperationalError } from './domain/errors';
+import { Scheduler } from './engine/scheduler';
 import { Worker } from './engine/worker';
 import { type Config, loadConfig } from './platform/config/load-config';
 import { guardGate } from './platform/gate';
@@ -57,6 +58,7 @@ export async function startService(config: Config, adapters: Partial<Adapters> =
   try {
     serveOpenApi(app);
     await listen(app, config.http);
+    app.get(Scheduler).start();
     app.get(Worker).start();
     app.get(Sweeper).start();
   } catch (error) {

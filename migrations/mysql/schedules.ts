@@ -18,10 +18,6 @@ export class Schedules1796500000000 implements MigrationInterface {
       jitter_seconds int NOT NULL,
       missed varchar(16) NOT NULL,
       grace_seconds int NOT NULL,
-      windows text NULL,
-      blackouts text NULL,
-      at_window_end varchar(16) NOT NULL,
-      full_rule text NULL,
       paused datetime(3) NULL,
       paused_why text NULL,
       created datetime(3) NOT NULL,
@@ -40,6 +36,16 @@ export class Schedules1796500000000 implements MigrationInterface {
       PRIMARY KEY (schedule_seq, vm_id),
       KEY i_ck_due__due_at (due_at),
       KEY i_ck_due__vm_id (vm_id)
+    ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`);
+    await runner.query(`CREATE TABLE IF NOT EXISTS ck_start_rules (
+      owner varchar(16) NOT NULL,
+      owner_id bigint unsigned NOT NULL,
+      zone varchar(64) NOT NULL,
+      windows text NOT NULL,
+      blackouts text NOT NULL,
+      at_end varchar(16) NOT NULL,
+      changed datetime(3) NOT NULL,
+      PRIMARY KEY (owner, owner_id)
     ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`);
     await runner.query(`CREATE TABLE IF NOT EXISTS ck_events (
       seq bigint unsigned NOT NULL AUTO_INCREMENT,
@@ -62,7 +68,8 @@ export class Schedules1796500000000 implements MigrationInterface {
     await runner.query(`ALTER TABLE ck_runs
       ADD COLUMN schedule_id varchar(40) NULL,
       ADD COLUMN scheduled_for datetime(3) NULL,
-      ADD UNIQUE KEY uc_ck_runs__scheduled (schedule_id, vm_id, scheduled_for)`);
+      ADD COLUMN stop_at datetime(3) NULL,
+      ADD UNIQUE KEY uc_ck_runs__scheduled (vm_id, scheduled_for)`);
   }
 
   down(): Promise<void> {

@@ -18,10 +18,6 @@ export class Schedules1796500000000 implements MigrationInterface {
       jitter_seconds integer NOT NULL,
       missed varchar(16) NOT NULL,
       grace_seconds integer NOT NULL,
-      windows text NULL,
-      blackouts text NULL,
-      at_window_end varchar(16) NOT NULL,
-      full_rule text NULL,
       paused datetime NULL,
       paused_why text NULL,
       created datetime NOT NULL,
@@ -33,6 +29,16 @@ export class Schedules1796500000000 implements MigrationInterface {
       instant datetime NULL,
       due_at datetime NULL,
       PRIMARY KEY (schedule_seq, vm_id)
+    )`);
+    await runner.query(`CREATE TABLE ck_start_rules (
+      owner varchar(16) NOT NULL,
+      owner_id bigint NOT NULL,
+      zone varchar(64) NOT NULL,
+      windows text NOT NULL,
+      blackouts text NOT NULL,
+      at_end varchar(16) NOT NULL,
+      changed datetime NOT NULL,
+      PRIMARY KEY (owner, owner_id)
     )`);
     await runner.query(`CREATE TABLE ck_events (
       seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
@@ -58,7 +64,8 @@ export class Schedules1796500000000 implements MigrationInterface {
     await runner.query('CREATE INDEX i_ck_events__at ON ck_events (at)');
     await runner.query('ALTER TABLE ck_runs ADD COLUMN schedule_id varchar(40) NULL');
     await runner.query('ALTER TABLE ck_runs ADD COLUMN scheduled_for datetime NULL');
-    await runner.query('CREATE UNIQUE INDEX uc_ck_runs__scheduled ON ck_runs (schedule_id, vm_id, scheduled_for)');
+    await runner.query('ALTER TABLE ck_runs ADD COLUMN stop_at datetime NULL');
+    await runner.query('CREATE UNIQUE INDEX uc_ck_runs__scheduled ON ck_runs (vm_id, scheduled_for)');
   }
 
   down(): Promise<void> {

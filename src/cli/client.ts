@@ -72,6 +72,26 @@ export class Client {
 
   /** Sends one request. @throws the service's own error, or `service.unreachable`. */
   async send<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer<T>> {
+    const response = await this.#fetch(method, path, body, headers);
+    return { body: (await bodyOf(response)) as T, status: response.status, location: response.headers.get('location') };
+  }
+
+  /** What the service tells as server-sent events, until it ends. @throws as `send` */
+  async *events<T>(path: string): AsyncGenerator<T> {
+    const { body } = await this.#fetch('GET', path, undefined, { accept: 'text/event-stream' });
+    let text = '';
+    for await (const piece of (body ?? []) as AsyncIterable<Uint8Array>) {
+      text += Buffer.from(piece).toString();
+      const parts = text.split('\n\n');
+      text = parts.pop() ?? '';
+      for (const part of parts) {
+        const data = part.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice('data: '.length)] : []));
+        if (data.length > 0) yield JSON.parse(data.join('\n')) as T;
+      }
+    }
+  }
+
+  async #fetch(method: string, path: string, body: unknown, headers: Record<string, string>): Promise<Response> {
     const { url, token } = this.options;
     let response: Response;
     try {
@@ -91,12 +111,15 @@ export class Client {
         cause: error,
       });
     }
-    const text = await response.text();
-    const isJson = /json/.test(response.headers.get('content-type') ?? '');
-    const parsed: unknown = isJson && text !== '' ? JSON.parse(text) : text;
-    if (!response.ok) throw problemError(response.status, parsed);
-    return { body: parsed as T, status: response.status, location: response.headers.get('location') };
+    if (!response.ok) throw problemError(response.status, await bodyOf(response));
+    return response;
   }
+}
+
+async function bodyOf(response: Response): Promise<unknown> {
+  const text = await response.text();
+  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  return isJson && text !== '' ? JSON.parse(text) : text;
 }
 
 function problemError(status: number, body: unknown): ChainkeeperError {

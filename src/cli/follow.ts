@@ -12,7 +12,8 @@ export async function follow(service: Client, location: string, quiet: boolean):
   for (let pause = 100; ; pause = Math.min(pause * 1.5, 2000)) {
     const run = await service.get<RunDto>(location);
     if (draw) {
-      const text = run.progress ? progressBar(run.progress.done, run.progress.total) : run.state;
+      const standing = run.waits ? `${run.state}: ${run.waits}` : run.state;
+      const text = run.progress ? progressBar(run.progress.done, run.progress.total) : standing;
       process.stderr.write(`\r\x1b[K${text}`);
     }
     if (ENDED.has(run.state)) {

@@ -240,6 +240,8 @@ export function repositoryCommand(): Command {
       .addOption(mountOptionsFile())
       .addOption(transferOption())
       .option('--no-transfer', 'take back what was said of the way')
+      .option('--no-full-weekday', 'take back what was said of a day of the week')
+      .option('--no-full-every-days', 'take back what was said of days')
       .action(
         action(async (id: string, options: RepositoryOptions & { name?: string }) => {
           const name = options.name === undefined ? {} : { name: options.name };
@@ -264,11 +266,11 @@ interface OfferingOptions extends CommonOptions {
 }
 
 /** What was said of it; a way that is taken back is null. */
-function offeringWishes({ incremental, transfer, json: _json, ...said }: OfferingOptions): object {
+function offeringWishes({ incremental, json: _json, ...said }: OfferingOptions): object {
   return {
-    ...said,
+    // What is taken back is null.
+    ...Object.fromEntries(Object.entries(said).map(([name, value]) => [name, value === false ? null : value])),
     ...(incremental === undefined ? {} : { incrementalEnabled: incremental }),
-    ...(transfer === undefined ? {} : { transfer: transfer === false ? null : transfer }),
   };
 }
 
@@ -279,7 +281,10 @@ const withPolicy = (offering: Command): Command =>
     .option('--no-incremental', 'take fulls only')
     .addOption(transferOption())
     .addOption(onLostBitmapOption())
-    .addOption(afterRecreationOption());
+    .addOption(afterRecreationOption())
+    .option('--full-weekday <day>', 'the first backup from this day of the week on is a full (sun to sat)')
+    .option('--full-every-days <n>', 'so is the first from so many days after the last full', number)
+    .option('--full-zone <zone>', 'time zone of those days (default: UTC)');
 
 /** `chainkeeper offering`. */
 export function offeringCommand(): Command {
@@ -320,6 +325,8 @@ export function offeringCommand(): Command {
         .option('--repository <repository>', 'id or name of the repository that backups go to from now on'),
     )
       .option('--no-transfer', 'take back what was said of the way')
+      .option('--no-full-weekday', 'take back what was said of a day of the week')
+      .option('--no-full-every-days', 'take back what was said of days')
       .action(
         action(async (id: string, options: OfferingOptions) => {
           const { body } = await client().send<OfferingDto>('PATCH', at('/offerings', id), offeringWishes(options));

@@ -5,7 +5,9 @@ import { booksCommand } from './books';
 import { chainCommand } from './chains';
 import { checksumsCommand } from './checksums';
 import { configCommand } from './config';
+import { coverageCommand } from './coverage';
 import { deleteCommand, protectCommand, unprotectCommand } from './deletions';
+import { eventsCommand } from './events';
 import { EXIT } from './exit-code';
 import { hostCommand, offeringCommand, repositoryCommand, vmCommand } from './inventory';
 import { parseOutputCommand } from './parse-output';
@@ -14,6 +16,7 @@ import { restoreCommand, restoresCommand } from './restores';
 import { retentionCommand } from './retention';
 import { runbookCommand } from './runbook';
 import { runCommand } from './runs';
+import { scheduleCommand, startRulesCommand } from './schedules';
 import { openapiCommand, serveCommand } from './serve';
 import { VERSION } from '../platform/version';
 
@@ -51,6 +54,10 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 3 done with warnings, 10 not 
     unprotectCommand(),
     retentionCommand(),
     runCommand(),
+    scheduleCommand(),
+    startRulesCommand(),
+    eventsCommand(),
+    coverageCommand(),
     auditCommand(),
     booksCommand(),
     configCommand(),

@@ -9,6 +9,9 @@ describe('a run for people', () => {
       vm: 'i-2-7-VM',
       kind: 'backup',
       state: 'queued',
+      attempt: 1,
+      notBefore: null,
+      waits: null,
       trigger: 'rest',
       cause: null,
       plannedKind: null,
@@ -21,5 +24,12 @@ describe('a run for people', () => {
   it('says why the service asked for it, where it did', () => {
     expect(runText(RUN)).toBe('run r: queued');
     expect(runText({ ...RUN, trigger: 'service', cause: 'A hole.' })).toBe('run r: queued\nasked for by the service: A hole.');
+  });
+
+  it('says what it waits for, and that it was tried before', () => {
+    const error = { errorCode: 'host.busy', errorMessage: 'No.', warnings: ['attempt 1 of 5 failed'] };
+    expect(runText({ ...RUN, attempt: 2, waits: 'waits for host h', ...error })).toBe(
+      'run r: queued\nattempt 2\nit waits for host h\nerror: No. (host.busy)\nwarning: attempt 1 of 5 failed',
+    );
   });
 });

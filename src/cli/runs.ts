@@ -6,6 +6,8 @@ import { action, client, command, type CommonOptions } from './program';
 /** A run for people: how it stands or ended, and what it made. */
 export function runText(run: RunDto): string {
   const lines = [`run ${run.id}: ${run.state}${run.reason ? `, ${run.plannedKind ?? ''} because ${run.reason}` : ''}`];
+  if (run.attempt > 1) lines.push(`attempt ${run.attempt}`);
+  if (run.waits) lines.push(`it ${run.waits}`);
   if (run.cause) lines.push(`asked for by the service: ${run.cause}`);
   if (run.progress && run.ended === null) lines.push(progressBar(run.progress.done, run.progress.total));
   if (run.backupId) lines.push(`backup ${run.backupId}; "chainkeeper explain ${run.backupId}" says why it was what it was`);

@@ -3,6 +3,7 @@ import type { DatabaseConfig } from './data-source';
 import { openBooks, type OpenBooks } from './open-books';
 import { BackupRepositories } from './repositories/backup-repositories';
 import { Backups } from './repositories/backups';
+import { Claims } from './repositories/claims';
 import { Dues } from './repositories/dues';
 import { Events } from './repositories/events';
 import { Evidence } from './repositories/evidence';
@@ -14,8 +15,10 @@ import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
 import { RetentionPolicies } from './repositories/retention-policies';
 import { Restores } from './repositories/restores';
+import { RunPlaces } from './repositories/run-places';
 import { Runs } from './repositories/runs';
 import { Schedules } from './repositories/schedules';
+import { StartRules } from './repositories/start-rules';
 import { Vms } from './repositories/vms';
 import { Volumes } from './repositories/volumes';
 import { UnitOfWork } from './unit-of-work';
@@ -31,10 +34,13 @@ const BOOKS = [
   RetentionPolicies,
   Schedules,
   Dues,
+  StartRules,
   Events,
   Restores,
   Runs,
+  RunPlaces,
   Leases,
+  Claims,
   Evidence,
   Vms,
   Volumes,

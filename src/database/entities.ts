@@ -18,6 +18,7 @@ import { RetentionPolicyRow } from './entities/retention-policy-row';
 import { RestoreRow } from './entities/restore-row';
 import { RunRow } from './entities/run-row';
 import { ScheduleRow } from './entities/schedule-row';
+import { StartRuleRow } from './entities/start-rule-row';
 import { StoragePoolRow } from './entities/storage-pool-row';
 import { VmDetailRow } from './entities/vm-detail-row';
 import { VmLeaseRow } from './entities/vm-lease-row';
@@ -52,5 +53,6 @@ export const ENTITIES = [
   RestoreRow,
   ScheduleRow,
   DueRow,
+  StartRuleRow,
   EventRow,
 ];

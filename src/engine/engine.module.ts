@@ -7,10 +7,14 @@ import { Hasher } from './hasher';
 import { JobDriver } from './job-driver';
 import { NasHosts } from './nas-hosts';
 import { Planner } from './planner';
+import { Queue } from './queue';
 import { Recorder } from './recorder';
 import { Restorer } from './restorer';
 import { Retainer } from './retainer';
+import { Rhythms } from './rhythms';
 import { Runner } from './runner';
+import { Scheduler } from './scheduler';
+import { StartRuleReader } from './start-rule-reader';
 import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
@@ -24,12 +28,31 @@ import { Worker } from './worker';
     JobDriver,
     NasHosts,
     Planner,
+    Queue,
     Recorder,
     Restorer,
     Retainer,
+    Rhythms,
     Runner,
+    Scheduler,
+    StartRuleReader,
     Worker,
   ],
-  exports: [BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Restorer, Retainer, Worker],
+  exports: [
+    BetweenRuns,
+    BookReader,
+    Deleter,
+    Describer,
+    Hasher,
+    NasHosts,
+    Planner,
+    Queue,
+    Restorer,
+    Retainer,
+    Rhythms,
+    Scheduler,
+    StartRuleReader,
+    Worker,
+  ],
 })
 export class EngineModule {}

@@ -12,6 +12,7 @@ import { Config } from '../platform/config/load-config';
 import type { Log } from '../platform/log';
 import { claimOf, leaseLost } from './claim';
 import { type FollowedJob, followJob } from './follow-job';
+import { retryOf } from './retry-of';
 
 /** A run and its job on a host, under the lease on the VM. */
 export interface DrivenJob {
@@ -129,11 +130,18 @@ export class JobDriver {
     return job;
   }
 
-  /** Ends a run that did not start on its host. An error that is not ours is thrown on. */
-  async giveUp({ lease, log }: DrivenJob, error: unknown): Promise<null> {
+  /** Ends a run that did not start on its host, or this attempt of it. An error that is not ours is thrown on. */
+  async giveUp({ run, adopted, lease, log }: DrivenJob, error: unknown): Promise<null> {
     if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost' || isOfBooks(error)) throw error;
+    const facts = error.facts as { script?: string; stdout?: string; stderr?: string };
+    const failure = { family: error.family, code: facts.script ?? error.code, message: wordsOf(error) };
+    // What an adopted run has begun is for its host to say; and who restores or deletes is there to ask again.
+    const retry = adopted || run.kind !== 'backup' ? null : retryOf(run, failure, this.config.engine);
+    if (retry !== null && (await this.runs.retryLater(claimOf(lease), { ...retry, errorCode: error.code }))) {
+      log.warn({ err: error, afterMs: retry.afterMs }, 'the run could not start; it is tried again later');
+      return null;
+    }
     log.warn({ err: error }, 'the run could not start');
-    const facts = error.facts as { stdout?: string; stderr?: string };
     await this.runs.end(claimOf(lease), {
       state: 'failed',
       errorCode: error.code,

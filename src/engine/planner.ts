@@ -6,9 +6,11 @@ import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Offerings } from '../database/repositories/offerings';
 import { type VmDisk, Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
+import type { BookedBackup } from '../domain/chain/booked-backup';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import type { Refusal } from '../domain/chain/refusal';
 import { decideBackup } from '../domain/chain/decide-backup';
+import { fullDueAt } from '../domain/schedule/full-due-at';
 import { OperationalError, UserError } from '../domain/errors';
 import { canLook, type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient, Mount } from '../hosts/host-client';
@@ -95,7 +97,10 @@ export class Planner {
       policy: {
         ...offered,
         repositoryTransfer: repository.transfer,
-        fullDueAt: null,
+        fullDueAt: fullDueAt(
+          { weekday: offered.fullWeekday, everyDays: offered.fullEveryDays, zone: offered.fullZone },
+          lastFull(books.backups),
+        ),
         // Nothing supports a backup of a stock script, so where they are taken the next one builds on such a one, as CloudStack's.
         acceptUnprovenParent: access.stock !== null,
       },
@@ -115,6 +120,12 @@ export class Planner {
     const diskPaths = disks.map(({ path }) => path);
     return nameDisks(await this.client.inspect(access, { vm: vm.instanceName, diskPaths, repository: mount }), disks);
   }
+}
+
+/** When the newest full was taken (epoch seconds); null: there is none. */
+function lastFull(backups: readonly BookedBackup[]): number | null {
+  const dates = backups.flatMap(({ type, status, date }) => (type === 'FULL' && status === 'BackedUp' ? (date ?? []) : []));
+  return dates.length === 0 ? null : Math.max(...dates);
 }
 
 /** A repository as the host script mounts it. */

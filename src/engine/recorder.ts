@@ -8,7 +8,8 @@ import { type Lease, Leases } from '../database/repositories/leases';
 import { Links } from '../database/repositories/links';
 import { Offerings } from '../database/repositories/offerings';
 import { OWN_SCOPE } from '../database/repositories/own-scope';
-import { type RunEnd, Runs } from '../database/repositories/runs';
+import { type RunEnd, type RunRetry, Runs } from '../database/repositories/runs';
+import { Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
 import type { Facts } from '../domain/agent/facts';
@@ -62,6 +63,7 @@ export class Recorder {
     private readonly leases: Leases,
     private readonly vms: Vms,
     private readonly offerings: Offerings,
+    private readonly schedules: Schedules,
   ) {}
 
   /**
@@ -87,7 +89,8 @@ export class Recorder {
           protectedSize: settled.protectedSize,
           status: settled.status,
           backupOfferingId: offeringId,
-          backupScheduleId: null,
+          backupScheduleId:
+            run.scheduleId === null ? null : ((await this.schedules.find(run.scheduleId))?.backupScheduleId ?? null),
           backedVolumes: backedVolumes(settled),
         },
         settled.details,
@@ -134,8 +137,11 @@ export class Recorder {
     });
   }
 
-  /** Books a failure: the end of the run, or the plan of what is dispatched instead. */
-  failed(ended: EndedRun, settled: FailedBackup, again: Again | null): Promise<void> {
+  /**
+   * Books a failure: the end of the run, the plan of what is dispatched instead, or that it is tried again later. Answers whether it is: not
+   * when somebody wants the run to stop.
+   */
+  failed(ended: EndedRun, settled: FailedBackup, again: Again | null, later: RunRetry | null = null): Promise<boolean> {
     const { vm, lease, offeringId, plan, output } = ended;
     return this.work.run(async () => {
       await this.leases.hold(lease);
@@ -172,8 +178,9 @@ export class Recorder {
           { plan: next, jobId, reason: next.reason, warnings },
         );
         if (!noted) throw lost(lease);
-        return;
+        return false;
       }
+      if (later !== null && (await this.runs.retryLater({ id: lease.runId, epoch: lease.epoch }, later))) return true;
       await this.#end(lease, {
         state: settled.code === 'job-cancelled' ? 'cancelled' : 'failed',
         backupId: null,
@@ -182,6 +189,7 @@ export class Recorder {
         ...output,
         warnings: [...ended.warnings, ...settled.findings],
       });
+      return false;
     });
   }
 

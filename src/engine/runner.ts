@@ -29,6 +29,7 @@ import { type DrivenJob, type Hears, JobDriver } from './job-driver';
 import { Planner, refusalError, type Surroundings } from './planner';
 import { type Again, type EndedRun, Recorder } from './recorder';
 import { Retainer } from './retainer';
+import { jobOf, retryOf } from './retry-of';
 
 /** One backup under its lease. */
 interface Drive extends DrivenJob {
@@ -66,7 +67,7 @@ export class Runner {
     if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
     const drive: Drive = {
       run,
-      jobId: run.jobId ?? run.id,
+      jobId: run.jobId ?? jobOf(run),
       adopted: run.plan !== null,
       vm,
       lease,
@@ -110,7 +111,7 @@ export class Runner {
     const noted = await this.runs.note(claimOf(lease), {
       hostId: around.host.id,
       plan: decision,
-      jobId: run.id,
+      jobId: jobOf(run),
       reason: decision.reason,
     });
     if (!noted) throw leaseLost(lease);
@@ -193,13 +194,21 @@ export class Runner {
     if (settled.outcome === 'failed') {
       settled = { ...settled, sentence: hide(settled.sentence), findings: settled.findings.map(hide) };
       const again = await this.#planAgain(drive, plan, around, ended, settled);
-      await this.recorder.failed(ended, settled, again);
+      // Only of our script is it certain that nothing was left.
+      const clean = stock === null && settled.status === 'Failed' && settled.activeCheckpoint.change === 'unchanged';
+      const failure = { family: 'operational', code: settled.code, message: settled.sentence } as const;
+      const history = { ...run, warnings: [...ended.warnings, ...settled.findings] };
+      const later = again === null && clean ? retryOf(history, failure, this.config.engine) : null;
+      const triedAgain = await this.recorder.failed(ended, settled, again, later);
       // Our script has finished it and the books refuse it: whoever finds it there would take it for a restore point. Only after the
       // record, which asks for the lease: an orchestrator that overslept must not remove what another one has booked.
       if (stock === null && (job.exit === 0 || (parsed.facts !== null && parsed.facts.done.mode !== 'none')))
         await this.#remove(drive, plan, access, buildDelete(hostScript(access), around.mount, plan.backupPath));
-      const words =
-        again === null ? 'the run failed' : 'the incremental failed in a way that a full does not share: dispatched again';
+      const words = triedAgain
+        ? 'the run failed; it is tried again later'
+        : again === null
+          ? 'the run failed'
+          : 'the incremental failed in a way that a full does not share: dispatched again';
       log.warn({ code: settled.code, detail: settled.sentence, because: settled.retry?.because }, words);
       await this.#retire(drive, plan, access, settled.retire);
       return again;
@@ -249,7 +258,9 @@ export class Runner {
     worthIt: boolean,
   ): Promise<Looks> {
     if (!canLook(access)) return { before: null, after: null };
-    const [first] = (await this.evidence.ofRun(run.id)).filter(({ kind }) => kind === 'inspect');
+    // Of this attempt: what one before it saw is out of date.
+    const since = run.started?.getTime() ?? 0;
+    const [first] = (await this.evidence.ofRun(run.id)).filter(({ kind, at }) => kind === 'inspect' && at.getTime() >= since);
     const text = first === undefined ? null : await this.evidence.verbatim(first.id);
     const before = text === null ? null : (JSON.parse(text) as InspectFacts);
     if (!worthIt) return { before, after: null };
@@ -272,14 +283,14 @@ export class Runner {
     { output, warnings }: EndedRun,
     { code, sentence, retry }: FailedBackup,
   ): Promise<Again | null> {
-    if (retry === null || jobId !== run.id) return null;
+    if (retry === null || jobId !== jobOf(run)) return null;
     try {
       const { decision, facts, looked, activeCheckpoint } = await this.planner.decide(vm, around, retry);
       if (looked) await this.#keepLook(run, vm, activeCheckpoint, facts);
       if (decision.kind === 'refused') return null;
       const said = [output.stdout, output.stderr].map((text) => text.trim().slice(-LAST_WORDS)).filter((text) => text !== '');
       const words = [`first dispatched as ${plan.kind}, exit ${output.exitCode}: ${code}: ${sentence}`, ...said];
-      return { plan: decision, jobId: `${run.id}-full`, warnings: [...warnings, ...words] };
+      return { plan: decision, jobId: `${jobId}-full`, warnings: [...warnings, ...words] };
     } catch (error) {
       if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
       log.warn({ err: error }, 'the full could not be planned');

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import { Claims } from '../database/repositories/claims';
 import type { Lease } from '../database/repositories/leases';
 import { Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
@@ -7,22 +8,20 @@ import { DELETING, type RunRow } from '../database/entities/run-row';
 import { ChainkeeperError } from '../domain/errors';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
-import { claimOf } from './claim';
 import { Deleter } from './deleter';
 import { keepLease } from './keep-lease';
+import { Queue } from './queue';
 import { Restorer } from './restorer';
 import { Runner } from './runner';
 
 /**
- * Claims runs and drives them: queued ones, and those whose owner died or slept through its lease. What a run does
- * is the runner's; here is only who may do it.
+ * Claims runs and drives them: those that owners who died or slept through their leases have left, and queued ones whose turn it is. What a
+ * run does is the runner's; here is only who may do it.
  */
 @Injectable()
 export class Worker implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
   readonly #active = new Map<string, Promise<void>>();
-  /** Those of them that wait for a host to answer again. They take nobody's place: it may be days. */
-  readonly #silent = new Set<string>();
   #loop: Promise<void> | undefined;
   /** Code of the error with which the last look for work ended. */
   #failing: string | null = null;
@@ -30,6 +29,8 @@ export class Worker implements BeforeApplicationShutdown {
   constructor(
     private readonly runs: Runs,
     private readonly leases: Leases,
+    private readonly claims: Claims,
+    private readonly queue: Queue,
     private readonly runner: Runner,
     private readonly deleter: Deleter,
     private readonly restorer: Restorer,
@@ -71,39 +72,32 @@ export class Worker implements BeforeApplicationShutdown {
   }
 
   async #claimAll(): Promise<void> {
-    const free = this.config.engine.runsAtOnce - (this.#active.size - this.#silent.size);
+    const free = this.config.engine.runsAtOnce - this.queue.driven.size;
     if (free <= 0) return;
     // Ours that go on are in the books as running too, with a lease that has not run out; they are not listed here.
-    const waiting = [...(await this.runs.abandoned(free)), ...(await this.runs.queued(free))];
-    for (const run of waiting.slice(0, free)) {
-      if (this.#stop.signal.aborted || this.#active.has(run.id)) continue;
-      await this.#claim(run);
-    }
+    for (const run of await this.runs.abandoned(free)) if (!this.#active.has(run.id)) await this.#claim(run);
+    for (const run of await this.queue.pick()) if (await this.#claim(run)) this.queue.began(run);
   }
 
-  async #claim(run: RunRow): Promise<void> {
+  async #claim(run: Pick<RunRow, 'id' | 'vmId' | 'state' | 'kind'>): Promise<boolean> {
+    if (this.#stop.signal.aborted) return false;
     const { owner, leaseSeconds } = this.config.engine;
-    const answer = await this.leases.acquire(run.vmId, run.id, owner, leaseSeconds * 1000);
-    if (answer.kind === 'busy') return;
-    const { lease } = answer;
-    const claimed =
-      run.state === 'queued' ? await this.runs.claim(claimOf(lease), owner) : await this.runs.adopt(claimOf(lease), owner);
-    if (!claimed) {
-      await this.leases.release(lease);
-      return;
-    }
+    const lease = await this.claims.take(run, owner, leaseSeconds * 1000);
+    if (lease === null) return false;
+    this.queue.driven.add(run.id);
     const driven = this.#drive(run, lease).finally(() => this.#active.delete(run.id));
     this.#active.set(run.id, driven);
+    return true;
   }
 
-  async #drive(run: RunRow, lease: Lease): Promise<void> {
+  async #drive(run: Pick<RunRow, 'id' | 'vmId' | 'kind'>, lease: Lease): Promise<void> {
     const log = this.log.child({ runId: run.id, vmId: run.vmId });
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
       const lost = AbortSignal.any([this.#stop.signal, kept.lost]);
       const hears = (answers: boolean): void => {
-        if (answers) this.#silent.delete(run.id);
-        else this.#silent.add(run.id);
+        if (answers) this.queue.driven.add(run.id);
+        else this.queue.driven.delete(run.id);
       };
       if (DELETING.includes(run.kind)) await this.deleter.drive(run.id, lease, lost);
       else if (run.kind === 'restore') await this.restorer.drive(run.id, lease, lost, hears);
@@ -111,7 +105,7 @@ export class Worker implements BeforeApplicationShutdown {
     } catch (error) {
       log.error({ err: error }, 'driving the run failed; it will be looked at again');
     } finally {
-      this.#silent.delete(run.id);
+      this.queue.driven.delete(run.id);
       await kept.giveBack();
     }
   }

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { EngineModule } from '../engine/engine.module';
 import { HostsController } from './hosts.controller';
 import { HostsService } from './hosts.service';
 import { OfferingsController } from './offerings.controller';
@@ -10,6 +11,7 @@ import { VmsService } from './vms.service';
 
 /** What is taken care of, and what with: hosts, repositories, offerings, VMs. */
 @Module({
+  imports: [EngineModule],
   controllers: [HostsController, RepositoriesController, OfferingsController, VmsController],
   providers: [HostsService, RepositoriesService, OfferingsService, VmsService],
 })

@@ -1,11 +1,21 @@
 import { DEFAULT_POLICY, readPolicy, toSettings } from './offering-policy';
 
+const NO_FULL = { fullWeekday: null, fullEveryDays: null, fullZone: 'UTC' } as const;
+
 describe('offering policy', () => {
   it.each([
-    { fullEvery: 1, incrementalEnabled: true, transfer: null, onLostBitmap: 'full', afterRecreation: 'next' },
-    { fullEvery: 1, incrementalEnabled: true, transfer: 'push', onLostBitmap: 'rescue', afterRecreation: 'next' },
-    { fullEvery: 2, incrementalEnabled: false, transfer: 'pull', onLostBitmap: 'full', afterRecreation: 'at-once' },
-    { fullEvery: 1000, incrementalEnabled: true, transfer: 'auto', onLostBitmap: 'rescue', afterRecreation: 'at-once' },
+    { fullEvery: 1, incrementalEnabled: true, transfer: null, onLostBitmap: 'full', afterRecreation: 'next', ...NO_FULL },
+    { fullEvery: 1, incrementalEnabled: true, transfer: 'push', onLostBitmap: 'rescue', afterRecreation: 'next', ...NO_FULL },
+    { ...DEFAULT_POLICY, fullWeekday: 'sun', fullEveryDays: 30, fullZone: 'Europe/Rome' },
+    { fullEvery: 2, incrementalEnabled: false, transfer: 'pull', onLostBitmap: 'full', afterRecreation: 'at-once', ...NO_FULL },
+    {
+      fullEvery: 1000,
+      incrementalEnabled: true,
+      transfer: 'auto',
+      onLostBitmap: 'rescue',
+      afterRecreation: 'at-once',
+      ...NO_FULL,
+    },
   ] as const)('comes back as it was written: %j', (policy) => {
     expect(readPolicy(toSettings(policy))).toEqual(policy);
   });
@@ -18,6 +28,9 @@ describe('offering policy', () => {
       { name: 'ck.backup.transfer', value: 'pigeon' },
       { name: 'ck.backup.on_lost_bitmap', value: 'pray' },
       { name: 'ck.backup.after_recreation', value: 'never' },
+      { name: 'ck.backup.full_weekday', value: 'sunday' },
+      { name: 'ck.backup.full_every_days', value: '0' },
+      { name: 'ck.backup.full_zone', value: 'Moon/Base' },
     ];
     expect(readPolicy(rows)).toEqual(DEFAULT_POLICY);
     expect(readPolicy([...toSettings({ transfer: 'pull' }), ...toSettings({ transfer: null })]).transfer).toBeNull();

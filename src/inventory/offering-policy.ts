@@ -1,6 +1,8 @@
 import { AFTER_RECREATION_WISHES, type AfterRecreationWish } from '../domain/chain/after-recreation';
 import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../domain/agent/facts';
 import type { DetailRow } from '../domain/chain/chain-keys';
+import { isTimeZone } from '../domain/schedule/is-time-zone';
+import { WEEKDAYS, type Weekday } from '../domain/schedule/weekdays';
 
 /** CloudStack's names of the settings, which hold per zone there and per offering here; what it has no name for begins with `ck.`. */
 export const OFFERING_SETTINGS = {
@@ -9,6 +11,9 @@ export const OFFERING_SETTINGS = {
   transfer: 'ck.backup.transfer',
   onLostBitmap: 'ck.backup.on_lost_bitmap',
   afterRecreation: 'ck.backup.after_recreation',
+  fullWeekday: 'ck.backup.full_weekday',
+  fullEveryDays: 'ck.backup.full_every_days',
+  fullZone: 'ck.backup.full_zone',
 } as const;
 
 /** What an offering allows. */
@@ -23,6 +28,12 @@ export interface OfferingPolicy {
   readonly onLostBitmap: LostBitmapWish;
   /** What is due is taken when it is due, by default: a full at once is a load that nobody planned. */
   readonly afterRecreation: AfterRecreationWish;
+  /** The first backup from this day of the week on is a full, however short the chain; null (default): on no set day. */
+  readonly fullWeekday: Weekday | null;
+  /** So is the first from so many days after the last full; null (default): after no set time. */
+  readonly fullEveryDays: number | null;
+  /** IANA name of the time zone in which those days begin. */
+  readonly fullZone: string;
 }
 
 export const DEFAULT_POLICY: OfferingPolicy = {
@@ -31,6 +42,9 @@ export const DEFAULT_POLICY: OfferingPolicy = {
   transfer: null,
   onLostBitmap: 'full',
   afterRecreation: 'next',
+  fullWeekday: null,
+  fullEveryDays: null,
+  fullZone: 'UTC',
 };
 
 /** Reads the settings; what is missing or malformed has its default. */
@@ -41,30 +55,23 @@ export function readPolicy(details: readonly DetailRow[]): OfferingPolicy {
   const transfer = valueOf(OFFERING_SETTINGS.transfer);
   const onLostBitmap = valueOf(OFFERING_SETTINGS.onLostBitmap);
   const afterRecreation = valueOf(OFFERING_SETTINGS.afterRecreation);
+  const fullEveryDays = valueOf(OFFERING_SETTINGS.fullEveryDays);
+  const fullZone = valueOf(OFFERING_SETTINGS.fullZone);
   return {
     fullEvery: /^[1-9]\d{0,5}$/.test(every) ? Number(every) : DEFAULT_POLICY.fullEvery,
     incrementalEnabled: enabled === 'true' || enabled === 'false' ? enabled === 'true' : DEFAULT_POLICY.incrementalEnabled,
     transfer: TRANSFER_WISHES.find((wish) => wish === transfer) ?? DEFAULT_POLICY.transfer,
     onLostBitmap: LOST_BITMAP_WISHES.find((wish) => wish === onLostBitmap) ?? DEFAULT_POLICY.onLostBitmap,
     afterRecreation: AFTER_RECREATION_WISHES.find((wish) => wish === afterRecreation) ?? DEFAULT_POLICY.afterRecreation,
+    fullWeekday: WEEKDAYS.find((day) => day === valueOf(OFFERING_SETTINGS.fullWeekday)) ?? DEFAULT_POLICY.fullWeekday,
+    fullEveryDays: /^[1-9]\d{0,3}$/.test(fullEveryDays) ? Number(fullEveryDays) : DEFAULT_POLICY.fullEveryDays,
+    fullZone: isTimeZone(fullZone) ? fullZone : DEFAULT_POLICY.fullZone,
   };
 }
 
-/** The rows to write for the settings that are given. */
-export function toSettings({
-  fullEvery,
-  incrementalEnabled,
-  transfer,
-  onLostBitmap,
-  afterRecreation,
-}: Partial<OfferingPolicy>): DetailRow[] {
-  return [
-    ...(fullEvery === undefined ? [] : [{ name: OFFERING_SETTINGS.fullEvery, value: String(fullEvery) }]),
-    ...(incrementalEnabled === undefined
-      ? []
-      : [{ name: OFFERING_SETTINGS.incrementalEnabled, value: String(incrementalEnabled) }]),
-    ...(transfer === undefined ? [] : [{ name: OFFERING_SETTINGS.transfer, value: transfer ?? '' }]),
-    ...(onLostBitmap === undefined ? [] : [{ name: OFFERING_SETTINGS.onLostBitmap, value: onLostBitmap }]),
-    ...(afterRecreation === undefined ? [] : [{ name: OFFERING_SETTINGS.afterRecreation, value: afterRecreation }]),
-  ];
-}
+/** The rows to write for the settings that are given; one that is null is unset. */
+export const toSettings = (policy: Partial<OfferingPolicy>): DetailRow[] =>
+  Object.entries(OFFERING_SETTINGS).flatMap(([key, name]) => {
+    const value = policy[key as keyof OfferingPolicy];
+    return value === undefined ? [] : [{ name, value: String(value ?? '') }];
+  });

@@ -8,6 +8,7 @@ import { type SeenDisk, type VmDisk, Volumes } from '../database/repositories/vo
 import { checkDiskSource, checkName } from '../domain/agent/names';
 import { readActiveCheckpoint } from '../domain/chain/chain-keys';
 import { UserError } from '../domain/errors';
+import { Rhythms } from '../engine/rhythms';
 import { canLook } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
@@ -24,6 +25,7 @@ export class VmsService {
     private readonly volumes: Volumes,
     private readonly hosts: Hosts,
     private readonly offerings: Offerings,
+    private readonly rhythms: Rhythms,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
   ) {}
@@ -74,6 +76,7 @@ export class VmsService {
   async remove(id: string): Promise<void> {
     const row = found(await this.vms.find(id), 'vm', id);
     await this.vms.remove(row.id);
+    await this.rhythms.refreshVm(row.id);
   }
 
   /** Either way the active checkpoint is cleared: the next backup starts a new chain, as CloudStack has it. */
@@ -81,12 +84,14 @@ export class VmsService {
     const row = found(await this.vms.find(id), 'vm', id);
     const { id: offeringId } = found(await this.offerings.find(offering), 'offering', offering);
     await this.vms.assignOffering(row.id, offeringId);
+    await this.rhythms.refreshVm(row.id);
     return this.show(row.uuid ?? id);
   }
 
   async unassign(id: string): Promise<VmDto> {
     const row = found(await this.vms.find(id), 'vm', id);
     await this.vms.assignOffering(row.id, null);
+    await this.rhythms.refreshVm(row.id);
     return this.show(row.uuid ?? id);
   }
 

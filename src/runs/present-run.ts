@@ -5,6 +5,7 @@ import { Vms } from '../database/repositories/vms';
 import type { BackupPlan } from '../domain/chain/backup-plan';
 import type { RestorePlan } from '../domain/restore/restore-plan';
 import type { StepsPlan } from '../engine/deleter';
+import { Queue } from '../engine/queue';
 import type { ProgressDto, RunDto } from './dto/run.dto';
 
 /** Rows of runs as the API shows them. */
@@ -13,17 +14,22 @@ export class RunPresenter {
   constructor(
     private readonly vms: Vms,
     private readonly backups: Backups,
+    private readonly queue: Queue,
   ) {}
 
   async present(run: RunRow): Promise<RunDto> {
     const vm = await this.vms.findById(run.vmId);
     const backup = run.backupId === null ? null : await this.backups.findById(run.backupId);
+    const waits = run.state === 'queued' ? (await this.queue.waits()).get(run.id) : undefined;
     return {
       id: run.id,
       vmId: vm?.uuid ?? '',
       vm: vm?.instanceName ?? '',
       kind: run.kind,
       state: run.state,
+      attempt: run.attempt + 1,
+      notBefore: run.notBefore?.toISOString() ?? null,
+      waits: waits?.sentence ?? null,
       trigger: run.triggeredBy,
       cause: run.cause,
       plannedKind: (run.plan as BackupPlan | RestorePlan | StepsPlan | null)?.kind ?? null,

@@ -1,6 +1,7 @@
 import type { BenchResult } from './bench-result';
 import { benchBackup } from './backup';
 import { benchGuest } from './guest';
+import { benchPlanner } from './planner';
 import { benchRestore } from './restore';
 import { benchSsh } from './ssh';
 import { benchStorm } from './storm';
@@ -13,6 +14,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   guest: benchGuest,
   restore: benchRestore,
   storm: benchStorm,
+  planner: benchPlanner,
 };
 
 async function main(): Promise<void> {

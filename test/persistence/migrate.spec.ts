@@ -15,6 +15,7 @@ const MIGRATIONS = [
   'Restores1796100000000',
   'Manifests1796300000000',
   'RetentionPolicies1796310000000',
+  'RunAttempts1796400000000',
   'Schedules1796500000000',
 ];
 

@@ -6,6 +6,7 @@ import { Leases } from '../../src/database/repositories/leases';
 import { Links } from '../../src/database/repositories/links';
 import { Offerings } from '../../src/database/repositories/offerings';
 import { Runs } from '../../src/database/repositories/runs';
+import { Schedules } from '../../src/database/repositories/schedules';
 import { Vms } from '../../src/database/repositories/vms';
 import type { BackupPlan } from '../../src/domain/chain/backup-plan';
 import type { BackedUp } from '../../src/domain/chain/settlement';
@@ -57,7 +58,17 @@ describeDatabases('the record of a hole', (databases) => {
   const recorderWith = (theseRuns: Runs): Recorder => {
     const { work } = books;
     const [backups, links, evidence] = [new Backups(work), new Links(work), new Evidence(work)];
-    return new Recorder(work, backups, links, evidence, theseRuns, new Leases(work), new Vms(work), new Offerings(work));
+    return new Recorder(
+      work,
+      backups,
+      links,
+      evidence,
+      theseRuns,
+      new Leases(work),
+      new Vms(work),
+      new Offerings(work),
+      new Schedules(work),
+    );
   };
 
   const ended = async (policy: Partial<OfferingPolicy>, different: Partial<RunRow> = {}): Promise<EndedRun> => {

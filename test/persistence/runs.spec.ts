@@ -118,6 +118,44 @@ describeDatabases('a run', (databases) => {
     expect(await runs.find(run.id)).toMatchObject({ state: 'succeeded', errorCode: null, errorMessage: null });
   });
 
+  it('waits for its next attempt as if nothing had been decided, and keeps what became of the one before', async () => {
+    const run = await claimed(1);
+    await runs.note(run, {
+      hostId: 7,
+      plan: { kind: 'full' },
+      jobId: 'job',
+      reason: 'no-parent',
+      progress: { done: 1, total: 2 },
+    });
+    const failed = { errorCode: 'host.busy', errorMessage: 'no', warnings: ['attempt 1 failed'] };
+    expect(await runs.retryLater({ ...run, epoch: 0 }, { ...failed, afterMs: 500 })).toBe(false);
+    expect(await runs.retryLater(run, { ...failed, afterMs: 500 })).toBe(true);
+    const waiting = await runs.find(run.id);
+    expect(waiting).toMatchObject({
+      ...{ ...failed, state: 'queued', attempt: 1, started: null, ended: null },
+      ...{ owner: null, hostId: null, plan: null, jobId: null, reason: null, progress: null },
+    });
+    expect(Math.abs((waiting?.notBefore?.getTime() ?? 0) - Date.now() - 500)).toBeLessThan(400);
+    expect(await runs.claim({ ...run, epoch: 2 }, 'b')).toBe(false);
+    await sleep(600);
+    // Whoever had it before and wakes up now comes too late, although it is free.
+    expect([await runs.claim(run, 'a'), await runs.claim({ ...run, epoch: 2 }, 'b')]).toEqual([false, true]);
+    expect(await runs.find(run.id)).toMatchObject({ state: 'running', attempt: 1, warnings: ['attempt 1 failed'] });
+    // Somebody wants it to stop.
+    await runs.askToAbort(run.id);
+    expect(await runs.retryLater({ ...run, epoch: 2 }, { ...failed, afterMs: 1 })).toBe(false);
+  });
+
+  it('is not taken while another one of its VM goes on, whoever holds the lease', async () => {
+    const going = await claimed(1);
+    const { run } = await runs.create(aRun(vmId));
+    expect(await runs.claim({ id: run.id, epoch: 2 }, 'b')).toBe(false);
+    await runs.markUnknown(going, 'c', 'm');
+    expect(await runs.claim({ id: run.id, epoch: 2 }, 'b')).toBe(false);
+    await runs.end(going, { state: 'failed' });
+    expect(await runs.claim({ id: run.id, epoch: 2 }, 'b')).toBe(true);
+  });
+
   it('is cancelled only while it waits', async () => {
     const { run } = await runs.create(aRun(vmId));
     expect(await runs.endQueued(run.id, { state: 'cancelled' })).toBe(true);
@@ -150,13 +188,6 @@ describeDatabases('the list of runs', (databases) => {
     expect((await runs.page({ limit: 10 }, { vmId: 2 })).items.length).toBe(2);
     expect((await runs.page({ limit: 6 }, { states: ['queued'] })).next).toBeNull();
     expect((await runs.page({ limit: 6 }, { states: ['failed'] })).items).toEqual([]);
-  });
-
-  it('offers what waits, oldest first, but not behind a VM that is worked on', async () => {
-    const [a, , b] = [await make(1), await make(2), await make(1)];
-    await leases.acquire(2, 'somebody', 'a', 60_000);
-    expect(ids(await runs.queued(10))).toEqual([a, b]);
-    expect(ids(await runs.queued(1))).toEqual([a]);
   });
 
   it('tells which runs their owner has left', async () => {

@@ -1,6 +1,9 @@
 import { Writable } from 'node:stream';
+import { Claims } from '../../src/database/repositories/claims';
 import { Leases } from '../../src/database/repositories/leases';
+import { RunPlaces } from '../../src/database/repositories/run-places';
 import { Runs } from '../../src/database/repositories/runs';
+import { Queue } from '../../src/engine/queue';
 import { Worker } from '../../src/engine/worker';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { createLog } from '../../src/platform/log';
@@ -28,7 +31,19 @@ describeDatabases('the worker, whose books are away for a while', (databases) =>
     };
     const driven = {} as never;
     const config = loadConfig({ CHAINKEEPER_POLL_MS: '50' });
-    const worker = new Worker(runs, new Leases(work), driven, driven, driven, config, createLog({ level: 'info' }, sink));
+    const leases = new Leases(work);
+    const claims = new Claims(work, leases, runs);
+    const worker = new Worker(
+      runs,
+      leases,
+      claims,
+      new Queue(new RunPlaces(work), config),
+      driven,
+      driven,
+      driven,
+      config,
+      createLog({ level: 'info' }, sink),
+    );
     worker.start();
     await looksAgain();
     await dataSource.query('ALTER TABLE ck_runs RENAME TO ck_elsewhere');

@@ -10,6 +10,8 @@ export function environmentOf(books: DatabaseConfig, more: Record<string, string
     // A job of its own accord would be seen among those of the test.
     CHAINKEEPER_CHECKSUMS_PER_TURN: '0',
     CHAINKEEPER_BOOKS_COPY_HOURS: '0',
+    // What fails is seen to fail.
+    CHAINKEEPER_ATTEMPTS: '1',
     CHAINKEEPER_DB_KIND: books.kind,
     ...(books.kind === 'sqlite'
       ? { CHAINKEEPER_DB_PATH: books.path }

@@ -23,9 +23,11 @@ export class RunRow {
   @Column(WORD) triggeredBy!: 'rest' | 'cli' | 'schedule' | 'service';
   /** Why the service asked for it by itself. */
   @Column(TEXT) cause!: string | null;
-  /** Of a scheduled one: the schedule's uuid and the instant, which nothing else is run for. */
+  /** Of a scheduled one: the schedule's uuid, and the instant, for which the VM has no other run. */
   @Column(WORD) scheduleId!: string | null;
   @Column(MOMENT) scheduledFor!: Date | null;
+  /** When it is to be stopped if it still goes on: its window closes. */
+  @Column(MOMENT) stopAt!: Date | null;
   @Column(WORD) idempotencyKey!: string | null;
   @Column(JSON_TEXT) requested!: object;
   @Column(JSON_TEXT) plan!: object | null;
@@ -35,6 +37,10 @@ export class RunRow {
   /** The lease's epoch at the claim; every later write names it, so a late writer changes nothing. */
   @Column(COUNT) epoch!: number;
   @Column(WORD) owner!: string | null;
+  /** Attempts that have failed; the one that goes on or waits is the next. */
+  @Column(NUMBER) attempt!: number;
+  /** The next attempt begins no sooner, in the database's time; null: it is the first. */
+  @Column(MOMENT) notBefore!: Date | null;
   @Column(WORD) reason!: string | null;
   @Column(WORD) errorCode!: string | null;
   @Column(TEXT) errorMessage!: string | null;

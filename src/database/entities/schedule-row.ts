@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
-import { COUNT, FLAG, JSON_TEXT, MOMENT, NUMBER, TEXT, WORD } from '../columns';
+import { COUNT, FLAG, MOMENT, NUMBER, TEXT, WORD } from '../columns';
 
 /**
  * When a VM, or each VM of an offering, is backed up. One in CloudStack's notation has its time, zone, count and quiescing in a row of
@@ -21,10 +21,6 @@ export class ScheduleRow {
   @Column(NUMBER) jitterSeconds!: number;
   @Column(WORD) missed!: 'skip' | 'run-once';
   @Column(NUMBER) graceSeconds!: number;
-  @Column(JSON_TEXT) windows!: string[] | null;
-  @Column(JSON_TEXT) blackouts!: string[] | null;
-  @Column(WORD) atWindowEnd!: 'finish' | 'stop';
-  @Column(JSON_TEXT) fullRule!: object | null;
   @Column(MOMENT) paused!: Date | null;
   @Column(TEXT) pausedWhy!: string | null;
   @Column(MOMENT) created!: Date;

@@ -2,7 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { In, type EntityManager } from 'typeorm';
 import { now } from '../database-time';
 import { DueRow } from '../entities/due-row';
+import { ScheduleRow } from '../entities/schedule-row';
+import { VmRow } from '../entities/vm-row';
 import { UnitOfWork } from '../unit-of-work';
+import type { SchedulesOf } from './schedules';
 
 /** Rows of one statement: SQLite takes 32,766 values, and a server is not held up. */
 const AT_ONCE = 2000;
@@ -36,6 +39,41 @@ export class Dues {
     return this.work.run(
       async (manager) => (await manager.update(DueRow, { scheduleSeq, vmId, instant, dueAt }, to)).affected === 1,
     );
+  }
+
+  /** What comes first, due already or not. */
+  next(limit: number, { vmId, offeringId }: SchedulesOf = {}): Promise<DueRow[]> {
+    return this.work.read((manager) => {
+      const query = manager.createQueryBuilder(DueRow, 'due').where('due.dueAt IS NOT NULL');
+      if (vmId !== undefined) query.andWhere('due.vmId = :vmId', { vmId });
+      if (offeringId !== undefined)
+        query.innerJoin(VmRow, 'vm', 'vm.id = due.vmId').andWhere('vm.backupOfferingId = :offeringId', { offeringId });
+      return query.orderBy('due.dueAt', 'ASC').limit(limit).getMany();
+    });
+  }
+
+  /** Nothing comes of it any more. */
+  remove({ scheduleSeq, vmId }: DueRow): Promise<void> {
+    return this.work.run(async (manager) => void (await manager.delete(DueRow, { scheduleSeq, vmId })));
+  }
+
+  /** Schedules and VMs that nothing was made ready for: by somebody who wrote to the tables himself. */
+  missing(): Promise<Pick<DueRow, 'scheduleSeq' | 'vmId'>[]> {
+    return this.work.read(async (manager) => {
+      const found = await Promise.all(
+        ['schedule.vmId = vm.id', 'schedule.offeringId = vm.backupOfferingId'].map((which) =>
+          manager
+            .createQueryBuilder(ScheduleRow, 'schedule')
+            .innerJoin(VmRow, 'vm', which)
+            .leftJoin(DueRow, 'due', 'due.scheduleSeq = schedule.seq AND due.vmId = vm.id')
+            .select('schedule.seq', 'scheduleSeq')
+            .addSelect('vm.id', 'vmId')
+            .where('due.vmId IS NULL AND vm.removed IS NULL')
+            .getRawMany<{ scheduleSeq: number | string; vmId: number | string }>(),
+        ),
+      );
+      return found.flat().map(({ scheduleSeq, vmId }) => ({ scheduleSeq: Number(scheduleSeq), vmId: Number(vmId) }));
+    });
   }
 
   /** All that comes next of a schedule, in place of what was there. */

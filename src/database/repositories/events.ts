@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { LessThan, MoreThan, type FindOptionsWhere } from 'typeorm';
-import { now } from '../database-time';
+import { type EntityManager, LessThan, MoreThan, type FindOptionsWhere } from 'typeorm';
+import { now, nowPlus } from '../database-time';
 import { EventRow } from '../entities/event-row';
 import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
@@ -22,9 +22,11 @@ export class Events {
   constructor(private readonly work: UnitOfWork) {}
 
   add(event: NewEvent): Promise<void> {
-    return this.work.run(async (manager) => {
-      await manager.insert(EventRow, { ...event, at: () => now(manager) });
-    });
+    return this.work.run((manager) => addEvent(manager, event));
+  }
+
+  addMany(events: readonly NewEvent[]): Promise<void> {
+    return this.work.run((manager) => addEvents(manager, events));
   }
 
   /** Newest first. */
@@ -35,10 +37,19 @@ export class Events {
     );
   }
 
-  /** What has happened since that one, oldest first. */
-  since(seq: number, limit: number, of: EventsOf = {}): Promise<EventRow[]> {
+  /**
+   * What has happened since that one, oldest first, but for the last second: a transaction that began earlier may still be about to
+   * write an earlier one, and whoever goes on from here would never see it.
+   */
+  settledSince(seq: number, limit: number, of: EventsOf = {}): Promise<EventRow[]> {
     return this.work.read((manager) =>
-      manager.find(EventRow, { where: { ...of, seq: MoreThan(seq) }, order: { seq: 'ASC' }, take: limit }),
+      manager
+        .createQueryBuilder(EventRow, 'event')
+        .where({ ...of, seq: MoreThan(seq) })
+        .andWhere(`event.at <= ${nowPlus(manager, -1000)}`)
+        .orderBy('event.seq', 'ASC')
+        .limit(limit)
+        .getMany(),
     );
   }
 
@@ -49,4 +60,17 @@ export class Events {
       return row?.seq ?? 0;
     });
   }
+}
+
+/** In the transaction that makes it so. */
+export const addEvent = (manager: EntityManager, event: NewEvent): Promise<void> => addEvents(manager, [event]);
+
+/** The same, in order. */
+export async function addEvents(manager: EntityManager, events: readonly NewEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const at = (): string => now(manager);
+  await manager.insert(
+    EventRow,
+    events.map((event) => ({ ...event, at })),
+  );
 }

@@ -8,7 +8,7 @@ import { VmRow } from '../entities/vm-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
 import { byOwner } from './by-owner';
-import { findLive, pageLive, refuseNeeded, refuseTaken } from './live-rows';
+import { findLive, namesOf, pageLive, refuseNeeded, refuseTaken } from './live-rows';
 import { OWN_SCOPE } from './own-scope';
 
 /** How to reach a host, as people give it. */
@@ -62,6 +62,11 @@ export class Hosts {
     throw new UserError('vm.no-host', 'refused', `The books do not say which host VM ${instanceName} is on.`, {
       next: 'Tell them: PATCH /vms/{id} with its host.',
     });
+  }
+
+  /** Names by id. */
+  names(ids: readonly number[]): Promise<Map<number, string>> {
+    return this.work.read((manager) => namesOf(manager, HostRow, ids));
   }
 
   page(part: Part): Promise<Listed<ReachableHost>> {

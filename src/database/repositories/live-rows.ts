@@ -1,4 +1,4 @@
-import type { EntityManager, EntityTarget, ObjectLiteral } from 'typeorm';
+import { type EntityManager, type EntityTarget, In, type ObjectLiteral } from 'typeorm';
 import { UserError } from '../../domain/errors';
 import { cut, type Listed, type Part } from '../page';
 
@@ -58,4 +58,14 @@ export async function refuseTaken<T extends Named>(
 /** @throws UserError `code` when `count` things still need it */
 export function refuseNeeded(count: number, code: string, by: string): void {
   if (count > 0) throw new UserError(code, 'conflict', `It is still needed by ${count} ${by}.`);
+}
+
+/** Names by id, removed rows too. */
+export async function namesOf(
+  manager: EntityManager,
+  entity: EntityTarget<Named & { name: string }>,
+  ids: readonly number[],
+): Promise<Map<number, string>> {
+  const rows = await manager.findBy(entity, { id: In([...new Set(ids)]) });
+  return new Map(rows.map(({ id, name }) => [id, name]));
 }

@@ -8,7 +8,7 @@ import { VmRow } from '../entities/vm-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
 import { byOwner } from './by-owner';
-import { findLive, pageLive, refuseNeeded, refuseTaken } from './live-rows';
+import { findLive, namesOf, pageLive, refuseNeeded, refuseTaken } from './live-rows';
 import { OWN_SCOPE } from './own-scope';
 
 /** An offering to add; `externalId` is the uuid of its repository. */
@@ -53,6 +53,11 @@ export class Offerings {
       const row = await manager.findOneBy(BackupOfferingRow, { id });
       return row && ((await attach(manager, [row]))[0] as OfferingWithDetails);
     });
+  }
+
+  /** Names by id. */
+  names(ids: readonly number[]): Promise<Map<number, string>> {
+    return this.work.read((manager) => namesOf(manager, BackupOfferingRow, ids));
   }
 
   page(part: Part): Promise<Listed<OfferingWithDetails>> {

@@ -1,25 +1,35 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, LessThan, Not, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import { In, IsNull, LessThan, Not, Raw, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import { OperationalError, UserError } from '../../domain/errors';
-import type { RunState } from '../../domain/run/run-state';
+import { hasEnded, RUN_STATES, type RunState, statesBefore } from '../../domain/run/run-state';
 import { isDuplicate } from '../database-error';
-import { now } from '../database-time';
+import { now, nowPlus } from '../database-time';
 import { type RunKind, RunRow } from '../entities/run-row';
 import { VmLeaseRow } from '../entities/vm-lease-row';
 import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
-import { activeRun, lockVm, refuseActiveRun } from './active-run';
+import { activeRun, lockVm, lockVms, refuseActiveRun } from './active-run';
 import { clip } from './clip';
+import { addEvent, addEvents, type NewEvent } from './events';
 
 /** A run to be written down before anything happens. */
 export type NewRun = Pick<RunRow, 'id' | 'vmId' | 'kind' | 'triggeredBy' | 'idempotencyKey' | 'requested'> &
-  Partial<Pick<RunRow, 'cause' | 'scheduleId' | 'scheduledFor'>>;
+  Partial<Pick<RunRow, 'cause' | 'scheduleId' | 'scheduledFor' | 'stopAt'>>;
 /** What is learnt while a run goes on. */
 export type RunProgress = Partial<Pick<RunRow, 'hostId' | 'plan' | 'jobId' | 'reason' | 'progress' | 'backupId' | 'warnings'>>;
 /** How a run ended. */
 export type RunEnd = { readonly state: 'succeeded' | 'failed' | 'cancelled' | 'skipped' } & Partial<
   Pick<RunRow, 'backupId' | 'reason' | 'errorCode' | 'errorMessage' | 'exitCode' | 'stdout' | 'stderr' | 'warnings' | 'progress'>
 >;
+
+/** An attempt that failed, and how long the next one is waited for. */
+export interface RunRetry {
+  readonly errorCode: string;
+  readonly errorMessage: string;
+  /** The history of the run, this attempt included. */
+  readonly warnings: string[];
+  readonly afterMs: number;
+}
 
 /** A run that is going on, claimed at an epoch of its VM's lease. */
 export interface ClaimedRun {
@@ -39,7 +49,8 @@ export class Runs {
   create(run: NewRun): Promise<{ run: RunRow; created: boolean }> {
     return this.work.run(async (manager) => {
       try {
-        await manager.insert(RunRow, { ...run, state: 'queued', epoch: 0, created: () => now(manager) });
+        await manager.insert(RunRow, { ...run, state: 'queued', epoch: 0, attempt: 0, created: () => now(manager) });
+        await addEvent(manager, queuedEvent(run));
       } catch (error) {
         if (!isDuplicate(error) || run.idempotencyKey === null) throw error;
         return { run: await sameAs(manager, run, run.idempotencyKey), created: false };
@@ -78,6 +89,56 @@ export class Runs {
       await lockVm(manager, run.vmId);
       return (await activeRun(manager, run.vmId)) === null ? (await this.create(run)).run : null;
     });
+  }
+
+  /** The backups of these VMs that go on or wait, by VM; until the transaction ends nobody else asks for one. */
+  activeBackups(vmIds: readonly number[]): Promise<Map<number, RunRow>> {
+    return this.work.run(async (manager) => {
+      await lockVms(manager, vmIds);
+      const state = In(RUN_STATES.filter((one) => !hasEnded(one)));
+      const rows = await manager.findBy(RunRow, { vmId: In([...vmIds]), kind: 'backup', state });
+      return new Map(rows.map((run) => [run.vmId, run]));
+    });
+  }
+
+  /** Runs of these VMs that were made for one of these instants, whatever schedule named it. */
+  ofInstants(vmIds: readonly number[], instants: readonly Date[]): Promise<RunRow[]> {
+    return this.work.read((manager) =>
+      manager.find(RunRow, {
+        where: { vmId: In([...vmIds]), scheduledFor: In([...instants]) },
+        select: { seq: true, id: true, vmId: true, scheduledFor: true },
+      }),
+    );
+  }
+
+  /** Writes down many that are new for sure. */
+  createMany(runs: readonly NewRun[]): Promise<void> {
+    return this.work.run(async (manager) => {
+      if (runs.length === 0) return;
+      const created = (): string => now(manager);
+      await manager.insert(
+        RunRow,
+        runs.map((run) => ({ ...run, state: 'queued' as const, epoch: 0, attempt: 0, created })),
+      );
+      await addEvents(manager, runs.map(queuedEvent));
+    });
+  }
+
+  /** The newest backups of a VM that were taken. */
+  lastBackups(vmId: number, limit: number): Promise<RunRow[]> {
+    const where = { vmId, kind: 'backup', state: 'succeeded' } as const;
+    return this.work.read((manager) => manager.find(RunRow, { where, order: { seq: 'DESC' }, take: limit }));
+  }
+
+  /** Runs that go on though their window has closed, and that nobody has asked to stop yet. */
+  outliving(): Promise<RunRow[]> {
+    return this.work.read((manager) =>
+      manager
+        .createQueryBuilder(RunRow, 'run')
+        .where({ state: In(['running', 'unknown']), abortAsked: IsNull() })
+        .andWhere(`run.stopAt <= ${now(manager)}`)
+        .getMany(),
+    );
   }
 
   /** @throws UserError `run.active` while a run of the VM, or one of these kinds, goes on or waits */
@@ -122,34 +183,54 @@ export class Runs {
     );
   }
 
-  /** What waits and could be taken now: runs on VMs that nobody works on, oldest first. */
-  queued(limit: number): Promise<RunRow[]> {
-    return this.#unheld({ state: 'queued' }, 'lease.vmId = run.vmId', limit);
-  }
-
   /** Runs that go on by the books, but whose owner's lease has run out or is another's: to be taken over. Oldest first. */
   abandoned(limit: number): Promise<RunRow[]> {
     const theirs = 'lease.vmId = run.vmId AND lease.runId = run.id AND lease.epoch = run.epoch';
-    return this.#unheld({ state: In(['running', 'unknown']) }, theirs, limit);
+    return this.work.read((manager) =>
+      manager
+        .createQueryBuilder(RunRow, 'run')
+        .leftJoin(VmLeaseRow, 'lease', theirs)
+        .where({ state: In(statesBefore('running', 'reaper')) })
+        .andWhere(`(lease.leaseUntil IS NULL OR lease.leaseUntil <= ${now(manager)})`)
+        .orderBy('run.seq', 'ASC')
+        .limit(limit)
+        .getMany(),
+    );
   }
 
-  /** Takes a queued run; false: somebody else did, or it was cancelled. */
+  /**
+   * Takes a queued run; false: somebody else did, it was cancelled, its next attempt is not due, or another run of the VM goes on. One that
+   * was taken and waits again went to a later lease than a claimer's that has slept since.
+   */
   claim({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
-    return this.#set({ id, state: 'queued' }, (manager) => ({ state: 'running', owner, epoch, started: () => now(manager) }));
+    return this.work.run(async (manager) => {
+      const run = await manager.findOneBy(RunRow, { id });
+      if (run === null || (await manager.existsBy(RunRow, { vmId: run.vmId, state: In(['running', 'unknown']) }))) return false;
+      const due = Raw((column) => `(${column} IS NULL OR ${column} <= ${now(manager)})`);
+      return this.#set(
+        { id, state: In(statesBefore('running', 'runner')), epoch: LessThan(epoch), notBefore: due },
+        () => ({ ...{ state: 'running', owner, epoch }, started: () => now(manager) }),
+        () => ({ kind: 'started', message: `Orchestrator ${owner} drives it.` }),
+      );
+    });
   }
 
   /** Takes over a run that its owner left, with the epoch of a lease acquired since. False: it ended, or went to another. */
   adopt({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
-    return this.#set({ id, state: In(['running', 'unknown']), epoch: LessThan(epoch) }, () => ({
-      state: 'running',
-      owner,
-      epoch,
-    }));
+    return this.#set(
+      { id, state: In(statesBefore('running', 'reaper')), epoch: LessThan(epoch) },
+      () => ({ state: 'running', owner, epoch }),
+      () => ({ kind: 'recovered', message: `Orchestrator ${owner} took it over: its owner gave no sign of life.` }),
+    );
   }
 
   /** Somebody wants a run that goes on to stop. False: it does not go on. */
   askToAbort(id: string): Promise<boolean> {
-    return this.#set({ id, state: In(['running', 'unknown']) }, (manager) => ({ abortAsked: () => now(manager) }));
+    return this.#set(
+      { id, state: In(['running', 'unknown']) },
+      (manager) => ({ abortAsked: () => now(manager) }),
+      () => ({ kind: 'abort-asked', message: 'It is to stop.' }),
+    );
   }
 
   /** Whether somebody wants it to stop. */
@@ -164,19 +245,46 @@ export class Runs {
 
   /** The outcome could not be established yet; the host will be asked again. */
   markUnknown({ id, epoch }: ClaimedRun, errorCode: string, errorMessage: string): Promise<boolean> {
-    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, () => ({ state: 'unknown', errorCode, errorMessage }));
+    return this.#set(
+      { id, epoch, state: In(statesBefore('unknown', 'runner')) },
+      () => ({ state: 'unknown', errorCode, errorMessage }),
+      () => ({ kind: 'unknown', reason: errorCode, message: errorMessage }),
+    );
+  }
+
+  /**
+   * An attempt is over and has left nothing: the run waits for the next one as if nothing had been decided yet. False: it ended before, is
+   * not ours any more, or somebody wants it to stop.
+   */
+  retryLater({ id, epoch }: ClaimedRun, { afterMs, ...failed }: RunRetry): Promise<boolean> {
+    const where = { id, epoch, state: In(statesBefore('queued', 'runner')), abortAsked: IsNull() };
+    return this.#set(
+      where,
+      (manager) => ({
+        ...{ ...failed, state: 'queued', attempt: () => 'attempt + 1', notBefore: () => nowPlus(manager, afterMs) },
+        ...{ owner: null, hostId: null, plan: null, jobId: null, reason: null, progress: null, started: null },
+      }),
+      ({ errorCode, errorMessage, notBefore }) => ({
+        ...{ kind: 'retried', reason: errorCode },
+        message: `It is tried again from ${notBefore?.toISOString() ?? 'now'} on: ${errorMessage ?? ''}`,
+      }),
+    );
   }
 
   /** Ends a run. False: it ended before, or is not ours any more. */
   end({ id, epoch }: ClaimedRun, end: RunEnd): Promise<boolean> {
-    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, (manager) => ({
-      errorCode: null,
-      errorMessage: null,
-      ...end,
-      ...(end.stdout ? { stdout: clip(end.stdout) } : {}),
-      ...(end.stderr ? { stderr: clip(end.stderr) } : {}),
-      ended: () => now(manager),
-    }));
+    return this.#set(
+      { id, epoch, state: In(statesBefore(end.state, 'runner')) },
+      (manager) => ({
+        errorCode: null,
+        errorMessage: null,
+        ...end,
+        ...(end.stdout ? { stdout: clip(end.stdout) } : {}),
+        ...(end.stderr ? { stderr: clip(end.stderr) } : {}),
+        ended: () => now(manager),
+      }),
+      endEvent,
+    );
   }
 
   /** Something that came after its end. */
@@ -187,31 +295,63 @@ export class Runs {
     });
   }
 
-  /** Ends a run that nobody has taken yet. False: somebody has. */
-  endQueued(id: string, end: RunEnd): Promise<boolean> {
-    return this.#set({ id, state: 'queued' }, (manager) => ({ ...end, ended: () => now(manager) }));
-  }
-
-  #unheld(where: FindOptionsWhere<RunRow>, lease: string, limit: number): Promise<RunRow[]> {
-    return this.work.read((manager) =>
-      manager
-        .createQueryBuilder(RunRow, 'run')
-        .leftJoin(VmLeaseRow, 'lease', lease)
-        .where(where)
-        .andWhere(`(lease.leaseUntil IS NULL OR lease.leaseUntil <= ${now(manager)})`)
-        .orderBy('run.seq', 'ASC')
-        .limit(limit)
-        .getMany(),
+  /** Ends a run that waits. False: somebody has taken it. */
+  endQueued(id: string, end: RunEnd & { readonly state: 'cancelled' | 'skipped' }): Promise<boolean> {
+    const by = end.state === 'skipped' ? 'planner' : 'operator';
+    return this.#set(
+      { id, state: In(statesBefore(end.state, by)) },
+      (manager) => ({ ...end, ended: () => now(manager) }),
+      endEvent,
     );
   }
 
+  /** What becomes of a run is told in the same transaction. */
   #set(
-    where: FindOptionsWhere<RunRow>,
+    where: FindOptionsWhere<RunRow> & { readonly id: string },
     change: (manager: EntityManager) => Parameters<EntityManager['update']>[2],
+    event?: (run: RunRow) => Pick<NewEvent, 'kind' | 'message' | 'reason'>,
   ): Promise<boolean> {
-    return this.work.run(async (manager) => (await manager.update(RunRow, where, change(manager))).affected === 1);
+    return this.work.run(async (manager) => {
+      if ((await manager.update(RunRow, where, change(manager))).affected !== 1) return false;
+      if (event === undefined) return true;
+      const run = await manager.findOneByOrFail(RunRow, { id: where.id });
+      await addEvent(manager, { ...aboutOf(run), ...event(run) });
+      return true;
+    });
   }
 }
+
+const ASKED: Readonly<Record<RunRow['triggeredBy'], string>> = {
+  rest: 'It was asked for over REST.',
+  cli: 'It was asked for on the command line.',
+  schedule: 'It was due.',
+  service: 'The service asked for it by itself.',
+};
+
+const aboutOf = ({
+  id,
+  vmId,
+  scheduleId,
+  hostId,
+}: NewRun & Partial<Pick<RunRow, 'hostId'>>): Omit<NewEvent, 'kind' | 'message'> => ({
+  runId: id,
+  vmId,
+  scheduleId: scheduleId ?? null,
+  hostId: hostId ?? null,
+});
+
+const queuedEvent = (run: NewRun): NewEvent => ({
+  ...aboutOf(run),
+  kind: 'queued',
+  reason: run.triggeredBy,
+  message: run.cause ?? ASKED[run.triggeredBy],
+});
+
+const endEvent = ({ kind, state, reason, errorCode, errorMessage }: RunRow): Pick<NewEvent, 'kind' | 'message' | 'reason'> => ({
+  kind: state,
+  reason: errorCode ?? reason,
+  message: errorMessage ?? `The ${kind} ended: ${state}.`,
+});
 
 async function sameAs(manager: EntityManager, asked: Omit<NewRun, 'id'>, idempotencyKey: string): Promise<RunRow> {
   const run = await manager.findOneBy(RunRow, { idempotencyKey });

@@ -13,7 +13,7 @@ export type CloudstackPart = Pick<BackupScheduleRow, 'scheduleType' | 'schedule'
 /** What ours say. */
 export type OwnPart = Omit<ScheduleRow, 'seq' | 'id' | 'backupScheduleId' | 'vmId' | 'offeringId' | 'created' | 'changed'>;
 /** Of what nobody said anything. */
-export const SCHEDULE_DEFAULTS = { jitterSeconds: 0, missed: 'run-once', graceSeconds: 3600, atWindowEnd: 'finish' } as const;
+export const SCHEDULE_DEFAULTS = { jitterSeconds: 0, missed: 'run-once', graceSeconds: 3600 } as const;
 /** A schedule, with its row of `backup_schedule` where it has one. */
 export type Schedule = ScheduleRow & { readonly cloudstack: BackupScheduleRow | null };
 /** A schedule to add: of a VM or of an offering. */
@@ -91,7 +91,7 @@ export class Schedules {
     return this.work.run(async (manager) => {
       const row = await manager.findOneBy(ScheduleRow, { id });
       if (row === null) return false;
-      await manager.update(ScheduleRow, { id }, { ...own, changed: () => now(manager) } as object);
+      await manager.update(ScheduleRow, { id }, { ...own, changed: () => now(manager) });
       if (row.backupScheduleId !== null && Object.keys(cloudstack).length > 0)
         await manager.update(BackupScheduleRow, { id: row.backupScheduleId }, cloudstack);
       return true;

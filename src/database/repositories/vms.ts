@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { IsNull, type EntityManager } from 'typeorm';
+import { In, IsNull, MoreThan, type EntityManager } from 'typeorm';
 import { ACTIVE_CHECKPOINT_KEY, type DetailRow } from '../../domain/chain/chain-keys';
 import { nowToTheSecond } from '../database-time';
 import { VmDetailRow } from '../entities/vm-detail-row';
@@ -45,6 +45,17 @@ export class Vms {
   /** By id, removed ones too: old backups still point at them. */
   findById(id: number): Promise<VmRow | null> {
     return this.work.read((manager) => manager.findOneBy(VmRow, { id }));
+  }
+
+  /** Removed ones too. */
+  findMany(ids: readonly number[]): Promise<VmRow[]> {
+    return this.work.read((manager) => manager.findBy(VmRow, { id: In([...ids]) }));
+  }
+
+  /** Those with an offering, by id, from one on. */
+  ofOffering(backupOfferingId: number, after: number, limit: number): Promise<VmRow[]> {
+    const where = { backupOfferingId, removed: IsNull(), id: MoreThan(after) };
+    return this.work.read((manager) => manager.find(VmRow, { where, order: { id: 'ASC' }, take: limit }));
   }
 
   /** Those that the books know to be on a host. */

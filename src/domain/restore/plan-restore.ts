@@ -2,7 +2,7 @@ import type { InspectFacts } from '../agent/facts';
 import { ASSURANCES, ASSURANCE_SENTENCES, type Assurance, weakest } from '../chain/assurance';
 import type { BookedBackup, BookedDisk } from '../chain/booked-backup';
 import { readChains } from '../chain/read-chain';
-import { refusal, type Refusal } from '../chain/refusal';
+import { isRefusal, refusal, type Refusal } from '../chain/refusal';
 import { restorePoints } from '../chain/restore-points';
 import { DISK_FORMATS, type DiskFormat, type RestoredDisk, type RestorePlan, type RestoreRequest } from './restore-plan';
 
@@ -33,7 +33,6 @@ interface Point {
 
 /** A part of a plan, or why there is none. */
 type Or<T> = T | Refusal;
-const isRefusal = <T extends object>(answer: Or<T>): answer is Refusal => 'kind' in answer && answer.kind === 'refused';
 
 /**
  * What a restore does, disk by disk, or why not. A point that is worth little is never refused for that: whoever takes it says so, and

@@ -16,7 +16,7 @@ describe('periodOf', () => {
   });
 
   it.each<[Period, string]>([
-    ['hour', '2026-11-30T08GMT+09:00'],
+    ['hour', '2026-11-30T08 32400'],
     ['day', '2026-11-30'],
     ['week', '2026-W49'],
     ['month', '2026-11'],

@@ -1,32 +1,41 @@
-import { canMove, hasEnded, isRunState, moveRun, RUN_STATES } from './run-state';
+import { hasEnded, isRunState, RUN_ACTORS, RUN_MOVES, RUN_STATES, statesBefore } from './run-state';
 
 describe('run states', () => {
-  it('move as they may, and no other way', () => {
-    const moves = RUN_STATES.flatMap((from) => RUN_STATES.filter((to) => canMove(from, to)).map((to) => `${from} -> ${to}`));
-    expect(moves).toEqual([
-      'queued -> running',
-      'queued -> failed',
-      'queued -> cancelled',
-      'queued -> skipped',
-      'running -> unknown',
-      'running -> succeeded',
-      'running -> failed',
-      'running -> cancelled',
-      'running -> skipped',
-      'unknown -> running',
-      'unknown -> succeeded',
-      'unknown -> failed',
-      'unknown -> cancelled',
+  it('move as they may, by whom they may, and no other way', () => {
+    expect(RUN_MOVES.map(({ from, to, by }) => `${by}: ${from} -> ${to}`)).toEqual([
+      'runner: queued -> running',
+      'operator: queued -> cancelled',
+      'planner: queued -> skipped',
+      'reaper: running -> running',
+      'runner: running -> queued',
+      'runner: running -> unknown',
+      'runner: running -> succeeded',
+      'runner: running -> failed',
+      'runner: running -> cancelled',
+      'runner: running -> skipped',
+      'runner: unknown -> unknown',
+      'reaper: unknown -> running',
+      'runner: unknown -> queued',
+      'runner: unknown -> succeeded',
+      'runner: unknown -> failed',
+      'runner: unknown -> cancelled',
     ]);
+  });
+
+  it('are all reached, and everybody has something to do', () => {
+    const reached = new Set(['queued']);
+    for (const _ of RUN_STATES) for (const { from, to } of RUN_MOVES) if (reached.has(from)) reached.add(to);
+    expect([...reached].sort()).toEqual([...RUN_STATES].sort());
+    expect(new Set(RUN_MOVES.map(({ by }) => by))).toEqual(new Set(RUN_ACTORS));
   });
 
   it('end for good', () => expect(RUN_STATES.filter(hasEnded)).toEqual(['succeeded', 'failed', 'cancelled', 'skipped']));
 
-  it('refuse a move that may not be', () => {
-    expect(moveRun('queued', 'running')).toBe('running');
-    expect(() => moveRun('succeeded', 'running')).toThrow(
-      expect.objectContaining({ code: 'run.bad-move', facts: { from: 'succeeded', to: 'running' } }),
-    );
+  it('say what a change asks for', () => {
+    expect(statesBefore('running', 'runner')).toEqual(['queued']);
+    expect(statesBefore('running', 'reaper')).toEqual(['running', 'unknown']);
+    expect(statesBefore('succeeded', 'runner')).toEqual(['running', 'unknown']);
+    expect(statesBefore('succeeded', 'operator')).toEqual([]);
   });
 
   it('are known by name', () => {

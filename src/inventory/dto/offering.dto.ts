@@ -1,8 +1,9 @@
-import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsOptional, IsString, IsTimeZone, Max, MaxLength, Min, MinLength } from 'class-validator';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
 import { AFTER_RECREATION_WISHES, type AfterRecreationWish } from '../../domain/chain/after-recreation';
 import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
+import { WEEKDAYS, type Weekday } from '../../domain/schedule/weekdays';
 
 /** The ways that a backup may take, as an offering says. */
 class WayDto {
@@ -31,6 +32,23 @@ class WayDto {
   @Optional()
   @IsIn(AFTER_RECREATION_WISHES)
   afterRecreation?: AfterRecreationWish;
+
+  /** The first backup from this day of the week on is a full, however short its chain (`sun` to `sat`). Null (default): on no set day. */
+  @IsOptional()
+  @IsIn(WEEKDAYS)
+  fullWeekday?: Weekday | null;
+
+  /** So is the first from so many days after the last full, counted from midnight. Null (default): after no set time. */
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(3650)
+  fullEveryDays?: number | null;
+
+  /** IANA name of the time zone in which those days begin. Default: UTC. */
+  @Optional()
+  @IsTimeZone()
+  fullZone?: string;
 }
 
 /** A backup offering to add: where backups go, and how. */
@@ -130,4 +148,10 @@ export class OfferingDto {
   onLostBitmap!: string;
   /** When the backup after a blank recreation is taken: `next` or `at-once`. */
   afterRecreation!: string;
+  /** Day of the week from which on the next backup is a full; null: none. */
+  fullWeekday!: string | null;
+  /** Days after the last full from which on the next backup is one; null: no such rule. */
+  fullEveryDays!: number | null;
+  /** IANA name of the time zone of those days. */
+  fullZone!: string;
 }

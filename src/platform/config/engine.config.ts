@@ -36,6 +36,76 @@ export class EngineConfig {
   runsAtOnce = 8;
 
   @Setting({
+    env: 'CHAINKEEPER_RUNS_PER_HOST',
+    as: 'integer',
+    help: 'Runs at the same time on one host, of all orchestrators together; 0: no limit of its own.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(1000)
+  runsPerHost = 0;
+
+  @Setting({
+    env: 'CHAINKEEPER_RUNS_PER_REPOSITORY',
+    as: 'integer',
+    help: 'Runs at the same time that write to one repository, of all orchestrators together; 0: no limit of its own.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(10_000)
+  runsPerRepository = 0;
+
+  @Setting({
+    env: 'CHAINKEEPER_RUNS_PER_ZONE',
+    as: 'integer',
+    help: 'Runs at the same time in one zone, of all orchestrators together; 0: no limit of its own.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(10_000)
+  runsPerZone = 0;
+
+  @Setting({
+    env: 'CHAINKEEPER_RUNS_IN_ALL',
+    as: 'integer',
+    help: 'Runs at the same time of all orchestrators together; 0: no limit of its own.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(10_000)
+  runsInAll = 0;
+
+  @Setting({
+    env: 'CHAINKEEPER_FULLS_PERCENT',
+    as: 'integer',
+    help: 'Percent of the places of each of these limits that fulls may take, one place at least: a storm of fulls leaves room for incrementals.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(100)
+  fullsPercent = 75;
+
+  @Setting({
+    env: 'CHAINKEEPER_ATTEMPTS',
+    as: 'integer',
+    help: 'Attempts of a backup whose host, NAS or job fails, the first one included; 1: none is tried again.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  attempts = 5;
+
+  @Setting({
+    env: 'CHAINKEEPER_RETRY_SECONDS',
+    as: 'integer',
+    help: 'Seconds before the second attempt; before each further one it is twice as long, up to an hour.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(3600)
+  retrySeconds = 60;
+
+  @Setting({
     env: 'CHAINKEEPER_RUN_HOURS',
     as: 'integer',
     help: 'Hours after which a run that has not ended is aborted on its host.',

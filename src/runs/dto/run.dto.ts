@@ -31,6 +31,12 @@ export class RunDto {
   kind!: string;
   /** `queued`, `running`, `unknown`, `succeeded`, `failed`, `cancelled` or `skipped`. */
   state!: string;
+  /** Which attempt goes on, waits or was the last; the first is 1. What became of those before is among the warnings. */
+  attempt!: number;
+  /** The attempt that it waits for begins no sooner, RFC 3339 UTC; null: it is the first. */
+  notBefore!: string | null;
+  /** What it waits for while it is queued, one sentence; null: for nothing. */
+  waits!: string | null;
   /** Who asked: `rest`, `cli`, `schedule` or `service`. */
   trigger!: string;
   /** Why the service asked for it by itself; null: somebody else did. */

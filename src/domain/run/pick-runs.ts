@@ -1,0 +1,260 @@
+/** What a run takes places of; null: the books do not say. */
+export interface PlacedRun {
+  readonly vmId: number;
+  readonly host: string | null;
+  readonly repository: string | null;
+  readonly zone: string | null;
+  /** What it is likely to be; one that nobody can tell of counts as a full. What copies no disk is `incremental`. */
+  readonly expects: 'full' | 'incremental' | 'unknown';
+}
+
+/** A run that waits. */
+export interface QueuedRun extends PlacedRun {
+  readonly id: string;
+  readonly askedBy: Asker;
+  readonly queuedAt: Date;
+  /** It is tried again, and not before; null: for the first time. */
+  readonly notBefore: Date | null;
+}
+
+/** A run that goes on. */
+export interface RunningRun extends PlacedRun {
+  /** This orchestrator drives it. */
+  readonly here: boolean;
+}
+
+/** Whose turn it was, and when. Of each host and asker the last one is enough. */
+export interface Turn {
+  readonly host: string | null;
+  readonly askedBy: Asker;
+  readonly at: Date;
+}
+
+type Asker = 'manual' | 'schedule' | 'service';
+
+/** Places, each for one run; Infinity: as many as there are runs. */
+export interface RunLimits {
+  readonly perHost: number;
+  readonly perRepository: number;
+  readonly perZone: number;
+  /** Of all orchestrators together. */
+  readonly whole: number;
+  /** Of this orchestrator. */
+  readonly here: number;
+  /** The part of the places of each that fulls may take, from 0 to 1; one place at least. */
+  readonly fullShare: number;
+}
+
+/** Where no run begins now, by name. */
+export interface Maintenance {
+  readonly hosts: ReadonlySet<string>;
+  readonly repositories: ReadonlySet<string>;
+}
+
+/** All that a choice is made by. */
+export interface RunQueue {
+  readonly queued: readonly QueuedRun[];
+  readonly running: readonly RunningRun[];
+  /** VMs that somebody works on, whether or not a run that takes places. */
+  readonly busy: ReadonlySet<number>;
+  readonly turns: readonly Turn[];
+  readonly limits: RunLimits;
+  readonly maintenance: Maintenance;
+  readonly now: Date;
+}
+
+/** Why a run does not begin now. */
+export interface Wait {
+  readonly code: 'not-before' | 'vm-busy' | `${'host' | 'repository'}-maintenance` | `${Bound}-${'places' | 'fulls'}`;
+  /** For people. */
+  readonly sentence: string;
+}
+
+type Bound = 'host' | 'repository' | 'zone' | 'whole' | 'here';
+
+/** Which runs begin now, in this order, and what each other one waits for. */
+export interface PickedRuns {
+  readonly start: readonly string[];
+  readonly waits: ReadonlyMap<string, Wait>;
+}
+
+/** What somebody waits for goes before what comes by itself, as if it had waited for so much longer: so an old run wins in the end. */
+const MANUAL_LEAD_MS = 15 * 60_000;
+
+/**
+ * Which of the runs that wait begin now.
+ *
+ * The runs of one host stand in line, those that somebody asked for by hand in a line of their own, and the lines take turns: the one whose
+ * turn it was least lately comes first, a new one as of when its first run was written down. So a host with ten thousand runs has one
+ * turn like any other, and a line is overtaken by each other line once at most before its own turn comes (by one of those asked for by hand
+ * until it has waited for so much longer). No place stays free that a waiting run could take, whatever stands before it in its line; and so
+ * none is kept either for a run that needs two at once.
+ */
+export function pickRuns({ queued, running, busy: held, turns, limits, maintenance, now }: RunQueue): PickedRuns {
+  const places = new Places(limits);
+  const busy = new Set([...held, ...running.map(({ vmId }) => vmId)]);
+  for (const run of running) places.of(run, run.here).forEach((place) => place.take(run));
+  const waits = new Map<string, Wait>();
+  const lines = new Map<string, Line>();
+  for (const run of [...queued].sort(oldestFirst)) {
+    const wait = notNow(run, maintenance, now);
+    if (wait === null) lineOf(run, lines, places).push(run);
+    else waits.set(run.id, wait);
+  }
+  const lastTurns = new Map<string, LastTurn>();
+  for (const turn of turns) {
+    const at = Math.max(turn.at.getTime(), lastTurns.get(whoseOf(turn))?.at ?? 0);
+    lastTurns.set(whoseOf(turn), { at, count: 0 });
+  }
+  const start = new Set<string>();
+  let open = [...lines.values()];
+  for (;;) {
+    // Within one choice places are only taken and VMs only become busy: a line that has nothing to start will have nothing.
+    open = open.filter((line) => line.next(busy) !== undefined && !line.isTaken);
+    const [first, ...others] = open;
+    if (first === undefined) break;
+    const line = others.reduce((best, other) => (goesBefore(other, best, lastTurns, busy) ? other : best), first);
+    const run = line.next(busy) as QueuedRun;
+    start.add(run.id);
+    busy.add(run.vmId);
+    line.places.forEach((place) => place.take(run));
+    lastTurns.set(line.whose, { at: now.getTime(), count: start.size });
+  }
+  for (const line of lines.values())
+    for (const { id, vmId } of line.runs) if (!start.has(id)) waits.set(id, (busy.has(vmId) ? undefined : line.wait) ?? VM_BUSY);
+  return { start: [...start], waits };
+}
+
+/** When a line last had its turn, and which turn of this choice that was; 0: it was before. */
+interface LastTurn {
+  readonly at: number;
+  readonly count: number;
+}
+
+const VM_BUSY: Wait = { code: 'vm-busy', sentence: 'waits until nobody else works on its VM' };
+
+const isFull = ({ expects }: PlacedRun): boolean => expects !== 'incremental';
+const whoseOf = ({ host, askedBy }: Pick<Turn, 'host' | 'askedBy'>): string => JSON.stringify([host, askedBy === 'manual']);
+const oldestFirst = (a: QueuedRun, b: QueuedRun): number => a.queuedAt.getTime() - b.queuedAt.getTime() || (a.id < b.id ? -1 : 1);
+
+function notNow({ host, repository, notBefore }: QueuedRun, { hosts, repositories }: Maintenance, now: Date): Wait | null {
+  if (notBefore !== null && notBefore > now)
+    return { code: 'not-before', sentence: `is tried again at ${notBefore.toISOString()}` };
+  if (host !== null && hosts.has(host))
+    return { code: 'host-maintenance', sentence: `waits for the end of the maintenance of host ${host}` };
+  if (repository !== null && repositories.has(repository))
+    return { code: 'repository-maintenance', sentence: `waits for the end of the maintenance of repository ${repository}` };
+  return null;
+}
+
+function goesBefore(a: Line, b: Line, lastTurns: ReadonlyMap<string, LastTurn>, busy: ReadonlySet<number>): boolean {
+  const [runA, runB] = [a.next(busy), b.next(busy)] as [QueuedRun, QueuedRun];
+  const [turnA, turnB] = [lastTurns.get(a.whose), lastTurns.get(b.whose)];
+  const due = (run: QueuedRun, turn: LastTurn | undefined): number =>
+    Math.max(run.queuedAt.getTime(), turn?.at ?? 0) - (run.askedBy === 'manual' ? MANUAL_LEAD_MS : 0);
+  const order = due(runA, turnA) - due(runB, turnB) || (turnA?.count ?? 0) - (turnB?.count ?? 0) || oldestFirst(runA, runB);
+  return order < 0;
+}
+
+function lineOf(run: QueuedRun, lines: Map<string, Line>, places: Places): Line {
+  const key = JSON.stringify([run.host, run.askedBy === 'manual', run.repository, run.zone, isFull(run)]);
+  let line = lines.get(key);
+  if (line === undefined) lines.set(key, (line = new Line(whoseOf(run), isFull(run), places.of(run, true))));
+  return line;
+}
+
+/** Runs that need the same places, oldest first. */
+class Line {
+  readonly runs: QueuedRun[] = [];
+  #at = 0;
+
+  constructor(
+    readonly whose: string,
+    private readonly fulls: boolean,
+    readonly places: readonly Place[],
+  ) {}
+
+  push(run: QueuedRun): void {
+    this.runs.push(run);
+  }
+
+  /** The first whose VM nobody works on. */
+  next(busy: ReadonlySet<number>): QueuedRun | undefined {
+    for (; ; this.#at += 1) {
+      const run = this.runs[this.#at];
+      if (run === undefined || !busy.has(run.vmId)) return run;
+    }
+  }
+
+  get isTaken(): boolean {
+    return this.places.some((place) => place.isTaken(this.fulls));
+  }
+
+  /** Where there is no place for any of them; undefined: there is one everywhere. */
+  get wait(): Wait | undefined {
+    return this.places.find((place) => place.isTaken(this.fulls))?.wait(this.fulls);
+  }
+}
+
+/** The places of one host, repository and so on. */
+class Place {
+  #runs = 0;
+  #fulls = 0;
+  readonly #limit: Readonly<Record<'runs' | 'fulls', number>>;
+
+  constructor(
+    private readonly bound: Bound,
+    private readonly name: string,
+    limit: number,
+    share: number,
+  ) {
+    this.#limit = { runs: limit, fulls: Math.max(1, Math.floor(limit * share)) };
+  }
+
+  take(run: PlacedRun): void {
+    this.#runs += 1;
+    if (isFull(run)) this.#fulls += 1;
+  }
+
+  isTaken(forFull: boolean): boolean {
+    return this.#runs >= this.#limit.runs || (forFull && this.#fulls >= this.#limit.fulls);
+  }
+
+  wait(forFull: boolean): Wait {
+    if (forFull && this.#runs < this.#limit.runs)
+      return {
+        code: `${this.bound}-fulls`,
+        sentence: `waits for ${this.name}: ${this.#fulls} of ${this.#limit.fulls} places that fulls may take are taken`,
+      };
+    return {
+      code: `${this.bound}-places`,
+      sentence: `waits for ${this.name}: ${this.#runs} of ${this.#limit.runs} places are taken`,
+    };
+  }
+}
+
+/** All places, by what they are of. */
+class Places {
+  readonly #places = new Map<string, Place>();
+
+  constructor(private readonly limits: RunLimits) {}
+
+  /** Those that a run takes, the nearest first. */
+  of({ host, repository, zone }: PlacedRun, here: boolean): Place[] {
+    const { perHost, perRepository, perZone, whole, here: mine } = this.limits;
+    return [
+      ...(host === null ? [] : [this.#place('host', `host ${host}`, perHost)]),
+      ...(repository === null ? [] : [this.#place('repository', `repository ${repository}`, perRepository)]),
+      ...(zone === null ? [] : [this.#place('zone', `zone ${zone}`, perZone)]),
+      this.#place('whole', 'all orchestrators', whole),
+      ...(here ? [this.#place('here', 'this orchestrator', mine)] : []),
+    ];
+  }
+
+  #place(bound: Bound, name: string, limit: number): Place {
+    const key = `${bound} ${name}`;
+    let place = this.#places.get(key);
+    if (place === undefined) this.#places.set(key, (place = new Place(bound, name, limit, this.limits.fullShare)));
+    return place;
+  }
+}

@@ -1,0 +1,59 @@
+import { openSpan } from './open-span';
+import type { StartRules } from './start-rules';
+import { wallOf } from './wall-of';
+
+/** Why something starts later than it was due. */
+export interface StartDelay {
+  readonly code: 'outside-window' | 'blackout';
+  readonly sentence: string;
+}
+
+/** When something may start. */
+export interface Start {
+  readonly at: Date;
+  /** What it waited for last; null: it may start when it was to. */
+  readonly because: StartDelay | null;
+  /** When it is to be stopped if it goes on until then; null: it may finish. */
+  readonly stopAt: Date | null;
+}
+
+/** Days: what waits for longer is taken to wait for ever; the next of its schedule asks anew. */
+const DAYS = 60;
+
+/**
+ * The first moment, from one on, at which all rules let something start; null: there is none within two months, as their windows never
+ * meet or blackouts go on.
+ */
+export function whenMayStart(rules: readonly StartRules[], from: Date): Start | null {
+  let [at, because]: [Date, StartDelay | null] = [from, null];
+  const last = from.getTime() + DAYS * 86_400_000;
+  while (at.getTime() <= last) {
+    const found = tryAt(rules, at);
+    if (found === null) return null;
+    if (found.at.getTime() === at.getTime()) return { at, because, stopAt: found.stopAt };
+    ({ at, because } = found);
+  }
+  return null;
+}
+
+/** All say yes at that moment, or one says until when it does not. */
+function tryAt(rules: readonly StartRules[], at: Date): Start | null {
+  let stopAt: Date | null = null;
+  for (const rule of rules) {
+    const span = openSpan(rule, at, DAYS);
+    if (span === null) return null;
+    if (span.from > at) return { at: span.from, because: delay(rule, at, span.from), stopAt: null };
+    if (rule.atEnd === 'stop' && span.to !== null && (stopAt === null || span.to < stopAt)) stopAt = span.to;
+  }
+  return { at, because: null, stopAt };
+}
+
+function delay({ owner, zone, windows, blackouts }: StartRules, at: Date, until: Date): StartDelay {
+  const day = wallOf(at, zone).toISOString().slice(0, 10);
+  const dark = blackouts.find(({ from, to }) => from <= day && day <= to);
+  const then = `until ${until.toISOString().slice(0, 16)}Z`;
+  if (dark !== undefined)
+    return { code: 'blackout', sentence: `It waits ${then}: ${owner} has no backups on ${dark.text} (${zone}).` };
+  const allowed = windows.map(({ text }) => text).join(' and ');
+  return { code: 'outside-window', sentence: `It waits ${then}: ${owner} lets backups start ${allowed} (${zone}).` };
+}

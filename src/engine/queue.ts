@@ -1,0 +1,91 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { type PlacedRow, RunPlaces } from '../database/repositories/run-places';
+import type { BackupPlan } from '../domain/chain/backup-plan';
+import { pickRuns, type PlacedRun, type QueuedRun, type RunLimits, type Turn, type Wait } from '../domain/run/pick-runs';
+import type { EngineConfig } from '../platform/config/engine.config';
+import { Config } from '../platform/config/load-config';
+
+/** Whoever asks what runs wait for gets an answer this old at most; the queue may be long, and many may ask. */
+const FRESH_MS = 1000;
+
+/** The runs that wait, and whose turn it is. */
+@Injectable()
+export class Queue {
+  /** The runs that this orchestrator drives, but for those whose host keeps silent: those take nobody's place, it may be days. */
+  readonly driven = new Set<string>();
+  readonly #turns = new Map<string, Turn>();
+  /** In the database's time. */
+  #now = new Date(0);
+  #looked: { readonly at: number; readonly waits: Promise<ReadonlyMap<string, Wait>> } | undefined;
+
+  constructor(
+    private readonly places: RunPlaces,
+    @Inject(Config) private readonly config: Config,
+  ) {}
+
+  /** Runs that this orchestrator may begin now, in this order. */
+  async pick(): Promise<PlacedRow[]> {
+    const { start } = await this.#choose();
+    return start;
+  }
+
+  /** One of them was begun: the next turn is another's. */
+  began(row: PlacedRow): void {
+    const { host, askedBy } = queuedOf(row);
+    this.#turns.set(`${host} ${askedBy}`, { host, askedBy, at: this.#now });
+  }
+
+  /** What each run that waits is waiting for, by its id. */
+  waits(): Promise<ReadonlyMap<string, Wait>> {
+    const at = Date.now();
+    if (this.#looked === undefined || at - this.#looked.at > FRESH_MS)
+      this.#looked = { at, waits: this.#choose().then(({ waits }) => waits) };
+    return this.#looked.waits;
+  }
+
+  async #choose(): Promise<{ start: PlacedRow[]; waits: ReadonlyMap<string, Wait> }> {
+    const { now, rows } = await this.places.look();
+    this.#now = now;
+    const queued = rows.filter(({ state }) => state === 'queued');
+    const going = rows.filter(({ id, state }) => state === 'running' || this.driven.has(id));
+    const { start, waits } = pickRuns({
+      queued: queued.map(queuedOf),
+      running: going.map((row) => ({ ...placeOf(row), here: this.driven.has(row.id) })),
+      busy: new Set(rows.flatMap(({ vmId, state, leased }) => (leased || state !== 'queued' ? [vmId] : []))),
+      turns: [...this.#turns.values()],
+      limits: limitsOf(this.config.engine),
+      maintenance: {
+        hosts: new Set(queued.flatMap(({ host, inMaintenance }) => (host !== null && inMaintenance ? [host] : []))),
+        repositories: new Set(),
+      },
+      now,
+    });
+    const by = new Map(queued.map((row) => [row.id, row]));
+    return { start: start.flatMap((id) => by.get(id) ?? []), waits };
+  }
+}
+
+/** 0 says that nobody has set a limit. */
+const limitsOf = (engine: EngineConfig): RunLimits => ({
+  perHost: engine.runsPerHost || Infinity,
+  perRepository: engine.runsPerRepository || Infinity,
+  perZone: engine.runsPerZone || Infinity,
+  whole: engine.runsInAll || Infinity,
+  here: engine.runsAtOnce,
+  fullShare: engine.fullsPercent / 100,
+});
+
+function placeOf({ vmId, kind, requested, plan, host, repository, zone, hasCheckpoint }: PlacedRow): PlacedRun {
+  const { mode, way } = requested as { readonly mode?: string; readonly way?: string };
+  const planned = (plan as BackupPlan | null)?.kind;
+  const isFull = kind === 'backup' && (planned === undefined ? mode === 'full' || !hasCheckpoint : planned !== 'incremental');
+  // What only needs the NAS is done by whichever host is there.
+  const ofItsHost = kind === 'backup' || way === 'in-place';
+  return { vmId, host: ofItsHost ? host : null, repository, zone, expects: isFull ? 'full' : 'incremental' };
+}
+
+const queuedOf = (row: PlacedRow): QueuedRun => ({
+  ...placeOf(row),
+  ...{ id: row.id, queuedAt: row.created, notBefore: row.notBefore },
+  askedBy: row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual',
+});

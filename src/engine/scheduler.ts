@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
+import type { VmRow } from '../database/entities/vm-row';
+import { Dues, type ReadyDue } from '../database/repositories/dues';
+import { Events, type NewEvent } from '../database/repositories/events';
+import { Offerings } from '../database/repositories/offerings';
+import { type NewRun, Runs } from '../database/repositories/runs';
+import { type Schedule, Schedules } from '../database/repositories/schedules';
+import { Vms } from '../database/repositories/vms';
+import { UnitOfWork } from '../database/unit-of-work';
+import { ChainkeeperError } from '../domain/errors';
+import { countPassed } from '../domain/schedule/count-passed';
+import { type DueVerdict, judgeDue } from '../domain/schedule/judge-due';
+import type { Rhythm } from '../domain/schedule/next-due';
+import { nextDues } from '../domain/schedule/next-dues';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
+import { Rhythms } from './rhythms';
+import { StartRuleReader } from './start-rule-reader';
+
+/** Dues of one transaction. */
+const AT_ONCE = 200;
+/** Between looks for what nobody told us. */
+const LOOK_MS = 300_000;
+
+/**
+ * Makes runs of what is due: each is written down, named after its VM and instant, before anything happens, so that of several
+ * orchestrators one makes it and none makes it twice. What does not become a run is told why.
+ */
+@Injectable()
+export class Scheduler implements BeforeApplicationShutdown {
+  readonly #stop = new AbortController();
+  #loop: Promise<void> | undefined;
+  /** Code of the error with which the last look ended. */
+  #failing: string | null = null;
+
+  constructor(
+    private readonly work: UnitOfWork,
+    private readonly schedules: Schedules,
+    private readonly dues: Dues,
+    private readonly runs: Runs,
+    private readonly vms: Vms,
+    private readonly offerings: Offerings,
+    private readonly events: Events,
+    private readonly rhythms: Rhythms,
+    private readonly startRules: StartRuleReader,
+    @Inject(Config) private readonly config: Config,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  start(): void {
+    this.#loop ??= this.#turn();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #turn(): Promise<void> {
+    let lastLook = -Infinity;
+    while (!this.#stop.signal.aborted) {
+      let again = false;
+      try {
+        if (performance.now() - lastLook > LOOK_MS) {
+          await this.rhythms.makeGood();
+          lastLook = performance.now();
+        }
+        again = (await this.tick()) === AT_ONCE;
+        this.#found(null);
+      } catch (error) {
+        // A database that is away for a moment must not end the loop, nor fill the log.
+        this.#found(error);
+      }
+      if (!again) await sleep(this.config.engine.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    }
+  }
+
+  #found(error: unknown): void {
+    const code = error === null ? null : error instanceof ChainkeeperError ? error.code : 'unknown';
+    if (code !== null && code !== this.#failing) this.log.error({ err: error }, 'looking for what is due failed; it goes on');
+    if (code === null && this.#failing !== null)
+      this.log.info({ code: this.#failing }, 'looking for what is due goes well again');
+    this.#failing = code;
+  }
+
+  /** Looks once for what is due, and stops what has outlived its window. How many dues it went through. */
+  async tick(): Promise<number> {
+    await this.#stopLate();
+    const ready = await this.dues.ready(AT_ONCE);
+    if (ready.length === 0) return 0;
+    const now = await this.dues.now();
+    const schedules = new Map(
+      (await this.schedules.bySeqs([...new Set(ready.map(({ scheduleSeq }) => scheduleSeq))])).map((one) => [one.seq, one]),
+    );
+    const vms = new Map((await this.vms.findMany([...new Set(ready.map(({ vmId }) => vmId))])).map((vm) => [vm.id, vm]));
+    const rules = await this.startRules.ofVms([...vms.values()]);
+    const names = await this.offerings.names([...vms.values()].flatMap(({ backupOfferingId }) => backupOfferingId ?? []));
+    const [passed, nextOf] = [passedUntil(now), nextDues(now)];
+    await this.work.run(async () => {
+      const active = new Map<number, Pick<RunRow, 'id' | 'state'>>(await this.runs.activeBackups([...vms.keys()]));
+      const before = await this.runs.ofInstants([...vms.keys()], [...new Set(ready.map(({ instant }) => instant))]);
+      const made = new Map(before.map((run) => [instantOf(run.vmId, run.scheduledFor as Date), run.id]));
+      const runs: NewRun[] = [];
+      const events: NewEvent[] = [];
+      // Of two schedules of a VM the older one makes the run.
+      for (const due of [...ready].sort((a, b) => a.scheduleSeq - b.scheduleSeq)) {
+        const [schedule, vm] = [schedules.get(due.scheduleSeq), vms.get(due.vmId)];
+        if (schedule === undefined || vm === undefined || !holds(schedule, vm)) {
+          await this.dues.remove(due);
+          continue;
+        }
+        const rhythm = this.rhythms.of(schedule, vm);
+        const verdict =
+          rhythm &&
+          judgeDue({
+            ...{ vm: vm.instanceName, rules: rules(vm), offering: names.get(vm.backupOfferingId ?? 0) ?? null },
+            ...{ active: active.get(vm.id) ?? null, made: made.get(instantOf(vm.id, due.instant)) ?? null },
+            ...{ now, passed: passed(rhythm, due.instant), dueAt: due.dueAt },
+            ...{ policy: schedule.missed, graceSeconds: schedule.graceSeconds },
+          });
+        const next = (rhythm && nextOf(rhythm)) ?? { instant: null, dueAt: null };
+        const moved = await this.dues.move(due, verdict?.act === 'later' ? { instant: due.instant, dueAt: verdict.dueAt } : next);
+        // Another orchestrator has; or it cannot be read any more, which its page tells.
+        if (!moved || verdict === null) continue;
+        if (verdict.act === 'run') {
+          const run = runOf(due, schedule, verdict);
+          runs.push(run);
+          active.set(vm.id, { id: run.id, state: 'queued' });
+          made.set(instantOf(vm.id, due.instant), run.id);
+        } else {
+          events.push(eventOf(due, schedule, verdict, made.get(instantOf(vm.id, due.instant)) ?? active.get(vm.id)?.id ?? null));
+        }
+      }
+      await this.runs.createMany(runs);
+      await this.events.addMany(events);
+    });
+    return ready.length;
+  }
+
+  /** Whoever drives such a run sees that it is to stop, and asks the host. */
+  async #stopLate(): Promise<void> {
+    for (const { id, vmId, scheduleId, stopAt } of await this.runs.outliving()) {
+      if (!(await this.runs.askToAbort(id))) continue;
+      const message = `Its window closed at ${stopAt?.toISOString() ?? ''}, and its offering or host wants it stopped then.`;
+      await this.events.add({ kind: 'stopped', vmId, runId: id, scheduleId, reason: 'window-closed', message });
+      this.log.info({ runId: id, vmId }, 'a run has outlived its window and is stopped');
+    }
+  }
+}
+
+const instantOf = (vmId: number, instant: Date): string => `${vmId} ${instant.getTime()}`;
+
+const runOf = ({ vmId, instant }: ReadyDue, schedule: Schedule, { sentence, stopAt }: DueVerdict & { act: 'run' }): NewRun => ({
+  ...{ id: randomUUID(), vmId, kind: 'backup', triggeredBy: 'schedule', idempotencyKey: null, cause: sentence },
+  ...{ scheduleId: schedule.id, scheduledFor: instant, stopAt },
+  requested: { mode: 'auto', quiesce: schedule.cloudstack?.quiescevm ?? schedule.quiesce ?? false },
+});
+
+/** `insteadId`: the run that does for it. */
+function eventOf(
+  { vmId, instant }: ReadyDue,
+  { id: scheduleId }: Schedule,
+  verdict: DueVerdict,
+  insteadId: string | null,
+): NewEvent {
+  const about = { vmId, scheduleId, reason: verdict.code, message: verdict.sentence, facts: { instant: instant.toISOString() } };
+  if (verdict.act !== 'later') return { ...about, kind: 'skipped', runId: insteadId };
+  return { ...about, kind: 'delayed', facts: { ...about.facts, dueAt: verdict.dueAt.toISOString() } };
+}
+
+/** How many instants of a rhythm have passed since one. A thousand VMs of an offering ask for the same. */
+function passedUntil(now: Date): (rhythm: Rhythm, instant: Date) => number {
+  const known = new Map<string, number>();
+  return ({ recurrence, zone }, instant) => {
+    const key = `${recurrence.cron} ${zone} ${instant.getTime()}`;
+    const passed = known.get(key) ?? countPassed(recurrence, zone, instant, now);
+    known.set(key, passed);
+    return passed;
+  };
+}
+
+/** The VM may have gone, or have another offering by now. */
+const holds = (schedule: Schedule, vm: VmRow): boolean =>
+  vm.removed === null &&
+  (schedule.vmId === vm.id || (schedule.offeringId !== null && schedule.offeringId === vm.backupOfferingId));

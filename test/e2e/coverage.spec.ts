@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import type { CoverageDto } from '../../src/coverage/dto/coverage.dto';
+import { Vms } from '../../src/database/repositories/vms';
+import { Volumes } from '../../src/database/repositories/volumes';
+import { runCli } from '../support/cli';
+import { describeDatabases } from '../support/databases';
+import { FakeService } from '../support/fake-service';
+
+jest.setTimeout(120_000);
+
+/** What is protected and what is not, as a client meets it; the fake host stands in for a hypervisor. */
+describeDatabases('coverage', (databases) => {
+  let service: FakeService;
+  beforeAll(async () => {
+    service = await FakeService.start(await databases.fresh());
+    await service.register({ offering: { fullEvery: 100 } });
+  });
+  afterAll(() => service?.close());
+
+  const coverage = async (query = ''): Promise<CoverageDto[]> =>
+    (await service.get(`/coverage?${query}`)).body.items as CoverageDto[];
+  const told = async (): Promise<string> => {
+    const [vm] = await coverage(`vm=${service.vm}`);
+    const disks = (vm?.disks ?? []).flatMap(({ target, problem }) => (problem ? [`${target} ${problem.code}`] : []));
+    return [vm?.state, ...(vm?.problems ?? []).map(({ code }) => code), ...disks].join(', ');
+  };
+  const sql = async (text: string): Promise<void> => {
+    const { dataSource } = await databases.reopen(service.config.books);
+    await dataSource.query(text);
+  };
+
+  it('follows a VM from nothing to what its schedule promises, and back', async () => {
+    expect(await told()).toBe('unprotected, no-schedule, no-restore-point, vda no-restore-point, vdb no-restore-point');
+    await service.post('/schedules', { vm: service.vm, cron: '*/10 * * * *' });
+    await service.backup();
+    expect(await told()).toBe('protected');
+    const [vm] = await coverage();
+    expect(vm).toMatchObject({
+      vm: service.vm,
+      lastSucceeded: expect.any(String) as string,
+      newestBackupId: expect.any(String) as string,
+    });
+    expect(Date.parse(vm?.nextDue ?? '')).toBeGreaterThan(Date.now());
+    expect(await coverage('only=problems')).toEqual([]);
+
+    // The schedule has been there for a day, and the newest backup is older than its grace.
+    await sql(`UPDATE ck_schedules SET changed = '2026-01-01 00:00:00.000'`);
+    await sql(`UPDATE backups SET date = '2026-01-01 00:00:00'`);
+    expect(await told()).toBe('late, late');
+    expect((await coverage('only=problems')).map(({ state }) => state)).toEqual(['late']);
+    await service.backup();
+    expect(await told()).toBe('protected');
+
+    await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Maintenance' } });
+    expect(await told()).toBe('protected, host-maintenance');
+    await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Enabled' } });
+    await service.call('DELETE', `/vms/${service.vm}/offering`);
+    expect(await told()).toBe('protected, no-offering');
+    await service.call('PUT', `/vms/${service.vm}/offering`, { body: { offering: 'daily' } });
+  });
+
+  it('tells a disk that came since, and why of a VM that fails', async () => {
+    const { work } = await databases.reopen(service.config.books);
+    const vm = await new Vms(work).find(service.vm);
+    const volumes = new Volumes(work);
+    const disks = await volumes.ofVm(vm?.id ?? 0);
+    await volumes.replace(vm?.id ?? 0, [...disks, { uuid: randomUUID(), target: 'vdc', path: '/images/new', size: 1024 }]);
+    expect(await told()).toBe('unprotected, vdc not-in-backup');
+
+    await service.lab.vmStop(service.vm);
+    service.lab.host.vms.clear();
+    const failed = await service.post('/backups', { vm: service.vm });
+    await service.ended(failed.body.id as string);
+    expect(await told()).toMatch(/^unprotected, failing/);
+    const [shown] = await coverage();
+    expect(shown?.problems.find(({ code }) => code === 'failing')).toMatchObject({ since: expect.any(String) as string });
+  });
+
+  it('is a table on the command line, and its exit code tells scripts', async () => {
+    const ck = (...args: string[]) => runCli(args, { CHAINKEEPER_URL: service.url });
+    const { code, out } = await ck('coverage');
+    expect([code, out]).toEqual([3, expect.stringMatching(/vdc +unprotected .*chainkeeper backup/)]);
+    const json = JSON.parse((await ck('coverage', '--problems', '--json')).out) as CoverageDto[];
+    expect(json).toEqual(await coverage());
+    expect((await service.get('/coverage?vm=nobody')).status).toBe(404);
+    expect((await service.get('/coverage?only=all')).status).toBe(400);
+  });
+});

@@ -1,0 +1,101 @@
+import { Claims } from '../../src/database/repositories/claims';
+import { type Access, Hosts } from '../../src/database/repositories/hosts';
+import { type Lease, Leases } from '../../src/database/repositories/leases';
+import { RunPlaces } from '../../src/database/repositories/run-places';
+import { Runs } from '../../src/database/repositories/runs';
+import { Vms } from '../../src/database/repositories/vms';
+import { Queue } from '../../src/engine/queue';
+import { loadConfig } from '../../src/platform/config/load-config';
+import { aRun, aVm } from '../support/books';
+import { type Books, describeDatabases } from '../support/databases';
+
+const ACCESS: Access = {
+  ...{ address: '10.0.0.1', port: 22, sshUser: 'root', privateKeyFile: null, agentSocket: null, knownHostsFile: null },
+  ...{ fingerprint: null, scriptPath: '/s', stockPath: null, beside: false, dialect: 'seed' },
+};
+
+describeDatabases('the queue', (databases) => {
+  let books: Books;
+  let runs: Runs;
+  let claims: Claims;
+  beforeEach(async () => {
+    books = await databases.open();
+    runs = new Runs(books.work);
+    claims = new Claims(books.work, new Leases(books.work), runs);
+  });
+  const queueOf = (settings: Record<string, string>): Queue => new Queue(new RunPlaces(books.work), loadConfig(settings));
+  const hostOf = async (name: string): Promise<number> => {
+    const hosts = new Hosts(books.work);
+    return (await hosts.create({ uuid: `uuid-${name}`, name }, ACCESS)).id;
+  };
+  /** A run of a VM of its own on that host. */
+  const waiting = async (hostId: number, different: object = {}): Promise<{ id: string; vmId: number }> => {
+    const vm = await aVm(books);
+    await new Vms(books.work).change(vm.id, { hostId });
+    const { run } = await runs.create(aRun(vm.id, different));
+    return { id: run.id, vmId: vm.id };
+  };
+  const take = async ({ id, vmId }: { id: string; vmId: number }): Promise<Lease> =>
+    (await claims.take({ id, vmId, state: 'queued' }, 'other', 60_000)) as Lease;
+  const picked = async (queue: Queue): Promise<string[]> => (await queue.pick()).map(({ id }) => id);
+
+  it('gives out as many places as there are, and says what the others wait for', async () => {
+    const host = await hostOf('kvm1');
+    const [first, second, third] = [await waiting(host), await waiting(host), await waiting(host)];
+    await take(first);
+    const queue = queueOf({ CHAINKEEPER_RUNS_PER_HOST: '2', CHAINKEEPER_FULLS_PERCENT: '100' });
+    expect(await picked(queue)).toEqual([second.id]);
+    expect([...(await queue.waits())]).toEqual([
+      [third.id, { code: 'host-places', sentence: 'waits for host kvm1: 2 of 2 places are taken' }],
+    ]);
+  });
+
+  it('knows of fulls: who has no bitmap, who is asked for one, and who is planned as one', async () => {
+    const host = await hostOf('kvm1');
+    const [planned, first, asked, incremental] = [
+      await waiting(host),
+      await waiting(host),
+      await waiting(host, { requested: { mode: 'full', quiesce: false } }),
+      await waiting(host),
+    ];
+    for (const { vmId } of [planned, asked, incremental]) await new Vms(books.work).setActiveCheckpoint(vmId, 'backup-1');
+    const { epoch } = await take(planned);
+    await runs.note({ id: planned.id, epoch }, { plan: { kind: 'full' } });
+    const queue = queueOf({ CHAINKEEPER_RUNS_IN_ALL: '4', CHAINKEEPER_FULLS_PERCENT: '50' });
+    expect(await picked(queue)).toEqual([first.id, incremental.id]);
+    expect((await queue.waits()).get(asked.id)?.code).toBe('whole-fulls');
+  });
+
+  it('lets hosts take turns, counts a silent run for nothing, and keeps to VMs that nobody works on', async () => {
+    const [one, two] = [await hostOf('kvm1'), await hostOf('kvm2')];
+    const storm = [await waiting(one), await waiting(one), await waiting(one)];
+    const guest = await waiting(two);
+    const queue = queueOf({ CHAINKEEPER_RUNS_AT_ONCE: '1', CHAINKEEPER_RUNS_IN_ALL: '1', CHAINKEEPER_FULLS_PERCENT: '100' });
+    const [first] = await queue.pick();
+    expect(first?.id).toBe(storm[0]?.id);
+    const { epoch } = await take(storm[0] as { id: string; vmId: number });
+    queue.driven.add(storm[0]?.id ?? '');
+    queue.began(first as Parameters<Queue['began']>[0]);
+    expect(await picked(queue)).toEqual([]);
+    // Its host keeps silent, and another run of its VM has to wait all the same.
+    await runs.markUnknown({ id: storm[0]?.id ?? '', epoch }, 'c', 'm');
+    queue.driven.clear();
+    await runs.create(aRun(storm[0]?.vmId ?? 0));
+    expect(await picked(queue)).toEqual([guest.id]);
+    await new Leases(books.work).acquire(guest.vmId, 'somebody', 'a', 60_000);
+    expect(await picked(queue)).toEqual([storm[1]?.id]);
+  });
+
+  it('begins nothing on a host in maintenance, nor before its time', async () => {
+    const host = await hostOf('kvm1');
+    const [resting, later] = [await waiting(host), await waiting(await hostOf('kvm2'))];
+    await new Hosts(books.work).change(host, { resourceState: 'Maintenance' });
+    const { epoch } = await take(later);
+    await runs.retryLater({ id: later.id, epoch }, { errorCode: 'c', errorMessage: 'm', warnings: [], afterMs: 60_000 });
+    await new Leases(books.work).release({ vmId: later.vmId, runId: later.id, owner: 'other', epoch });
+    const queue = queueOf({});
+    expect(await picked(queue)).toEqual([]);
+    const waits = await queue.waits();
+    expect([waits.get(resting.id)?.code, waits.get(later.id)?.code]).toEqual(['host-maintenance', 'not-before']);
+  });
+});

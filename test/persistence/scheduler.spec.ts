@@ -1,0 +1,244 @@
+import { randomUUID } from 'node:crypto';
+import type { VmRow } from '../../src/database/entities/vm-row';
+import { Dues } from '../../src/database/repositories/dues';
+import { Events } from '../../src/database/repositories/events';
+import { Hosts } from '../../src/database/repositories/hosts';
+import { Offerings } from '../../src/database/repositories/offerings';
+import { Runs } from '../../src/database/repositories/runs';
+import { type NewSchedule, type Schedule, Schedules } from '../../src/database/repositories/schedules';
+import { StartRules } from '../../src/database/repositories/start-rules';
+import { Vms } from '../../src/database/repositories/vms';
+import { Rhythms } from '../../src/engine/rhythms';
+import { Scheduler } from '../../src/engine/scheduler';
+import { StartRuleReader } from '../../src/engine/start-rule-reader';
+import { createLog } from '../../src/platform/log';
+import { aRun, aVm } from '../support/books';
+import { type Books, describeDatabases } from '../support/databases';
+import { serviceConfig } from '../support/service-config';
+
+const HOUR = 3_600_000;
+
+describeDatabases('the scheduler', (databases) => {
+  let books: Books;
+  let schedules: Schedules;
+  let dues: Dues;
+  let runs: Runs;
+  let vms: Vms;
+  let rules: StartRules;
+  let rhythms: Rhythms;
+  let offeringId: number;
+
+  beforeAll(async () => {
+    books = await databases.open();
+    ({ schedules, dues, runs, vms, rules, rhythms } = roomsOf(books));
+    const offerings = new Offerings(books.work);
+    offeringId = (await offerings.create({ uuid: randomUUID(), name: 'daily', description: null, externalId: null }, [])).id;
+  });
+
+  const roomsOf = ({ work }: Books) => {
+    const [all, next, who] = [new Schedules(work), new Dues(work), new Vms(work)];
+    return {
+      schedules: all,
+      dues: next,
+      runs: new Runs(work),
+      vms: who,
+      rules: new StartRules(work),
+      rhythms: new Rhythms(work, all, next, who),
+    };
+  };
+  const schedulerOf = (of: Books): Scheduler => {
+    const { work, config } = of;
+    const rooms = roomsOf(of);
+    const settings = serviceConfig(config);
+    const reader = new StartRuleReader(rooms.rules, new Offerings(work), new Hosts(work));
+    return new Scheduler(
+      ...([work, rooms.schedules, rooms.dues, rooms.runs, rooms.vms, new Offerings(work), new Events(work)] as const),
+      ...([rooms.rhythms, reader, settings, createLog(settings.log)] as const),
+    );
+  };
+  const tick = (): Promise<number> => schedulerOf(books).tick();
+
+  const protectedVm = async (): Promise<VmRow> => {
+    const vm = await aVm(books);
+    await vms.assignOffering(vm.id, offeringId);
+    return { ...vm, backupOfferingId: offeringId };
+  };
+  /** Each hour at half past, unless told otherwise. */
+  const aSchedule = async (vm: VmRow | null, own: NewSchedule['own'] = {}): Promise<Schedule> => {
+    const of = { vmId: vm?.id ?? null, offeringId: vm === null ? offeringId : null };
+    const made = await schedules.create({
+      id: randomUUID(),
+      ...of,
+      own: { cron: '30 * * * *', timezone: 'UTC', ...own },
+      cloudstack: null,
+    });
+    await rhythms.refresh(made);
+    return made;
+  };
+  /** Half past of the hour so many hours ago. */
+  const halfPast = (hoursAgo: number): Date => new Date((Math.floor(Date.now() / HOUR) - hoursAgo) * HOUR + HOUR / 2 - HOUR);
+  const wasDue = async ({ seq }: Schedule, instant: Date, dueAt = instant): Promise<void> => {
+    const rows = (
+      await books.dataSource.query<{ vm_id: number | string }[]>(`SELECT vm_id FROM ck_due WHERE schedule_seq = ${seq}`)
+    ).map(({ vm_id }) => ({ vmId: Number(vm_id), instant, dueAt }));
+    await dues.replace(seq, rows);
+  };
+  const runsOf = async (vm: VmRow) => (await runs.page({ limit: 100 }, { vmId: vm.id })).items;
+  const told = async (vm: VmRow): Promise<string[]> =>
+    (await new Events(books.work).page({ limit: 100 }, { vmId: vm.id })).items
+      .map(({ kind, reason }) => `${kind} ${reason}`)
+      .reverse();
+  const next = async (vm: VmRow) => (await dues.ofVms([vm.id]))[0];
+
+  it('makes one run of what is due, named after its instant, and goes on to the next', async () => {
+    const vm = await protectedVm();
+    const schedule = await aSchedule(vm, { quiesce: true });
+    expect(await tick()).toBe(0);
+    const instant = halfPast(0);
+    await wasDue(schedule, instant, new Date(Date.now() - 1000));
+    expect(await tick()).toBe(1);
+    expect(await tick()).toBe(0);
+    const [run, ...others] = await runsOf(vm);
+    expect(others).toEqual([]);
+    expect(run).toMatchObject({
+      kind: 'backup',
+      state: 'queued',
+      triggeredBy: 'schedule',
+      scheduleId: schedule.id,
+      scheduledFor: instant,
+    });
+    expect(run).toMatchObject({ requested: { mode: 'auto', quiesce: true }, stopAt: null });
+    expect(await told(vm)).toEqual(['queued schedule']);
+    expect((await next(vm))?.instant?.getTime()).toBeGreaterThan(Date.now());
+    expect((await next(vm))?.instant?.getUTCMinutes()).toBe(30);
+  });
+
+  it('of several orchestrators one makes it', async () => {
+    const all = await Promise.all(Array.from({ length: 12 }, () => protectedVm()));
+    const made = await Promise.all(all.map((vm) => aSchedule(vm)));
+    for (const schedule of made) await wasDue(schedule, halfPast(0), new Date(Date.now() - 1000));
+    const others = [books, await databases.reopen(books.config), await databases.reopen(books.config)];
+    await Promise.all(others.flatMap((of) => [schedulerOf(of).tick(), schedulerOf(of).tick()]));
+    for (const vm of all) expect([(await runsOf(vm)).length, await told(vm)]).toEqual([1, ['queued schedule']]);
+  });
+
+  it('of two schedules at one instant comes one run, and both are noted', async () => {
+    const vm = await protectedVm();
+    const [first, second] = [await aSchedule(vm), await aSchedule(null)];
+    for (const schedule of [first, second]) await wasDue(schedule, halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    const [run, ...others] = await runsOf(vm);
+    expect([others, await told(vm)]).toEqual([[], ['queued schedule', 'skipped run-made']]);
+    const [skipped] = (await new Events(books.work).page({ limit: 1 }, { vmId: vm.id })).items;
+    expect(skipped).toMatchObject({ runId: run?.id, scheduleId: second.id });
+    await schedules.remove(second.id);
+  });
+
+  it.each([
+    ['run-once', ['queued schedule']],
+    ['skip', ['skipped missed']],
+  ] as const)('after an outage: %s', async (missed, events) => {
+    const vm = await protectedVm();
+    await wasDue(await aSchedule(vm, { missed, graceSeconds: 60 }), halfPast(9));
+    await tick();
+    expect(await tick()).toBe(0);
+    expect([(await runsOf(vm)).length, await told(vm)]).toEqual([missed === 'skip' ? 0 : 1, events]);
+    expect((await next(vm))?.instant?.getTime()).toBeGreaterThan(Date.now());
+  });
+
+  it('a VM without an offering gets none, and one that is gone or has another nothing at all', async () => {
+    const [bare, gone, other] = [await aVm(books), await protectedVm(), await protectedVm()];
+    await wasDue(await aSchedule(bare), halfPast(0));
+    await wasDue(await aSchedule(gone), halfPast(0));
+    await vms.remove(gone.id);
+    const offered = await aSchedule(null);
+    await dues.replace(offered.seq, [{ vmId: other.id, instant: halfPast(0), dueAt: halfPast(0) }]);
+    await vms.assignOffering(other.id, null);
+    await tick();
+    expect([await told(bare), await runsOf(bare)]).toEqual([['skipped no-offering'], []]);
+    for (const vm of [gone, other]) expect([await told(vm), await runsOf(vm), await next(vm)]).toEqual([[], [], undefined]);
+    await schedules.remove(offered.id);
+  });
+
+  it('waits for the window, and has a run stopped that outlives it', async () => {
+    const [early, late] = [await protectedVm(), await protectedVm()];
+    const hour = new Date().getUTCHours();
+    const said = { zone: 'UTC', blackouts: [], atEnd: 'stop' as const };
+    const at = (h: number): string => `${String((h + 24) % 24).padStart(2, '0')}:00`;
+    await rules.set({ owner: 'offering', ownerId: offeringId }, { ...said, windows: [`${at(hour + 2)}-${at(hour + 3)}`] });
+    await wasDue(await aSchedule(early), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    expect([await runsOf(early), await told(early)]).toEqual([[], ['delayed outside-window']]);
+    expect((await next(early))?.instant).toEqual(halfPast(0));
+    expect((await next(early))?.dueAt?.getUTCHours()).toBe((hour + 2) % 24);
+
+    await rules.set({ owner: 'offering', ownerId: offeringId }, { ...said, windows: [`${at(hour - 1)}-${at(hour + 2)}`] });
+    await wasDue(await aSchedule(late), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    const [run] = await runsOf(late);
+    expect(run?.stopAt?.getUTCHours()).toBe((hour + 2) % 24);
+    await rules.clear({ owner: 'offering', ownerId: offeringId });
+    await tick();
+    expect((await runs.find(run?.id ?? ''))?.abortAsked).toBeNull();
+    await books.dataSource.query(
+      `UPDATE ck_runs SET state = 'running', stop_at = '2026-01-01 00:00:00.000' WHERE id = '${run?.id}'`,
+    );
+    await tick();
+    await tick();
+    expect((await runs.find(run?.id ?? ''))?.abortAsked).not.toBeNull();
+    expect((await told(late)).filter((text) => text.startsWith('stopped'))).toEqual(['stopped window-closed']);
+  });
+
+  it('a schedule that is changed or paused meanwhile makes nothing twice', async () => {
+    const vm = await protectedVm();
+    const schedule = await aSchedule(vm);
+    const instant = halfPast(0);
+    await runs.create(aRun(vm.id, { triggeredBy: 'schedule', scheduleId: schedule.id, scheduledFor: instant }));
+    await books.dataSource.query(`UPDATE ck_runs SET state = 'succeeded' WHERE vm_id = ${vm.id}`);
+    await wasDue(schedule, instant);
+    await tick();
+    expect([(await runsOf(vm)).length, await told(vm)]).toEqual([1, ['queued schedule', 'skipped run-made']]);
+
+    await schedules.change(schedule.id, { paused: new Date() });
+    await rhythms.refresh((await schedules.find(schedule.id)) as Schedule);
+    expect(await next(vm)).toMatchObject({ instant: null, dueAt: null });
+    expect(await tick()).toBe(0);
+  });
+
+  it('finds by itself what was written past it', async () => {
+    const vm = await protectedVm();
+    await books.dataSource.query(
+      `INSERT INTO backup_schedule (uuid, vm_id, schedule_type, schedule, timezone) VALUES ('${randomUUID()}', ${vm.id}, 1, '15:03', 'Asia/Tokyo')`,
+    );
+    await rhythms.makeGood();
+    const due = await next(vm);
+    expect([due?.instant?.getUTCHours(), due?.instant?.getUTCMinutes()]).toEqual([18, 15]);
+    expect(await rhythms.makeGood()).toBe(0);
+    await books.dataSource.query(`UPDATE backup_schedule SET schedule = 'nonsense' WHERE vm_id = ${vm.id}`);
+    const [mine] = await schedules.holding(vm.id, null);
+    await wasDue(mine as Schedule, halfPast(0));
+    await tick();
+    expect([await next(vm), await runsOf(vm)]).toMatchObject([{ instant: null, dueAt: null }, []]);
+  });
+
+  it('spreads the VMs of an offering, each always at its place, and those that come later too', async () => {
+    const all = await Promise.all(Array.from({ length: 30 }, () => protectedVm()));
+    const schedule = await aSchedule(null, { jitterSeconds: 1200 });
+    const placeOf = async (vm: VmRow): Promise<number> => {
+      const due = (await dues.ofVms([vm.id])).find(({ scheduleSeq }) => scheduleSeq === schedule.seq);
+      return ((due?.dueAt?.getTime() ?? NaN) - (due?.instant?.getTime() ?? NaN)) / 1000;
+    };
+    const places = await Promise.all(all.map(placeOf));
+    expect(places.filter((seconds) => seconds >= 0 && seconds <= 1200)).toHaveLength(30);
+    expect(new Set(places).size).toBeGreaterThan(20);
+    await rhythms.refresh(schedule);
+    expect(await Promise.all(all.map(placeOf))).toEqual(places);
+    const later = await protectedVm();
+    expect(await placeOf(later)).toBeNaN();
+    await rhythms.refreshVm(later.id);
+    expect(await placeOf(later)).toBeGreaterThanOrEqual(0);
+    await vms.assignOffering(later.id, null);
+    await rhythms.refreshVm(later.id);
+    expect(await placeOf(later)).toBeNaN();
+  });
+});
