@@ -9,6 +9,7 @@ import { Logger } from 'nestjs-pino';
 import { AppModule, type Adapters } from './app.module';
 import { OperationalError } from './domain/errors';
 import { Scheduler } from './engine/scheduler';
+import { Watcher } from './engine/watcher';
 import { Worker } from './engine/worker';
 import { type Config, loadConfig } from './platform/config/load-config';
 import { guardGate } from './platform/gate';
@@ -60,6 +61,7 @@ export async function startService(config: Config, adapters: Partial<Adapters> =
     await listen(app, config.http);
     app.get(Scheduler).start();
     app.get(Worker).start();
+    app.get(Watcher).start();
     app.get(Sweeper).start();
   } catch (error) {
     await app.close();

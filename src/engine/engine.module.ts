@@ -15,6 +15,7 @@ import { Rhythms } from './rhythms';
 import { Runner } from './runner';
 import { Scheduler } from './scheduler';
 import { StartRuleReader } from './start-rule-reader';
+import { Watcher } from './watcher';
 import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
@@ -36,6 +37,7 @@ import { Worker } from './worker';
     Runner,
     Scheduler,
     StartRuleReader,
+    Watcher,
     Worker,
   ],
   exports: [
@@ -52,6 +54,7 @@ import { Worker } from './worker';
     Rhythms,
     Scheduler,
     StartRuleReader,
+    Watcher,
     Worker,
   ],
 })

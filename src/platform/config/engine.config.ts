@@ -116,6 +116,26 @@ export class EngineConfig {
   runHours = 24;
 
   @Setting({
+    env: 'CHAINKEEPER_STUCK_MINUTES',
+    as: 'integer',
+    help: 'Minutes without a further byte after which a run is told to be stuck. It is told, and not stopped.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(10_000)
+  stuckMinutes = 30;
+
+  @Setting({
+    env: 'CHAINKEEPER_STUCK_QUEUED_HOURS',
+    as: 'integer',
+    help: 'Hours that a run may wait, though it could begin, without being told.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(1000)
+  stuckQueuedHours = 6;
+
+  @Setting({
     env: 'CHAINKEEPER_SWEEP_HOURS',
     as: 'integer',
     help: 'Hours between looks for what runs left behind on hosts and repositories, the first at the start; 0: never by itself.',
