@@ -1,4 +1,7 @@
 import { Module } from '@nestjs/common';
+import { Runs } from '../database/repositories/runs';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
 import { BetweenRuns } from './between-runs';
 import { BookReader } from './book-reader';
 import { Deleter } from './deleter';
@@ -11,6 +14,8 @@ import { Recorder } from './recorder';
 import { Restorer } from './restorer';
 import { Retainer } from './retainer';
 import { Runner } from './runner';
+import { JOB_TRANSPORT } from './transports/job-transport';
+import { openTransport } from './transports/open-transport';
 import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
@@ -29,7 +34,16 @@ import { Worker } from './worker';
     Retainer,
     Runner,
     Worker,
+    {
+      provide: JOB_TRANSPORT,
+      useFactory: async (config: Config, log: Log, runs: Runs) => {
+        const transport = await openTransport(config, log);
+        runs.onQueued((runId) => transport.tell(runId));
+        return transport;
+      },
+      inject: [Config, LOG, Runs],
+    },
   ],
-  exports: [BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Restorer, Retainer, Worker],
+  exports: [JOB_TRANSPORT, BetweenRuns, BookReader, Deleter, Describer, Hasher, NasHosts, Planner, Restorer, Retainer, Worker],
 })
 export class EngineModule {}

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import type { Lease } from '../database/repositories/leases';
 import { Leases } from '../database/repositories/leases';
@@ -9,9 +8,11 @@ import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { claimOf } from './claim';
 import { Deleter } from './deleter';
+import { Doorbell } from './doorbell';
 import { keepLease } from './keep-lease';
 import { Restorer } from './restorer';
 import { Runner } from './runner';
+import { JOB_TRANSPORT, type JobTransport } from './transports/job-transport';
 
 /**
  * Claims runs and drives them: queued ones, and those whose owner died or slept through its lease. What a run does
@@ -20,7 +21,8 @@ import { Runner } from './runner';
 @Injectable()
 export class Worker implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
-  readonly #active = new Map<string, Promise<void>>();
+  readonly #bell = new Doorbell();
+  readonly #active = new Map<string, Promise<boolean>>();
   /** Those of them that wait for a host to answer again. They take nobody's place: it may be days. */
   readonly #silent = new Set<string>();
   #loop: Promise<void> | undefined;
@@ -33,12 +35,16 @@ export class Worker implements BeforeApplicationShutdown {
     private readonly runner: Runner,
     private readonly deleter: Deleter,
     private readonly restorer: Restorer,
+    @Inject(JOB_TRANSPORT) private readonly transport: JobTransport,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
   start(): void {
-    this.#loop ??= this.#turn();
+    if (this.#loop !== undefined) return;
+    this.#loop = this.#turn();
+    // An id is a reason to look and no more: whether that run, or an older one, may begin is in the books.
+    this.transport.listen(async (runId) => this.#active.has(runId) || this.#bell.call());
   }
 
   /**
@@ -47,7 +53,10 @@ export class Worker implements BeforeApplicationShutdown {
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.#stop.abort();
+    const closed = this.transport.close();
+    this.#bell.close();
     await this.#loop;
+    await closed;
     await Promise.allSettled(this.#active.values());
   }
 
@@ -55,10 +64,13 @@ export class Worker implements BeforeApplicationShutdown {
     while (!this.#stop.signal.aborted) {
       // A database that is away for a moment must not end the loop, nor fill the log.
       await this.#claimAll().then(
-        () => this.#found(null),
+        (looked) => {
+          this.#found(null);
+          if (looked) this.#bell.looked();
+        },
         (error: unknown) => this.#found(error),
       );
-      await sleep(this.config.engine.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+      await this.#bell.rest(this.transport.restMs);
     }
   }
 
@@ -70,15 +82,17 @@ export class Worker implements BeforeApplicationShutdown {
     this.#failing = code;
   }
 
-  async #claimAll(): Promise<void> {
+  /** False: there is no place for another run, so nobody has looked. */
+  async #claimAll(): Promise<boolean> {
     const free = this.config.engine.runsAtOnce - (this.#active.size - this.#silent.size);
-    if (free <= 0) return;
+    if (free <= 0) return false;
     // Ours that go on are in the books as running too, with a lease that has not run out; they are not listed here.
     const waiting = [...(await this.runs.abandoned(free)), ...(await this.runs.queued(free))];
     for (const run of waiting.slice(0, free)) {
       if (this.#stop.signal.aborted || this.#active.has(run.id)) continue;
       await this.#claim(run);
     }
+    return true;
   }
 
   async #claim(run: RunRow): Promise<void> {
@@ -94,9 +108,12 @@ export class Worker implements BeforeApplicationShutdown {
     }
     const driven = this.#drive(run, lease).finally(() => this.#active.delete(run.id));
     this.#active.set(run.id, driven);
+    // Its place, its VM and its host are free again.
+    void driven.then((well) => well && this.#bell.ring());
   }
 
-  async #drive(run: RunRow, lease: Lease): Promise<void> {
+  /** Whether it went its way; a run that could not be driven waits for the next look. */
+  async #drive(run: RunRow, lease: Lease): Promise<boolean> {
     const log = this.log.child({ runId: run.id, vmId: run.vmId });
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
@@ -108,8 +125,10 @@ export class Worker implements BeforeApplicationShutdown {
       if (DELETING.includes(run.kind)) await this.deleter.drive(run.id, lease, lost);
       else if (run.kind === 'restore') await this.restorer.drive(run.id, lease, lost, hears);
       else await this.runner.drive(run.id, lease, lost, hears);
+      return true;
     } catch (error) {
       log.error({ err: error }, 'driving the run failed; it will be looked at again');
+      return false;
     } finally {
       this.#silent.delete(run.id);
       await kept.giveBack();

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { Leases } from '../../src/database/repositories/leases';
 import { Runs } from '../../src/database/repositories/runs';
+import { PollingTransport } from '../../src/engine/transports/polling-transport';
 import { Worker } from '../../src/engine/worker';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { createLog } from '../../src/platform/log';
@@ -28,7 +29,8 @@ describeDatabases('the worker, whose books are away for a while', (databases) =>
     };
     const driven = {} as never;
     const config = loadConfig({ CHAINKEEPER_POLL_MS: '50' });
-    const worker = new Worker(runs, new Leases(work), driven, driven, driven, config, createLog({ level: 'info' }, sink));
+    const log = createLog({ level: 'info' }, sink);
+    const worker = new Worker(runs, new Leases(work), driven, driven, driven, new PollingTransport(50), config, log);
     worker.start();
     await looksAgain();
     await dataSource.query('ALTER TABLE ck_runs RENAME TO ck_elsewhere');

@@ -30,7 +30,14 @@ export interface ClaimedRun {
 /** The runs. Every change after the claim names its epoch and says whether it still counted. */
 @Injectable()
 export class Runs {
+  #queued: (runId: string) => void = () => undefined;
+
   constructor(private readonly work: UnitOfWork) {}
+
+  /** From now on hears of every run that is written down here, once it is in the books. */
+  onQueued(hear: (runId: string) => void): void {
+    this.#queued = hear;
+  }
 
   /**
    * Writes a run down, or finds the one with the same idempotency key.
@@ -44,6 +51,7 @@ export class Runs {
         if (!isDuplicate(error) || run.idempotencyKey === null) throw error;
         return { run: await sameAs(manager, run, run.idempotencyKey), created: false };
       }
+      this.work.onCommit(() => this.#queued(run.id));
       return { run: await manager.findOneByOrFail(RunRow, { id: run.id }), created: true };
     });
   }
