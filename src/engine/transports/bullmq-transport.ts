@@ -12,8 +12,6 @@ const WATCH_MS = 1000;
 const ANSWER_MS = 2000;
 /** While Redis tells of runs, looking is for what it lost: so many times the usual rest. */
 const PATIENCE = 10;
-/** A worker's connection whose command has no answer for so long is made anew: a read there waits 10 s at most. */
-const SILENCE_MS = 30_000;
 const CLOSE_MS = 1000;
 
 /** What is carried: the id, and nothing about the run. */
@@ -32,7 +30,11 @@ export class BullmqTransport implements JobTransport {
   /** What its connection last died of; the errors of its commands only say that there is none. */
   #connectionError: string | null = null;
   #trouble: string | null = null;
-  #listener: { readonly worker: BullMQ.Worker<Told>; readonly connection: IoRedis.Redis } | undefined;
+  #worker: BullMQ.Worker<Told> | undefined;
+  /** What is heard just now, until it is taken in or handed on. */
+  #hearing: Promise<void> = Promise.resolve();
+  /** All that were made, by us or for BullMQ. */
+  readonly #connections: IoRedis.Redis[] = [];
 
   private constructor(
     private readonly bullmq: typeof BullMQ,
@@ -81,37 +83,42 @@ export class BullmqTransport implements JobTransport {
   }
 
   listen(hear: Hear): void {
-    const connection = this.#connect({ maxRetriesPerRequest: null, socketTimeout: SILENCE_MS });
-    const { Worker, WaitingError } = this.bullmq;
-    const worker = new Worker<Told>(
+    const connection = this.#connect({ maxRetriesPerRequest: null });
+    this.#worker = new this.bullmq.Worker<Told>(
       QUEUE,
-      async (job, token) => {
-        if (await hear(job.data.runId)) return;
-        await job.moveToWait(token);
-        throw new WaitingError();
-      },
+      (job, token) => (this.#hearing = this.#take(job, token, hear)),
       // One at a time: what this instance has no place for is left to those that have.
       { connection, prefix: PREFIX, concurrency: 1, maxStalledCount: 0, runRetryDelay: WATCH_MS },
     );
-    worker.on('error', (error) => this.#hush(error));
-    this.#listener = { worker, connection };
+    this.#worker.on('error', (error) => this.#hush(error));
+  }
+
+  async #take(job: BullMQ.Job<Told>, token: string | undefined, hear: Hear): Promise<void> {
+    if (await hear(job.data.runId)) return;
+    await job.moveToWait(token);
+    throw new this.bullmq.WaitingError();
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
-    const { worker, connection } = this.#listener ?? {};
-    const ended = Promise.allSettled([worker?.close(), this.#queue.close()]);
-    // Redis may be the one that does not answer.
-    await Promise.race([ended, sleep(CLOSE_MS)]);
-    await Promise.allSettled([worker?.disconnect()]);
-    connection?.disconnect();
-    this.#teller.disconnect();
+    // By force: else BullMQ waits for a Redis that never was there, and its timers go on for ever.
+    const ended = Promise.allSettled([this.#worker?.close(true), this.#hearing, this.#queue.close()]);
+    // And so may Redis itself let us wait.
+    await Promise.race([ended, sleep(CLOSE_MS, undefined, { ref: false })]);
+    for (const connection of this.#connections) connection.disconnect();
   }
 
   #connect(options: IoRedis.RedisOptions): IoRedis.Redis {
     const retryStrategy = (times: number): number => Math.min(100 * times, WATCH_MS);
-    const redis = new this.ioredis.Redis(this.url, { connectTimeout: ANSWER_MS, retryStrategy, ...options });
+    return this.#own(new this.ioredis.Redis(this.url, { connectTimeout: ANSWER_MS, retryStrategy, ...options }));
+  }
+
+  /** BullMQ makes a second connection of a worker's, to wait on. */
+  #own(redis: IoRedis.Redis): IoRedis.Redis {
+    const duplicate = redis.duplicate.bind(redis);
+    redis.duplicate = (override) => this.#own(duplicate(override));
     redis.on('error', (error) => this.#hush(error));
+    this.#connections.push(redis);
     return redis;
   }
 
