@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { aRun, aVm } from '../support/books';
 import { until } from '../support/brake';
 import { freePort } from '../support/free-port';
 import { startRedis, type Redis } from '../support/redis';
@@ -47,14 +49,22 @@ describeTransport(
       const api = await all.api();
       const leaving = await all.worker('leaving');
       all.hold();
-      const [first = '', second = ''] = await all.ask(api, 2);
-      await until(() => all.startsOf(first) === 1, 'the first has begun');
-      await new Promise((wake) => setTimeout(wake, 300));
+      const [first = ''] = await all.ask(api, 1);
+      await until(() => all.startsOf(first) === 1, 'it is full');
+      const vm = await aVm(all.books);
+      const held = await api.leases.acquire(vm.id, randomUUID(), 'somebody', 60_000);
+      if (held.kind !== 'held') throw new Error('nobody else has it');
+      const { id } = await api.runs.request(aRun(vm.id));
+      const moment = (): Promise<unknown> => new Promise((wake) => setTimeout(wake, 500));
+      await moment();
+      // By itself it looks once, when it starts: nothing can be taken yet.
+      await all.worker('staying', { CHAINKEEPER_RUNS_AT_ONCE: '8' });
+      await moment();
+      await api.leases.release(held.lease);
+      expect(all.startsOf(id)).toBe(0);
       await leaving.close();
       all.letGo();
-      // It looks once when it starts, as every worker does, and finds the one that was let go, which is older.
-      await all.worker('staying');
-      await all.expectOnce([second]);
+      await all.expectOnce([id]);
     });
 
     it('loses nothing when Redis is flushed in the middle', async () => {
@@ -137,8 +147,14 @@ describeTransport(
     });
 
     it('closes promptly while Redis answers nobody', async () => {
-      const all = await fleet();
+      const all = await fleet({ CHAINKEEPER_RUNS_AT_ONCE: '1' });
+      const api = await all.api();
       const worker = await all.worker('only');
+      all.hold();
+      // It keeps the id of one, and cannot hand it back.
+      await all.ask(api, 3);
+      await until(() => all.starts.length === 1, 'it is full');
+      await new Promise((wake) => setTimeout(wake, 300));
       redis.freeze();
       try {
         const before = Date.now();
