@@ -1,4 +1,7 @@
 import { Module } from '@nestjs/common';
+import { Runs } from '../database/repositories/runs';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
 import { BetweenRuns } from './between-runs';
 import { BookReader } from './book-reader';
 import { Deleter } from './deleter';
@@ -16,6 +19,8 @@ import { Runner } from './runner';
 import { Scheduler } from './scheduler';
 import { StartRuleReader } from './start-rule-reader';
 import { Watcher } from './watcher';
+import { JOB_TRANSPORT } from './transports/job-transport';
+import { openTransport } from './transports/open-transport';
 import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
@@ -41,6 +46,7 @@ import { Worker } from './worker';
     Worker,
   ],
   exports: [
+    JOB_TRANSPORT,
     BetweenRuns,
     BookReader,
     Deleter,
@@ -56,6 +62,15 @@ import { Worker } from './worker';
     StartRuleReader,
     Watcher,
     Worker,
+    {
+      provide: JOB_TRANSPORT,
+      useFactory: async (config: Config, log: Log, runs: Runs) => {
+        const transport = await openTransport(config, log);
+        runs.onQueued((runId) => transport.tell(runId));
+        return transport;
+      },
+      inject: [Config, LOG, Runs],
+    },
   ],
 })
 export class EngineModule {}

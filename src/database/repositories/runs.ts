@@ -40,7 +40,14 @@ export interface ClaimedRun {
 /** The runs. Every change after the claim names its epoch and says whether it still counted. */
 @Injectable()
 export class Runs {
+  #queued: (runId: string) => void = () => undefined;
+
   constructor(private readonly work: UnitOfWork) {}
+
+  /** From now on hears of every run that is written down here, once it is in the books. */
+  onQueued(hear: (runId: string) => void): void {
+    this.#queued = hear;
+  }
 
   /**
    * Writes a run down, or finds the one with the same idempotency key.
@@ -55,6 +62,7 @@ export class Runs {
         if (!isDuplicate(error) || run.idempotencyKey === null) throw error;
         return { run: await sameAs(manager, run, run.idempotencyKey), created: false };
       }
+      this.work.onCommit(() => this.#queued(run.id));
       return { run: await manager.findOneByOrFail(RunRow, { id: run.id }), created: true };
     });
   }
@@ -121,6 +129,7 @@ export class Runs {
         runs.map((run) => ({ ...run, state: 'queued' as const, epoch: 0, attempt: 0, created })),
       );
       await addEvents(manager, runs.map(queuedEvent));
+      this.work.onCommit(() => runs.forEach(({ id }) => this.#queued(id)));
     });
   }
 
