@@ -213,12 +213,16 @@ export function describeTransport(
         await leaving.close();
         expect(Date.now() - before).toBeLessThan(2_000);
         all.letGo();
-        await all.worker('staying');
+        const staying = await all.worker('staying');
         const ended = async (): Promise<boolean> =>
           (await Promise.all(ids.map((id) => api.runs.find(id)))).every((run) => run?.state === 'succeeded');
         await until(ended, 'both have ended');
         // The one that was let go was adopted; neither began beside itself.
         expect(ids.map(all.startsOf).sort()).toEqual([1, 2]);
+        await new Promise((wake) => setTimeout(wake, 500));
+        const idle = Date.now();
+        await staying.close();
+        expect(Date.now() - idle).toBeLessThan(2_000);
       });
 
       more({ fleet });
