@@ -82,7 +82,13 @@ export class Fleet {
   async #start(role: 'api' | 'worker', more: Record<string, string>): Promise<Instance> {
     const lines: string[] = [];
     const sink = new Writable({ write: (line: Buffer, _, done) => (lines.push(line.toString()), done()) });
-    const settings = { CHAINKEEPER_ROLE: role, CHAINKEEPER_SWEEP_HOURS: '0', ...this.settings, ...more };
+    const settings = {
+      CHAINKEEPER_ROLE: role,
+      CHAINKEEPER_SWEEP_HOURS: '0',
+      CHAINKEEPER_FULLS_PERCENT: '100',
+      ...this.settings,
+      ...more,
+    };
     const config = serviceConfig(this.books.config, settings);
     const drive = async (runId: string, lease: Lease, stop: AbortSignal): Promise<void> => {
       this.starts.push({ runId, by: config.engine.owner });
