@@ -17,6 +17,7 @@ import { PreviewService } from '../../src/schedules/preview.service';
 import { aVm } from '../support/books';
 import { describeDatabases } from '../support/databases';
 import { serviceConfig } from '../support/service-config';
+import { FULL } from '../support/thorough';
 
 /** A database whose clock is ours. */
 class SimulatedDues extends Dues {
@@ -36,14 +37,16 @@ class SimulatedDues extends Dues {
   }
 }
 
-const END = new Date('2027-04-01T00:00:00Z');
+const [BEGIN, END] = FULL
+  ? [new Date('2027-03-25T00:00:00Z'), new Date('2027-04-01T00:00:00Z')]
+  : [new Date('2027-03-26T12:00:00Z'), new Date('2027-03-29T12:00:00Z')];
 
-/** A week in whose middle clocks are put forward: 28 March 2027 in Berlin, and back in Lord Howe a week later. */
+/** Days in whose middle clocks are put forward: 28 March 2027 in Berlin. `npm run test:full` takes the whole week. */
 describeDatabases('a preview', (databases) => {
-  it('of a week over a change of clocks is what then runs, to the second', async () => {
+  it('of days over a change of clocks is what then runs, to the second', async () => {
     const books = await databases.open();
     const { work } = books;
-    const dues = new SimulatedDues(work, new Date('2027-03-25T00:00:00Z'));
+    const dues = new SimulatedDues(work, BEGIN);
     const [schedules, vms, runs, offerings] = [new Schedules(work), new Vms(work), new Runs(work), new Offerings(work)];
     const rhythms = new Rhythms(work, schedules, dues, vms);
     const rules = new StartRules(work);
@@ -103,11 +106,10 @@ describeDatabases('a preview', (databases) => {
       }
     }
     expect(ran.sort()).toEqual(shown.sort());
-    expect(ran.length).toBeGreaterThan(400);
+    expect(ran.length).toBeGreaterThan(FULL ? 400 : 150);
     // Half past two does not exist on the 28th, and is not lost.
-    expect(ran.filter((line) => line.includes(all[0]?.instanceName ?? '-')).map((line) => line.slice(0, 16))).toEqual([
-      ...['2027-03-25T01:30', '2027-03-26T01:30', '2027-03-27T01:30', '2027-03-28T01:00'],
-      ...['2027-03-29T00:30', '2027-03-30T00:30', '2027-03-31T00:30'],
-    ]);
+    const ofFirst = ran.filter((line) => line.includes(all[0]?.instanceName ?? '-')).map((line) => line.slice(0, 16));
+    expect(ofFirst).toEqual(expect.arrayContaining(['2027-03-27T01:30', '2027-03-28T01:00', '2027-03-29T00:30']));
+    expect(ofFirst).toHaveLength(FULL ? 7 : 3);
   }, 120_000);
 });
