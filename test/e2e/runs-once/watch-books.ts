@@ -1,0 +1,43 @@
+import type { DataSource } from 'typeorm';
+
+/** A change of a run's state or owner as the database itself saw it, and whose the lease on the VM was at that moment. */
+export interface RunMove {
+  readonly runId: string;
+  readonly was: string;
+  readonly became: string;
+  readonly epochWas: number;
+  readonly epoch: number;
+  readonly owner: string | null;
+  readonly leaseRun: string | null;
+  readonly leaseEpoch: number;
+}
+
+const TABLE = `CREATE TABLE seen_moves (
+  seq BIGINT AUTO_INCREMENT PRIMARY KEY, run_id VARCHAR(64), was VARCHAR(20), became VARCHAR(20),
+  epoch_was BIGINT, epoch BIGINT, owner VARCHAR(255), lease_run VARCHAR(64), lease_epoch BIGINT)`;
+
+// The lease is read as this transaction sees it, its own changes included, and without a lock that nobody else would take.
+const TRIGGER = `CREATE TRIGGER see_moves AFTER UPDATE ON ck_runs FOR EACH ROW
+  IF OLD.state <> NEW.state OR OLD.epoch <> NEW.epoch OR OLD.ended IS NOT NULL THEN
+    SET @lease_run = NULL, @lease_epoch = NULL;
+    SELECT run_id, epoch INTO @lease_run, @lease_epoch FROM ck_vm_leases WHERE vm_id = NEW.vm_id;
+    INSERT INTO seen_moves (run_id, was, became, epoch_was, epoch, owner, lease_run, lease_epoch)
+      VALUES (NEW.id, OLD.state, NEW.state, OLD.epoch, NEW.epoch, NEW.owner, @lease_run, @lease_epoch);
+  END IF`;
+
+/** Lets the database write down what becomes of every run, in the transaction that makes it so: what no process can leave out. */
+export async function watchBooks(source: DataSource): Promise<void> {
+  await source.query(TABLE);
+  await source.query(TRIGGER);
+}
+
+/** In the order in which they happened. */
+export async function readMoves(source: DataSource): Promise<RunMove[]> {
+  const rows = await source.query<Record<string, string | number | null>[]>('SELECT * FROM seen_moves ORDER BY seq');
+  const text = (value: unknown): string | null => (value === null ? null : String(value));
+  return rows.map((row) => ({
+    ...{ runId: String(row['run_id']), was: String(row['was']), became: String(row['became']) },
+    ...{ epochWas: Number(row['epoch_was']), epoch: Number(row['epoch']), owner: text(row['owner']) },
+    ...{ leaseRun: text(row['lease_run']), leaseEpoch: Number(row['lease_epoch']) },
+  }));
+}
