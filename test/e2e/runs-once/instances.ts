@@ -29,6 +29,8 @@ export class Instances {
 
   constructor(
     private readonly environment: Record<string, string>,
+    /** Gives an orchestrator of that name a login of its own; what it is to come in with. */
+    private readonly admit: (owner: string) => Promise<Record<string, string>>,
     private readonly random: Random,
   ) {}
 
@@ -40,6 +42,10 @@ export class Instances {
   /** Of the one whose clock is right and that was started first. */
   get url(): string {
     return this.#places.at(-1)?.url ?? '';
+  }
+
+  get strikes(): number {
+    return this.deeds.kills + this.deeds.stops;
   }
 
   /** Does something bad to one of them. One is always left alone; it is a moment until the others are back. */
@@ -78,15 +84,18 @@ export class Instances {
     process.kill(pid, 'SIGSTOP');
     await sleep(LEASE_SECONDS * 1000 + 500 + this.random.below(2000));
     process.kill(pid, 'SIGCONT');
-    await sleep(this.random.below(1000));
+    // What it was about to do, it does now.
+    await sleep(500 + this.random.below(1000));
   }
 
   async #start(place: number): Promise<Pick<Place, 'script' | 'url'>> {
     this.#started += 1;
     const wrongBy = place > 0 ? 0 : this.random.oneIn(2) ? HOUR_MS : -HOUR_MS;
+    const owner = `place-${place}-${this.#started}`;
     const script = startScript('test/e2e/child/one-of-many.ts', null, {
       ...this.environment,
-      CHAINKEEPER_OWNER: `place-${place}-${this.#started}`,
+      ...(await this.admit(owner)),
+      CHAINKEEPER_OWNER: owner,
       CHAINKEEPER_LEASE_SECONDS: String(LEASE_SECONDS),
       CHAINKEEPER_TEST_CLOCK_MS: String(wrongBy),
     });

@@ -7,7 +7,10 @@ import type { RunMove } from './watch-books';
 export interface Seen {
   /** Runs that were written down before the disturbances began, or while they went on. */
   readonly asked: readonly string[];
-  readonly runs: readonly Pick<RunRow, 'id' | 'vmId' | 'state' | 'attempt' | 'epoch' | 'jobId' | 'backupId' | 'scheduledFor'>[];
+  readonly runs: readonly Pick<
+    RunRow,
+    'id' | 'vmId' | 'state' | 'attempt' | 'epoch' | 'jobId' | 'errorCode' | 'backupId' | 'scheduledFor'
+  >[];
   /** Of every backup in the books that is one, its run. */
   readonly backups: readonly { readonly id: number; readonly runId: string }[];
   readonly moves: readonly RunMove[];
@@ -19,7 +22,8 @@ export interface Seen {
 export interface Counts {
   readonly runs: number;
   readonly succeeded: number;
-  readonly failed: number;
+  /** Of each that failed, with what. */
+  readonly failed: readonly string[];
   /** Attempts that failed and were followed by another one. */
   readonly retries: number;
   /** Orders to start a job that orchestrators gave, and jobs that the host began for them. */
@@ -62,7 +66,7 @@ export function judgeOnce(seen: Seen): { wrong: string[]; counts: Counts } {
   const adopted = seen.moves.filter(isAdoption);
   const counts = {
     ...{ runs: seen.runs.length, succeeded: count(seen.runs, ({ state }) => state === 'succeeded') },
-    failed: count(seen.runs, ({ state }) => state === 'failed'),
+    failed: seen.runs.flatMap(({ state, errorCode }) => (state === 'failed' ? [errorCode ?? 'without a reason'] : [])),
     retries: seen.runs.reduce((sum, { attempt }) => sum + attempt, 0),
     asked: count(seen.starts, ({ what }) => what === 'asked'),
     starts: count(seen.starts, ({ what }) => what === 'began'),
@@ -77,9 +81,11 @@ function judgeEnd({ state, epoch, attempt }: Seen['runs'][number], moves: readon
   const ends = moves.filter(({ was, became }) => !ENDED.has(was) && ENDED.has(became));
   if (!ENDED.has(state)) wrong.push(`it did not end: ${state}`);
   if (ends.length !== 1) wrong.push(`it ended ${ends.length} times`);
-  for (const { epoch: by, leaseEpoch, leaseRun, runId } of ends)
-    if (by !== leaseEpoch || leaseRun !== runId || by !== epoch)
-      wrong.push(`epoch ${by} recorded its end; the lease was ${leaseEpoch} of ${leaseRun ?? 'nobody'}, the row says ${epoch}`);
+  for (const { epoch: by, leaseEpoch, leaseRun, runId, owner, writer } of ends)
+    if (by !== leaseEpoch || leaseRun !== runId || by !== epoch || owner !== writer)
+      wrong.push(
+        `${writer} recorded its end at epoch ${by}; ${owner ?? 'nobody'} had it, and the lease was ${leaseEpoch} of ${leaseRun ?? 'nobody'}`,
+      );
   for (const { was, became, epoch: by, epochWas } of moves)
     if (ENDED.has(was) && (was !== became || by !== epochWas)) wrong.push(`it was ${was}, and became ${became} at epoch ${by}`);
   const told = events.filter(({ kind }) => ENDED.has(kind)).map(({ kind }) => kind);
@@ -96,9 +102,10 @@ function judgeEnd({ state, epoch, attempt }: Seen['runs'][number], moves: readon
 function judgeClaims(moves: readonly RunMove[], lines: readonly StartLine[]): string[] {
   const wrong: string[] = [];
   const owners = new Map<number, string | null>();
-  for (const { runId, epoch, epochWas, owner, leaseRun, leaseEpoch } of moves.filter(
+  for (const { runId, epoch, epochWas, owner, writer, leaseRun, leaseEpoch } of moves.filter(
     (move) => isClaim(move) || isAdoption(move),
   )) {
+    if (owner !== writer) wrong.push(`${writer} took it for ${owner ?? 'nobody'}`);
     if (epoch <= epochWas) wrong.push(`epoch ${epoch} came after ${epochWas}`);
     if (leaseRun !== runId || leaseEpoch !== epoch) wrong.push(`taken at epoch ${epoch}, while the lease was ${leaseEpoch}`);
     owners.set(epoch, owner);

@@ -8,21 +8,23 @@ export interface RunMove {
   readonly epochWas: number;
   readonly epoch: number;
   readonly owner: string | null;
+  /** Who wrote it: every orchestrator comes to the database under its own name. */
+  readonly writer: string;
   readonly leaseRun: string | null;
   readonly leaseEpoch: number;
 }
 
 const TABLE = `CREATE TABLE seen_moves (
   seq BIGINT AUTO_INCREMENT PRIMARY KEY, run_id VARCHAR(64), was VARCHAR(20), became VARCHAR(20),
-  epoch_was BIGINT, epoch BIGINT, owner VARCHAR(255), lease_run VARCHAR(64), lease_epoch BIGINT)`;
+  epoch_was BIGINT, epoch BIGINT, owner VARCHAR(255), writer VARCHAR(255), lease_run VARCHAR(64), lease_epoch BIGINT)`;
 
 // The lease is read as this transaction sees it, its own changes included, and without a lock that nobody else would take.
 const TRIGGER = `CREATE TRIGGER see_moves AFTER UPDATE ON ck_runs FOR EACH ROW
   IF OLD.state <> NEW.state OR OLD.epoch <> NEW.epoch OR OLD.ended IS NOT NULL THEN
     SET @lease_run = NULL, @lease_epoch = NULL;
     SELECT run_id, epoch INTO @lease_run, @lease_epoch FROM ck_vm_leases WHERE vm_id = NEW.vm_id;
-    INSERT INTO seen_moves (run_id, was, became, epoch_was, epoch, owner, lease_run, lease_epoch)
-      VALUES (NEW.id, OLD.state, NEW.state, OLD.epoch, NEW.epoch, NEW.owner, @lease_run, @lease_epoch);
+    INSERT INTO seen_moves (run_id, was, became, epoch_was, epoch, owner, writer, lease_run, lease_epoch)
+      VALUES (NEW.id, OLD.state, NEW.state, OLD.epoch, NEW.epoch, NEW.owner, SUBSTRING_INDEX(USER(), '@', 1), @lease_run, @lease_epoch);
   END IF`;
 
 /** Lets the database write down what becomes of every run, in the transaction that makes it so: what no process can leave out. */
@@ -33,11 +35,12 @@ export async function watchBooks(source: DataSource): Promise<void> {
 
 /** In the order in which they happened. */
 export async function readMoves(source: DataSource): Promise<RunMove[]> {
-  const rows = await source.query<Record<string, string | number | null>[]>('SELECT * FROM seen_moves ORDER BY seq');
-  const text = (value: unknown): string | null => (value === null ? null : String(value));
+  const rows = await source.query<Row[]>('SELECT * FROM seen_moves ORDER BY seq');
   return rows.map((row) => ({
-    ...{ runId: String(row['run_id']), was: String(row['was']), became: String(row['became']) },
-    ...{ epochWas: Number(row['epoch_was']), epoch: Number(row['epoch']), owner: text(row['owner']) },
-    ...{ leaseRun: text(row['lease_run']), leaseEpoch: Number(row['lease_epoch']) },
+    ...{ runId: row.run_id, was: row.was, became: row.became, owner: row.owner, writer: row.writer, leaseRun: row.lease_run },
+    ...{ epochWas: Number(row.epoch_was), epoch: Number(row.epoch), leaseEpoch: Number(row.lease_epoch) },
   }));
 }
+
+type Row = Record<'run_id' | 'was' | 'became' | 'epoch_was' | 'epoch' | 'writer' | 'lease_epoch', string> &
+  Record<'owner' | 'lease_run', string | null>;
