@@ -84,6 +84,7 @@ describeDatabases(
         CHAINKEEPER_ATTEMPTS: '5',
         CHAINKEEPER_RETRY_SECONDS: '1',
         CHAINKEEPER_SWEEP_HOURS: '0',
+        CHAINKEEPER_TEST_SLEEPS_ONE_IN: '60',
         CHAINKEEPER_TEST_HOST: String(host.port),
         CHAINKEEPER_TEST_STARTS: join(folder, 'starts'),
       });

@@ -89,16 +89,24 @@ export class Instances {
   }
 
   async #start(place: number): Promise<Pick<Place, 'script' | 'url'>> {
-    this.#started += 1;
-    const wrongBy = place > 0 ? 0 : this.random.oneIn(2) ? HOUR_MS : -HOUR_MS;
-    const owner = `place-${place}-${this.#started}`;
-    const script = startScript('test/e2e/child/one-of-many.ts', null, {
-      ...this.environment,
-      ...(await this.admit(owner)),
-      CHAINKEEPER_OWNER: owner,
-      CHAINKEEPER_LEASE_SECONDS: String(LEASE_SECONDS),
-      CHAINKEEPER_TEST_CLOCK_MS: String(wrongBy),
-    });
-    return { script, url: await script.line('http') };
+    for (;;) {
+      this.#started += 1;
+      const owner = `place-${place}-${this.#started}`;
+      const wrongBy = place > 0 ? 0 : this.random.oneIn(2) ? HOUR_MS : -HOUR_MS;
+      const script = startScript('test/e2e/child/one-of-many.ts', null, {
+        ...this.environment,
+        ...(await this.admit(owner)),
+        CHAINKEEPER_OWNER: owner,
+        CHAINKEEPER_LEASE_SECONDS: String(LEASE_SECONDS),
+        CHAINKEEPER_TEST_CLOCK_MS: String(wrongBy),
+        CHAINKEEPER_TEST_SEED: String(this.random.below(2 ** 31)),
+      });
+      const url = await script.line('http').catch(async (error: unknown) => {
+        // It does not start while the database is away: whatever keeps it running starts it again.
+        if (/database\.unreachable/.test((await script.end()).err)) return null;
+        throw error;
+      });
+      if (url !== null) return { script, url };
+    }
   }
 }

@@ -29,6 +29,8 @@ export interface Counts {
   /** Orders to start a job that orchestrators gave, and jobs that the host began for them. */
   readonly asked: number;
   readonly starts: number;
+  /** How often one was held up at the worst moment, other stops apart. */
+  readonly overslept: number;
   readonly adoptions: number;
   /** Runs that more than one orchestrator has driven, in one attempt. */
   readonly runsAdopted: number;
@@ -40,7 +42,10 @@ const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'skipped']);
 export function judgeOnce(seen: Seen): { wrong: string[]; counts: Counts } {
   const moves = groupBy(seen.moves, ({ runId }) => runId);
   const events = groupBy(seen.events, ({ runId }) => runId ?? '');
-  const jobs = groupBy(seen.starts, ({ job }) => runOf(job));
+  const jobs = groupBy(
+    seen.starts.filter(({ what }) => what !== 'overslept'),
+    ({ job }) => runOf(job),
+  );
   const backups = groupBy(seen.backups, ({ runId }) => runId);
   const ids = new Set(seen.runs.map(({ id }) => id));
   const wrong = [
@@ -70,6 +75,7 @@ export function judgeOnce(seen: Seen): { wrong: string[]; counts: Counts } {
     retries: seen.runs.reduce((sum, { attempt }) => sum + attempt, 0),
     asked: count(seen.starts, ({ what }) => what === 'asked'),
     starts: count(seen.starts, ({ what }) => what === 'began'),
+    overslept: count(seen.starts, ({ what }) => what === 'overslept'),
     ...{ adoptions: adopted.length, runsAdopted: new Set(adopted.map(({ runId }) => runId)).size },
   };
   return { wrong, counts };

@@ -1,9 +1,9 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import type { FakeHost } from '../../../src/hosts/fake/fake-host';
 
-/** What somebody saw of a backup's job: an orchestrator that it asks for it, the host that it begins and ends. */
+/** What somebody saw of a backup's job: an orchestrator that it asks for it or oversleeps, the host that it begins and ends. */
 export interface StartLine {
-  readonly what: 'asked' | 'began' | 'ended';
+  readonly what: 'asked' | 'overslept' | 'began' | 'ended';
   readonly job: string;
   readonly vm: string;
   /** The lease's, as the host is told. */
@@ -25,6 +25,11 @@ export class StartLog {
   asks(owner: string, argv: readonly string[]): void {
     const start = readStart(argv);
     if (start !== null) this.#add({ what: 'asked', ...start, owner, exit: null });
+  }
+
+  /** An orchestrator was held up: over the end of this job, or none. */
+  overslept(owner: string, job = ''): void {
+    this.#add({ what: 'overslept', job, vm: '', epoch: 0, owner, exit: null });
   }
 
   /** From now on hears of every job of this host. */
