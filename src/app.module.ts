@@ -10,13 +10,14 @@ import { probeBooks } from './database/probe-books';
 import { UnitOfWork } from './database/unit-of-work';
 import { EngineModule } from './engine/engine.module';
 import { EventsModule } from './events/events.module';
+import { JOB_TRANSPORT, type JobTransport } from './engine/transports/job-transport';
 import type { HostClient } from './hosts/host-client';
 import { HOST_CLIENT } from './hosts/host-client.token';
 import { ScriptHostClient } from './hosts/script-host-client';
 import { SshShell } from './hosts/ssh/ssh-shell';
 import { InventoryModule } from './inventory/inventory.module';
 import { Config } from './platform/config/load-config';
-import { HealthController, READINESS } from './platform/health/health.controller';
+import { HealthController, READINESS, type ReadinessCheck } from './platform/health/health.controller';
 import { createLog, LOG, type Log } from './platform/log';
 import { ProblemFilter } from './platform/problem.filter';
 import { RestoresModule } from './restores/restores.module';
@@ -52,6 +53,11 @@ class PlatformModule implements OnApplicationShutdown {
   onApplicationShutdown(): Promise<void> {
     return this.client.close();
   }
+}
+
+/** @throws Error with what is wrong */
+async function probeTransport({ trouble }: JobTransport): Promise<void> {
+  if (trouble !== null) throw new Error(trouble);
 }
 
 /** The composition root: the one file that wires adapters to features. */
@@ -93,8 +99,11 @@ export class AppModule {
         ProblemFilter,
         {
           provide: READINESS,
-          useFactory: (work: UnitOfWork) => [{ name: 'books', check: () => probeBooks(work) }],
-          inject: [UnitOfWork],
+          useFactory: (work: UnitOfWork, transport: JobTransport): ReadinessCheck[] => [
+            { name: 'books', check: () => probeBooks(work) },
+            ...(config.redis.url === undefined ? [] : [{ name: 'redis', spare: true, check: () => probeTransport(transport) }]),
+          ],
+          inject: [UnitOfWork, JOB_TRANSPORT],
         },
       ],
     };

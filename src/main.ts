@@ -9,6 +9,7 @@ import { Logger } from 'nestjs-pino';
 import { AppModule, type Adapters } from './app.module';
 import { OperationalError } from './domain/errors';
 import { Scheduler } from './engine/scheduler';
+import { Watcher } from './engine/watcher';
 import { Worker } from './engine/worker';
 import { type Config, loadConfig } from './platform/config/load-config';
 import { guardGate } from './platform/gate';
@@ -41,7 +42,7 @@ async function createApp(config: Config, adapters: Partial<Adapters>): Promise<N
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready'] });
   app.useGlobalPipes(requestValidation());
   app.useGlobalFilters(app.get(ProblemFilter));
-  guardGate(app, config.http.token);
+  guardGate(app, config.http.token, config.engine.role);
   // Swagger's page brings inline styles; nothing else is served as HTML.
   // The service itself speaks HTTP: a page whose scripts are asked for over HTTPS would stay empty.
   const directives = { 'style-src': ["'self'", "'unsafe-inline'"], 'upgrade-insecure-requests': null };
@@ -56,11 +57,10 @@ async function createApp(config: Config, adapters: Partial<Adapters>): Promise<N
 export async function startService(config: Config, adapters: Partial<Adapters> = {}): Promise<Service> {
   const app = await createApp(config, adapters);
   try {
-    serveOpenApi(app);
+    const { role } = config.engine;
+    if (role !== 'worker') serveOpenApi(app);
     await listen(app, config.http);
-    app.get(Scheduler).start();
-    app.get(Worker).start();
-    app.get(Sweeper).start();
+    if (role !== 'api') startEngine(app);
   } catch (error) {
     await app.close();
     throw error;
@@ -68,6 +68,14 @@ export async function startService(config: Config, adapters: Partial<Adapters> =
   const { address, port } = app.getHttpServer().address() as AddressInfo;
   const host = address.includes(':') ? `[${address}]` : address;
   return { url: `http://${host}:${port}`, app, close: () => app.close() };
+}
+
+/** What a worker does of its own accord, and an api never does. */
+function startEngine(app: INestApplication): void {
+  app.get(Scheduler).start();
+  app.get(Worker).start();
+  app.get(Watcher).start();
+  app.get(Sweeper).start();
 }
 
 async function listen(app: INestApplication, { address, port }: Config['http']): Promise<void> {
@@ -88,7 +96,8 @@ export async function serve(config: Config): Promise<void> {
   process.env['TZ'] = 'UTC';
   const log = createLog(config.log);
   const service = await startService(config, { log });
-  log.info({ url: service.url, owner: config.engine.owner, books: config.books.kind }, 'the service listens');
+  const { owner, role } = config.engine;
+  log.info({ url: service.url, owner, role, books: config.books.kind }, 'the service listens');
   const signal = await new Promise<string>((stop) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop(name));
   });

@@ -69,6 +69,7 @@ export class Schedules1796500000000 implements MigrationInterface {
       ADD COLUMN schedule_id varchar(40) NULL,
       ADD COLUMN scheduled_for datetime(3) NULL,
       ADD COLUMN stop_at datetime(3) NULL,
+      ADD COLUMN progressed datetime(3) NULL,
       ADD UNIQUE KEY uc_ck_runs__scheduled (vm_id, scheduled_for)`);
   }
 

@@ -65,6 +65,7 @@ export class Schedules1796500000000 implements MigrationInterface {
     await runner.query('ALTER TABLE ck_runs ADD COLUMN schedule_id varchar(40) NULL');
     await runner.query('ALTER TABLE ck_runs ADD COLUMN scheduled_for datetime NULL');
     await runner.query('ALTER TABLE ck_runs ADD COLUMN stop_at datetime NULL');
+    await runner.query('ALTER TABLE ck_runs ADD COLUMN progressed datetime NULL');
     await runner.query('CREATE UNIQUE INDEX uc_ck_runs__scheduled ON ck_runs (vm_id, scheduled_for)');
   }
 

@@ -16,6 +16,7 @@ const LAB = {
 };
 const TESTS = {
   mariadbd: ['mariadb-server', 'is the second database that every persistence test runs on'],
+  'redis-server': ['redis-server', 'tells several instances of new runs, in their tests'],
   bats: ['bats', 'tests the host script'],
   shellcheck: ['shellcheck', 'lints the host script'],
   git: ['git', 'shows that the committed files are the generated ones'],

@@ -12,6 +12,7 @@ describe('a run for people', () => {
       attempt: 1,
       notBefore: null,
       waits: null,
+      stuck: null,
       trigger: 'rest',
       cause: null,
       plannedKind: null,

@@ -13,6 +13,8 @@ interface Turn {
   readonly manager: EntityManager;
   readonly writes: boolean;
   over: boolean;
+  /** What is done once it is committed. */
+  readonly after: (() => void)[];
   failure: { readonly error: unknown } | undefined;
 }
 
@@ -40,7 +42,22 @@ export class UnitOfWork {
   async run<T>(work: DatabaseWork<T>): Promise<T> {
     const outer = this.#current();
     if (outer !== undefined) return this.#join(outer, work);
-    return this.#inTurn(() => again(() => this.#transaction(work)));
+    const after: (() => void)[] = [];
+    const result = await this.#inTurn(() =>
+      again(() => {
+        after.length = 0;
+        return this.#transaction(work, after);
+      }),
+    );
+    for (const then of after) then();
+    return result;
+  }
+
+  /** Does it once what is being written is committed, and not at all if it never is. It must not fail; nobody waits for it. */
+  onCommit(then: () => void): void {
+    const turn = this.#current();
+    if (turn === undefined) then();
+    else turn.after.push(then);
   }
 
   /**
@@ -50,7 +67,7 @@ export class UnitOfWork {
   async read<T>(work: DatabaseWork<T>): Promise<T> {
     const outer = this.#current();
     if (outer !== undefined) return work(outer.manager);
-    return this.#inTurn(() => mapped(() => this.#hold(this.dataSource.manager, false, work)));
+    return this.#inTurn(() => mapped(() => this.#hold(this.dataSource.manager, false, work, [])));
   }
 
   #current(): Turn | undefined {
@@ -76,18 +93,18 @@ export class UnitOfWork {
     return turn;
   }
 
-  async #transaction<T>(work: DatabaseWork<T>): Promise<T> {
-    if (!this.#oneConnection) return this.dataSource.transaction((manager) => this.#hold(manager, true, work));
+  async #transaction<T>(work: DatabaseWork<T>, after: (() => void)[]): Promise<T> {
+    if (!this.#oneConnection) return this.dataSource.transaction((manager) => this.#hold(manager, true, work, after));
     const runner = this.dataSource.createQueryRunner();
     try {
-      return await this.dataSource.transaction((manager) => this.#hold(manager, true, work));
+      return await this.dataSource.transaction((manager) => this.#hold(manager, true, work, after));
     } finally {
       retire(this.dataSource, runner);
     }
   }
 
-  async #hold<T>(manager: EntityManager, writes: boolean, work: DatabaseWork<T>): Promise<T> {
-    const turn: Turn = { manager, writes, over: false, failure: undefined };
+  async #hold<T>(manager: EntityManager, writes: boolean, work: DatabaseWork<T>, after: (() => void)[]): Promise<T> {
+    const turn: Turn = { manager, writes, over: false, after, failure: undefined };
     try {
       const result = await this.#turns.run(turn, () => work(manager));
       if (turn.failure !== undefined) throw turn.failure.error;

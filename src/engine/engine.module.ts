@@ -1,4 +1,7 @@
 import { Module } from '@nestjs/common';
+import { Runs } from '../database/repositories/runs';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
 import { BetweenRuns } from './between-runs';
 import { BookReader } from './book-reader';
 import { Deleter } from './deleter';
@@ -15,6 +18,9 @@ import { Rhythms } from './rhythms';
 import { Runner } from './runner';
 import { Scheduler } from './scheduler';
 import { StartRuleReader } from './start-rule-reader';
+import { Watcher } from './watcher';
+import { JOB_TRANSPORT } from './transports/job-transport';
+import { openTransport } from './transports/open-transport';
 import { Worker } from './worker';
 
 /** The moving parts: who claims a run, and how it is driven. */
@@ -36,9 +42,11 @@ import { Worker } from './worker';
     Runner,
     Scheduler,
     StartRuleReader,
+    Watcher,
     Worker,
   ],
   exports: [
+    JOB_TRANSPORT,
     BetweenRuns,
     BookReader,
     Deleter,
@@ -52,7 +60,17 @@ import { Worker } from './worker';
     Rhythms,
     Scheduler,
     StartRuleReader,
+    Watcher,
     Worker,
+    {
+      provide: JOB_TRANSPORT,
+      useFactory: async (config: Config, log: Log, runs: Runs) => {
+        const transport = await openTransport(config, log);
+        runs.onQueued((runId) => transport.tell(runId));
+        return transport;
+      },
+      inject: [Config, LOG, Runs],
+    },
   ],
 })
 export class EngineModule {}

@@ -91,6 +91,7 @@ export class JobDriver {
     const claim = claimOf(lease);
     const deadline = Date.now() + this.config.engine.runHours * 3_600_000;
     let aborted = false;
+    let most = (run.progress as { done?: number } | null)?.done ?? 0;
     const job = await followJob(
       this.client,
       access,
@@ -98,8 +99,11 @@ export class JobDriver {
       {
         onStatus: async ({ progress, state }) => {
           hears(true);
-          if (state === 'running' && progress !== null)
-            await this.runs.note(claim, { progress: { done: progress.processed ?? 0, total: progress.total } });
+          if (state === 'running' && progress !== null) {
+            const done = progress.processed ?? 0;
+            await this.runs.noteProgress(claim, { done, total: progress.total }, done > most);
+            most = Math.max(most, done);
+          }
           if (aborted || state !== 'running') return;
           if (await this.runs.isAbortAsked(run.id)) {
             aborted = true;

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { Claims } from '../database/repositories/claims';
 import type { Lease } from '../database/repositories/leases';
@@ -9,10 +8,12 @@ import { ChainkeeperError } from '../domain/errors';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { Deleter } from './deleter';
+import { Doorbell } from './doorbell';
 import { keepLease } from './keep-lease';
 import { Queue } from './queue';
 import { Restorer } from './restorer';
 import { Runner } from './runner';
+import { JOB_TRANSPORT, type JobTransport } from './transports/job-transport';
 
 /**
  * Claims runs and drives them: those that owners who died or slept through their leases have left, and queued ones whose turn it is. What a
@@ -21,7 +22,8 @@ import { Runner } from './runner';
 @Injectable()
 export class Worker implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
-  readonly #active = new Map<string, Promise<void>>();
+  readonly #bell = new Doorbell();
+  readonly #active = new Map<string, Promise<boolean>>();
   #loop: Promise<void> | undefined;
   /** Code of the error with which the last look for work ended. */
   #failing: string | null = null;
@@ -34,12 +36,16 @@ export class Worker implements BeforeApplicationShutdown {
     private readonly runner: Runner,
     private readonly deleter: Deleter,
     private readonly restorer: Restorer,
+    @Inject(JOB_TRANSPORT) private readonly transport: JobTransport,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
   start(): void {
-    this.#loop ??= this.#turn();
+    if (this.#loop !== undefined) return;
+    this.#loop = this.#turn();
+    // An id is a reason to look and no more: whether that run, or an older one, may begin is in the books.
+    this.transport.listen(async (runId) => this.#active.has(runId) || this.#bell.call());
   }
 
   /**
@@ -48,7 +54,10 @@ export class Worker implements BeforeApplicationShutdown {
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.#stop.abort();
+    const closed = this.transport.close();
+    this.#bell.close();
     await this.#loop;
+    await closed;
     await Promise.allSettled(this.#active.values());
   }
 
@@ -56,10 +65,13 @@ export class Worker implements BeforeApplicationShutdown {
     while (!this.#stop.signal.aborted) {
       // A database that is away for a moment must not end the loop, nor fill the log.
       await this.#claimAll().then(
-        () => this.#found(null),
+        (looked) => {
+          this.#found(null);
+          if (looked) this.#bell.looked();
+        },
         (error: unknown) => this.#found(error),
       );
-      await sleep(this.config.engine.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+      await this.#bell.rest(this.transport.restMs);
     }
   }
 
@@ -71,12 +83,14 @@ export class Worker implements BeforeApplicationShutdown {
     this.#failing = code;
   }
 
-  async #claimAll(): Promise<void> {
+  /** False: there is no place for another run, so nobody has looked. */
+  async #claimAll(): Promise<boolean> {
     const free = this.config.engine.runsAtOnce - this.queue.driven.size;
-    if (free <= 0) return;
+    if (free <= 0) return false;
     // Ours that go on are in the books as running too, with a lease that has not run out; they are not listed here.
     for (const run of await this.runs.abandoned(free)) if (!this.#active.has(run.id)) await this.#claim(run);
     for (const run of await this.queue.pick()) if (await this.#claim(run)) this.queue.began(run);
+    return true;
   }
 
   async #claim(run: Pick<RunRow, 'id' | 'vmId' | 'state' | 'kind'>): Promise<boolean> {
@@ -87,10 +101,13 @@ export class Worker implements BeforeApplicationShutdown {
     this.queue.driven.add(run.id);
     const driven = this.#drive(run, lease).finally(() => this.#active.delete(run.id));
     this.#active.set(run.id, driven);
+    // Its place, its VM and its host are free again.
+    void driven.then((well) => well && this.#bell.ring());
     return true;
   }
 
-  async #drive(run: Pick<RunRow, 'id' | 'vmId' | 'kind'>, lease: Lease): Promise<void> {
+  /** Whether it went its way; a run that could not be driven waits for the next look. */
+  async #drive(run: Pick<RunRow, 'id' | 'vmId' | 'kind'>, lease: Lease): Promise<boolean> {
     const log = this.log.child({ runId: run.id, vmId: run.vmId });
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
@@ -102,8 +119,10 @@ export class Worker implements BeforeApplicationShutdown {
       if (DELETING.includes(run.kind)) await this.deleter.drive(run.id, lease, lost);
       else if (run.kind === 'restore') await this.restorer.drive(run.id, lease, lost, hears);
       else await this.runner.drive(run.id, lease, lost, hears);
+      return true;
     } catch (error) {
       log.error({ err: error }, 'driving the run failed; it will be looked at again');
+      return false;
     } finally {
       this.queue.driven.delete(run.id);
       await kept.giveBack();

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { VmRow } from '../database/entities/vm-row';
+import { Dues } from '../database/repositories/dues';
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Offerings } from '../database/repositories/offerings';
+import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { type SeenDisk, type VmDisk, Volumes } from '../database/repositories/volumes';
 import { checkDiskSource, checkName } from '../domain/agent/names';
@@ -25,6 +27,8 @@ export class VmsService {
     private readonly volumes: Volumes,
     private readonly hosts: Hosts,
     private readonly offerings: Offerings,
+    private readonly runs: Runs,
+    private readonly dues: Dues,
     private readonly rhythms: Rhythms,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
@@ -111,6 +115,8 @@ export class VmsService {
   }
 
   async #present(row: VmRow): Promise<VmDto> {
+    const [last] = await this.runs.lastBackups(row.id, 1);
+    const [next] = await this.dues.next(1, { vmId: row.id });
     const [disks, details, host, offering] = await Promise.all([
       this.volumes.ofVm(row.id),
       this.vms.details(row.id),
@@ -126,6 +132,8 @@ export class VmsService {
       offeringId: offering?.uuid ?? null,
       offering: offering?.name ?? null,
       activeCheckpoint: readActiveCheckpoint(details).active,
+      lastSucceeded: last?.ended?.toISOString() ?? null,
+      nextDue: next?.dueAt?.toISOString() ?? null,
       disks: disks.map(({ deviceId, target, path, size }: VmDisk) => ({ deviceId, target, path, size })),
     };
   }

@@ -2,6 +2,7 @@ import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
 import { ChainkeeperError, UserError } from '../domain/errors';
+import type { Role } from './config/engine.config';
 
 const BODY_LIMIT = '256kb';
 /** What answers without a token: health is for balancers, the description of the API is no secret. */
@@ -14,6 +15,14 @@ function identify(request: Request & { id?: string }, response: Response, next: 
   request.id = randomUUID();
   response.setHeader('x-request-id', request.id);
   next();
+}
+
+/** A worker tells how it is, and nothing else. */
+function answerHealthOnly(request: Request, _response: Response, next: NextFunction): void {
+  if (/^\/health\/(?:live|ready)\/?$/.test(request.path)) return next();
+  throw new UserError('service.no-api', 'not-found', 'This instance is a worker: it drives runs and takes no calls.', {
+    next: 'Call an instance whose CHAINKEEPER_ROLE is api or all.',
+  });
 }
 
 /** Asks every call for the token, before anything of it is read. */
@@ -57,8 +66,9 @@ function readBodyError(error: unknown, _request: Request, _response: Response, n
 }
 
 /** What a call passes before any route sees it, in this order. Must be called before anything else is added to the app. */
-export function guardGate(app: NestExpressApplication, token: string | undefined): void {
+export function guardGate(app: NestExpressApplication, token: string | undefined, role: Role): void {
   app.use(identify);
+  if (role === 'worker') app.use(answerHealthOnly);
   if (token !== undefined) app.use(askToken(token));
   app.use(refuseOtherMedia);
   app.useBodyParser('json', { limit: BODY_LIMIT });

@@ -6,6 +6,7 @@ import type { BackupPlan } from '../domain/chain/backup-plan';
 import type { RestorePlan } from '../domain/restore/restore-plan';
 import type { StepsPlan } from '../engine/deleter';
 import { Queue } from '../engine/queue';
+import { Watcher } from '../engine/watcher';
 import type { ProgressDto, RunDto } from './dto/run.dto';
 
 /** Rows of runs as the API shows them. */
@@ -15,12 +16,14 @@ export class RunPresenter {
     private readonly vms: Vms,
     private readonly backups: Backups,
     private readonly queue: Queue,
+    private readonly watcher: Watcher,
   ) {}
 
   async present(run: RunRow): Promise<RunDto> {
     const vm = await this.vms.findById(run.vmId);
     const backup = run.backupId === null ? null : await this.backups.findById(run.backupId);
     const waits = run.state === 'queued' ? (await this.queue.waits()).get(run.id) : undefined;
+    const stuck = await this.watcher.judge(run);
     return {
       id: run.id,
       vmId: vm?.uuid ?? '',
@@ -30,6 +33,7 @@ export class RunPresenter {
       attempt: run.attempt + 1,
       notBefore: run.notBefore?.toISOString() ?? null,
       waits: waits?.sentence ?? null,
+      stuck: stuck === null ? null : `${stuck.sentence} ${stuck.next}`,
       trigger: run.triggeredBy,
       cause: run.cause,
       plannedKind: (run.plan as BackupPlan | RestorePlan | StepsPlan | null)?.kind ?? null,

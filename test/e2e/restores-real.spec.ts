@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import type { ChecksumsDto } from '../../src/backups/dto/checksums.dto';
 import { Client } from '../../src/cli/client';
 import type { DatabaseConfig } from '../../src/database/data-source';
 import { openBooks } from '../../src/database/open-books';
@@ -229,5 +232,35 @@ describe('restoring on a real host', () => {
     const known = points.flatMap(({ backup }) => backup.chain.bitmap ?? []);
     expect(await leftovers(lab, known)).toEqual([]);
     expect(readdirSync(out, { recursive: true }).filter((name) => /restore-|before-/.test(String(name)))).toEqual([]);
+  }, 120_000);
+
+  it('a point with a flipped byte: found by its checksums, refused, then salvaged; only that byte is lost', async () => {
+    const { lab } = stage;
+    const { backup, moment } = points.at(-1) ?? {};
+    if (backup === undefined || moment === undefined) throw new Error('there are points');
+    const checksums = async (query: string): Promise<void> => {
+      await client.send('POST', `/backups/${backup.id}/checksums${query}`, {});
+      await until(
+        async () => (await client.get<ChecksumsDto>(`/backups/${backup.id}/checksums`)).reading === null,
+        'its files were read',
+      );
+    };
+    await checksums('');
+    const file = lab.nasFile(stage.nas, `${backup.externalId}/${backup.disks[0]?.file}`);
+    await lab.flip(file);
+    await checksums('?verify=true');
+    const body = { backup: backup.id, way: 'new-disks', to: join(out, 'salvaged') } as const;
+    mkdirSync(body.to);
+    await expect(begin(body)).rejects.toMatchObject({ code: 'restore.broken' });
+    const accept = { level: 'broken', by: 'night shift', why: 'nothing else is left' } as const;
+    const done = await restore({ ...body, accept });
+    expect(done).toMatchObject({ run: { state: 'succeeded' }, assurance: 'broken', accepted: accept });
+    expect(done.run.warnings.join('\n')).toContain(backup.disks[0]?.file ?? '-');
+    const [vda = '', vdb = ''] = done.plan?.disks.map((disk) => disk.to) ?? [];
+    expect(await holds(moment, { vda, vdb })).toEqual([false, true]);
+    const { stdout } = await promisify(execFile)('qemu-img', ['convert', '-O', 'raw', vda, join(out, 'salvaged.raw')]);
+    const [held, came] = [join(folder, 'lab/mirror', `${stage.vm}.vda@${moment}.raw`), join(out, 'salvaged.raw')];
+    const differing = await promisify(execFile)('cmp', ['-l', held, came]).catch((error: { stdout: string }) => error);
+    expect([stdout, differing.stdout.trim().split('\n').length]).toEqual(['', 1]);
   }, 120_000);
 });

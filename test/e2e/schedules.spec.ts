@@ -105,6 +105,9 @@ describeDatabases('schedules over REST', (databases) => {
       'SELECT b.uuid, s.uuid AS schedule FROM backups b JOIN backup_schedule s ON s.id = b.backup_schedule_id',
     );
     expect(rows.map(({ uuid, schedule }) => [uuid, schedule])).toEqual([[run?.backupId, made.id]]);
+    const { body: vm } = await service.get(`/vms/${service.vm}`);
+    expect(vm.lastSucceeded).toBe(run?.ended);
+    expect(Date.parse(vm.nextDue as string)).toBeGreaterThan(Date.now());
     // What comes next is in the future, and was not asked for twice.
     expect((await runsOf()).length).toBe(1);
     await remove(made.id);

@@ -109,6 +109,28 @@ describe('ends of a stock script', () => {
     expect(await next()).toEqual(['INCREMENTAL regular', true]);
   });
 
+  it('mid, ours beside it: one that is stopped between its two dispatches has no second', async () => {
+    await open('mid', true);
+    strike('incremental-unsupported');
+    await write();
+    const starts: string[] = [];
+    let asked: number | undefined;
+    service.onCommand = async ({ argv }) => {
+      const said = argv.join(' ');
+      const mode = / -M (\S+)/.exec(said)?.[1];
+      if (mode !== undefined) starts.push(mode);
+      if (!argv.includes('inspect') || starts.length === 0 || asked !== undefined) return;
+      const [{ id }] = (await service.get(`/runs?vm=${service.vm}&limit=1`)).body.items;
+      asked = (await service.post(`/runs/${id}/abort`, {})).status;
+    };
+    const { body: queued } = await service.post('/backups', { vm: service.vm });
+    const ended = await service.ended(queued.id);
+    service.onCommand = () => undefined;
+    expect([asked, ended.state, ended.backupId, starts]).toEqual([202, 'cancelled', null, ['incremental']]);
+    expect([await booked(), mounts()]).toEqual([[], 0]);
+    expect((await next())[1]).toBe(true);
+  });
+
   it.each([false, true])('mid, ours beside it %s: exit 22 is a good backup that nothing builds on', async (beside) => {
     await open('mid', beside);
     await service.lab.vmStop(service.vm);

@@ -35,6 +35,26 @@ describeDatabases('a unit of work', (databases) => {
     expect(await names(work)).toEqual(['kept']);
   });
 
+  it('does afterwards what waits for its commit, once, and nothing of it when it came to nothing', async () => {
+    const heard: string[] = [];
+    const inside = async (name: string): Promise<void> => {
+      await work.run(async (manager) => {
+        await put(name)(manager);
+        work.onCommit(() => heard.push(name));
+      });
+      expect(heard).not.toContain(name);
+    };
+    await work.run(() => inside('kept'));
+    expect(heard).toEqual(['kept']);
+    const failed = work.run(async () => {
+      await inside('lost');
+      throw new Error('no');
+    });
+    await expect(failed).rejects.toThrow('no');
+    work.onCommit(() => heard.push('outside'));
+    expect(heard).toEqual(['kept', 'outside']);
+  });
+
   it('does not mix with another one that overlaps', async () => {
     const slow = work.run(async (manager) => {
       await put('slow 1')(manager);

@@ -4,6 +4,7 @@ import { Leases } from '../../src/database/repositories/leases';
 import { RunPlaces } from '../../src/database/repositories/run-places';
 import { Runs } from '../../src/database/repositories/runs';
 import { Queue } from '../../src/engine/queue';
+import { PollingTransport } from '../../src/engine/transports/polling-transport';
 import { Worker } from '../../src/engine/worker';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { createLog } from '../../src/platform/log';
@@ -41,6 +42,7 @@ describeDatabases('the worker, whose books are away for a while', (databases) =>
       driven,
       driven,
       driven,
+      new PollingTransport(50),
       config,
       createLog({ level: 'info' }, sink),
     );

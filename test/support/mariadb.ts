@@ -1,12 +1,12 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection, type Connection } from 'mysql2/promise';
 import type { ServerConfig } from '../../src/database/data-source';
+import { freePort } from './free-port';
 
 const INSTALL = 'apt-get update && apt-get install -y --no-install-recommends mariadb-server';
 const START_MS = 20_000;
@@ -126,13 +126,4 @@ function which(program: string): string {
   const found = folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
   if (found === undefined) throw new Error(`${program} is missing; these tests need a real MariaDB: ${INSTALL}`);
   return found;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

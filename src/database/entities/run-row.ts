@@ -45,6 +45,8 @@ export class RunRow {
   @Column(WORD) errorCode!: string | null;
   @Column(TEXT) errorMessage!: string | null;
   @Column(JSON_TEXT) progress!: object | null;
+  /** When its bytes last became more. */
+  @Column(MOMENT) progressed!: Date | null;
   @Column(NUMBER) exitCode!: number | null;
   @Column(LOG_TEXT) stdout!: string | null;
   @Column(LOG_TEXT) stderr!: string | null;

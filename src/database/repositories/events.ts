@@ -29,6 +29,11 @@ export class Events {
     return this.work.run((manager) => addEvents(manager, events));
   }
 
+  /** Whether such a thing was told before. */
+  was(of: EventsOf & { readonly reason: string }): Promise<boolean> {
+    return this.work.read((manager) => manager.existsBy(EventRow, { ...of }));
+  }
+
   /** Newest first. */
   page(part: Part, of: EventsOf = {}): Promise<Listed<EventRow>> {
     const where: FindOptionsWhere<EventRow> = { ...of, ...(part.after === undefined ? {} : { seq: LessThan(part.after) }) };

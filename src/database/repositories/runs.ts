@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, LessThan, Not, Raw, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import { In, IsNull, LessThan, MoreThan, Not, Raw, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import { OperationalError, UserError } from '../../domain/errors';
 import { hasEnded, RUN_STATES, type RunState, statesBefore } from '../../domain/run/run-state';
 import { isDuplicate } from '../database-error';
@@ -40,7 +40,14 @@ export interface ClaimedRun {
 /** The runs. Every change after the claim names its epoch and says whether it still counted. */
 @Injectable()
 export class Runs {
+  #queued: (runId: string) => void = () => undefined;
+
   constructor(private readonly work: UnitOfWork) {}
+
+  /** From now on hears of every run that is written down here, once it is in the books. */
+  onQueued(hear: (runId: string) => void): void {
+    this.#queued = hear;
+  }
 
   /**
    * Writes a run down, or finds the one with the same idempotency key.
@@ -55,6 +62,7 @@ export class Runs {
         if (!isDuplicate(error) || run.idempotencyKey === null) throw error;
         return { run: await sameAs(manager, run, run.idempotencyKey), created: false };
       }
+      this.work.onCommit(() => this.#queued(run.id));
       return { run: await manager.findOneByOrFail(RunRow, { id: run.id }), created: true };
     });
   }
@@ -121,6 +129,7 @@ export class Runs {
         runs.map((run) => ({ ...run, state: 'queued' as const, epoch: 0, attempt: 0, created })),
       );
       await addEvents(manager, runs.map(queuedEvent));
+      this.work.onCommit(() => runs.forEach(({ id }) => this.#queued(id)));
     });
   }
 
@@ -243,6 +252,24 @@ export class Runs {
     return this.#set({ id, epoch, state: In(['running', 'unknown']) }, () => learnt);
   }
 
+  /** How far it is; `more` than when it was last told. False: this run is not ours any more. */
+  noteProgress(
+    { id, epoch }: ClaimedRun,
+    progress: { readonly done: number; readonly total: number | null },
+    more: boolean,
+  ): Promise<boolean> {
+    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, (manager) => ({
+      ...{ progress },
+      ...(more ? { progressed: () => now(manager) } : {}),
+    }));
+  }
+
+  /** Runs that have not ended, by their order of creation, from one on. */
+  unended(after: number, limit: number): Promise<RunRow[]> {
+    const where = { state: In(RUN_STATES.filter((state) => !hasEnded(state))), seq: MoreThan(after) };
+    return this.work.read((manager) => manager.find(RunRow, { where, order: { seq: 'ASC' }, take: limit }));
+  }
+
   /** The outcome could not be established yet; the host will be asked again. */
   markUnknown({ id, epoch }: ClaimedRun, errorCode: string, errorMessage: string): Promise<boolean> {
     return this.#set(
@@ -262,7 +289,7 @@ export class Runs {
       where,
       (manager) => ({
         ...{ ...failed, state: 'queued', attempt: () => 'attempt + 1', notBefore: () => nowPlus(manager, afterMs) },
-        ...{ owner: null, hostId: null, plan: null, jobId: null, reason: null, progress: null, started: null },
+        ...{ owner: null, hostId: null, plan: null, jobId: null, reason: null, progress: null, progressed: null, started: null },
       }),
       ({ errorCode, errorMessage, notBefore }) => ({
         ...{ kind: 'retried', reason: errorCode },

@@ -103,6 +103,10 @@ export class VmDto {
   offering!: string | null;
   /** Bitmap that the next incremental goes by; null: the next backup is a full. */
   activeCheckpoint!: string | null;
+  /** When a backup of it last succeeded, RFC 3339 UTC; null: none has. */
+  lastSucceeded!: string | null;
+  /** When the next is due by its schedules, RFC 3339 UTC; null: never. What it would be: `POST /backups?dryRun=true`. */
+  nextDue!: string | null;
   /** Its disks. */
   disks!: VmDiskDto[];
 }

@@ -1,9 +1,20 @@
 import { hostname } from 'node:os';
-import { IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { IsIn, IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
 import { Setting } from './setting';
+
+/** What an instance does: `api` takes calls, `worker` drives what is to be done, `all` does both. */
+export const ROLES = ['api', 'worker', 'all'] as const;
+export type Role = (typeof ROLES)[number];
 
 /** How runs are claimed, kept and given up. */
 export class EngineConfig {
+  @Setting({
+    env: 'CHAINKEEPER_ROLE',
+    help: 'What this instance does: `api` takes calls and drives nothing, `worker` drives runs and upkeep and answers nothing but /health, `all` does both.',
+  })
+  @IsIn(ROLES)
+  role: Role = 'all';
+
   @Setting({
     env: 'CHAINKEEPER_OWNER',
     help: 'Name of this orchestrator in leases. Must differ between instances on one database.',
@@ -23,7 +34,11 @@ export class EngineConfig {
   @Max(3600)
   leaseSeconds = 30;
 
-  @Setting({ env: 'CHAINKEEPER_POLL_MS', as: 'integer', help: 'Milliseconds between looks for work in the database.' })
+  @Setting({
+    env: 'CHAINKEEPER_POLL_MS',
+    as: 'integer',
+    help: 'Milliseconds between looks for work in the database; ten times as many while Redis tells of it.',
+  })
   @IsInt()
   @Min(20)
   @Max(60_000)
@@ -114,6 +129,26 @@ export class EngineConfig {
   @Min(1)
   @Max(240)
   runHours = 24;
+
+  @Setting({
+    env: 'CHAINKEEPER_STUCK_MINUTES',
+    as: 'integer',
+    help: 'Minutes without a further byte after which a run is told to be stuck. It is told, and not stopped.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(10_000)
+  stuckMinutes = 30;
+
+  @Setting({
+    env: 'CHAINKEEPER_STUCK_QUEUED_HOURS',
+    as: 'integer',
+    help: 'Hours that a run may wait, though it could begin, without being told.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(1000)
+  stuckQueuedHours = 6;
 
   @Setting({
     env: 'CHAINKEEPER_SWEEP_HOURS',

@@ -56,4 +56,32 @@ describe('loadConfig', () => {
   it('does not echo a secret in a problem', () => {
     expect(JSON.stringify(problemsOf({ CHAINKEEPER_API_TOKEN: 'short-secret' }))).not.toContain('short-secret');
   });
+
+  it('needs no token for a worker, which answers only whether it is well', () => {
+    const worker = { CHAINKEEPER_ROLE: 'worker', CHAINKEEPER_DB_KIND: 'mariadb', CHAINKEEPER_HTTP_ADDRESS: '0.0.0.0' };
+    expect(problemsOf(worker)).toEqual([]);
+    expect(problemsOf({ ...worker, CHAINKEEPER_ROLE: 'api' })).toHaveLength(1);
+    expect(problemsOf({ CHAINKEEPER_DB_KIND: 'mariadb', CHAINKEEPER_ROLE: 'boss' })).toEqual([
+      expect.stringContaining('CHAINKEEPER_ROLE'),
+    ]);
+  });
+
+  it.each(['api', 'worker'])('refuses the role %s on a SQLite file: nobody could be the other one', (role) => {
+    expect(problemsOf({ CHAINKEEPER_ROLE: role })).toEqual([expect.stringContaining('CHAINKEEPER_DB_KIND')]);
+  });
+
+  it.each(['http://:hunter22@redis', 'hunter22', 'redis://', 'redis:// hunter22'])(
+    'refuses %s as Redis, and repeats nothing of it',
+    (CHAINKEEPER_REDIS_URL) => {
+      const problems = problemsOf({ CHAINKEEPER_REDIS_URL });
+      expect(problems).toEqual([expect.stringContaining('CHAINKEEPER_REDIS_URL: must begin with redis://')]);
+      expect(problems.join()).not.toContain('hunter22');
+    },
+  );
+
+  it('shows of the URL of Redis only that it is set', () => {
+    const config = loadConfig({ CHAINKEEPER_REDIS_URL: 'rediss://user:hunter22@redis.example:6380/2' });
+    expect(config.redis.url).toContain('hunter22');
+    expect(JSON.stringify(describeConfig(config))).not.toContain('hunter22');
+  });
 });

@@ -6,6 +6,7 @@ import { BooksConfig } from './database.config';
 import { EngineConfig } from './engine.config';
 import { HttpConfig } from './http.config';
 import { LogConfig } from './log.config';
+import { RedisConfig } from './redis.config';
 import { type SettingSpec, settingsOf } from './setting';
 import { SshConfig } from './ssh.config';
 
@@ -14,6 +15,7 @@ export class Config {
   readonly http = new HttpConfig();
   readonly books = new BooksConfig();
   readonly engine = new EngineConfig();
+  readonly redis = new RedisConfig();
   readonly ssh = new SshConfig();
   readonly log = new LogConfig();
 }
@@ -83,9 +85,14 @@ function unknownVariables(environment: Environment, known: ReadonlySet<string>):
 
 function rulesAcrossFields(config: Config): string[] {
   const problems: string[] = [];
-  if (!isLoopback(config.http.address) && config.http.token === undefined)
+  // A worker answers nothing but whether it is well.
+  if (config.engine.role !== 'worker' && !isLoopback(config.http.address) && config.http.token === undefined)
     problems.push(
       `CHAINKEEPER_HTTP_ADDRESS is ${config.http.address}, which others can reach: set CHAINKEEPER_API_TOKEN (or _FILE) or listen on 127.0.0.1`,
+    );
+  if (config.engine.role !== 'all' && config.books.kind === 'sqlite')
+    problems.push(
+      `CHAINKEEPER_ROLE is ${config.engine.role}, and the books are a SQLite file, which one process serves alone: set CHAINKEEPER_DB_KIND to mariadb or mysql, or leave the role out`,
     );
   return problems;
 }

@@ -6,6 +6,8 @@ import { OperationalError } from '../../domain/errors';
 /** One thing that must work before the service takes calls; it throws when it does not. */
 export interface ReadinessCheck {
   readonly name: string;
+  /** The service does its work without it too, only not as well: it is ready, and says so. */
+  readonly spare?: boolean;
   check(): Promise<void>;
 }
 
@@ -30,16 +32,19 @@ export class HealthController {
   }
 
   @Get('ready')
-  @ApiOkResponse({ description: 'Calls will be answered.' })
+  @ApiOkResponse({ description: 'Calls will be answered. `degraded` names what does not work and is not needed for that.' })
   @ApiServiceUnavailableResponse({ description: 'Something that every call needs does not work; the problem names it.' })
-  async ready(): Promise<{ status: string; checks: string[] }> {
+  async ready(): Promise<{ status: string; checks: string[]; degraded?: string[] }> {
+    const degraded: string[] = [];
     for (const part of this.checks)
       await this.#ask(part).catch((error: unknown) => {
+        if (part.spare) return void degraded.push(`${part.name}: ${(error as Error).message}`);
         throw new OperationalError('service.not-ready', 'unreachable', `${part.name}: ${(error as Error).message}`, {
           cause: error,
         });
       });
-    return { status: 'ok', checks: this.checks.map(({ name }) => name) };
+    const checks = this.checks.map(({ name }) => name);
+    return degraded.length === 0 ? { status: 'ok', checks } : { status: 'degraded', checks, degraded };
   }
 
   /** However many want to know, a check goes on once: what hangs must not pile up. */

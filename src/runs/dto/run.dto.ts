@@ -37,6 +37,8 @@ export class RunDto {
   notBefore!: string | null;
   /** What it waits for while it is queued, one sentence; null: for nothing. */
   waits!: string | null;
+  /** Why it seems to be stuck, and what to do; null: it does not. */
+  stuck!: string | null;
   /** Who asked: `rest`, `cli`, `schedule` or `service`. */
   trigger!: string;
   /** Why the service asked for it by itself; null: somebody else did. */

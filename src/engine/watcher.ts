@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
+import { Dues } from '../database/repositories/dues';
+import { Events } from '../database/repositories/events';
+import { Runs } from '../database/repositories/runs';
+import { judgeStuck, type StuckFinding } from '../domain/run/judge-stuck';
+import { hasEnded } from '../domain/run/run-state';
+import { Config } from '../platform/config/load-config';
+import { LOG, type Log } from '../platform/log';
+
+/** Between looks. */
+const LOOK_MS = 60_000;
+const PAGE = 500;
+/** Backups of a VM that its usual speed is told from. */
+const LOOKED_AT = 9;
+
+/** Tells of runs that seem to be stuck, each once for each reason. It stops none: a person knows more. */
+@Injectable()
+export class Watcher implements BeforeApplicationShutdown {
+  readonly #stop = new AbortController();
+  #loop: Promise<void> | undefined;
+
+  constructor(
+    private readonly runs: Runs,
+    private readonly events: Events,
+    private readonly dues: Dues,
+    @Inject(Config) private readonly config: Config,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  start(): void {
+    this.#loop ??= this.#turn();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #turn(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await this.look().catch((error: unknown) => this.log.debug({ err: error }, 'looking for stuck runs failed; it goes on'));
+      await sleep(LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    }
+  }
+
+  /** Looks at all runs that have not ended; how many of them seem to be stuck. */
+  async look(): Promise<number> {
+    let found = 0;
+    for (
+      let after = 0, page = await this.runs.unended(after, PAGE);
+      page.length > 0;
+      page = await this.runs.unended(after, PAGE)
+    ) {
+      for (const run of page) {
+        const finding = await this.judge(run);
+        if (finding === null) continue;
+        found += 1;
+        await this.#tell(run, finding);
+      }
+      after = page.at(-1)?.seq ?? after;
+    }
+    return found;
+  }
+
+  /** Whether a run seems to be stuck now; null: it does not. */
+  async judge(run: RunRow): Promise<StuckFinding | null> {
+    if (hasEnded(run.state)) return null;
+    const { done = null, total = null } = (run.progress ?? {}) as { done?: number; total?: number | null };
+    const watched = {
+      ...{ state: run.state, queuedAt: run.created, notBefore: run.notBefore, startedAt: run.started },
+      ...{ lastProgressAt: run.progressed, done, total },
+      bytesPerSecond: run.state === 'queued' ? null : await this.#usualSpeed(run.vmId),
+    };
+    const { stuckMinutes: silentMinutes, stuckQueuedHours: queuedHours } = this.config.engine;
+    return judgeStuck(watched, { silentMinutes, queuedHours }, await this.dues.now());
+  }
+
+  async #tell({ id: runId, vmId, scheduleId, hostId }: RunRow, { code: reason, sentence, next }: StuckFinding): Promise<void> {
+    if (await this.events.was({ runId, kind: 'stuck', reason })) return;
+    await this.events.add({ kind: 'stuck', runId, vmId, scheduleId, hostId, reason, message: `${sentence} ${next}` });
+    this.log.warn({ runId, vmId, code: reason, detail: sentence }, 'a run seems to be stuck');
+  }
+
+  async #usualSpeed(vmId: number): Promise<number | null> {
+    const speeds = (await this.runs.lastBackups(vmId, LOOKED_AT)).flatMap(({ started, ended, progress }) => {
+      const { done } = (progress ?? {}) as { done?: number };
+      const seconds = started && ended ? (ended.getTime() - started.getTime()) / 1000 : 0;
+      return done && seconds > 0 ? [done / seconds] : [];
+    });
+    return speeds.sort((a, b) => a - b)[Math.floor(speeds.length / 2)] ?? null;
+  }
+}

@@ -1,0 +1,3 @@
+import { describeTransport } from './job-transport.contract';
+
+describeTransport('looking in the database', () => ({}));
