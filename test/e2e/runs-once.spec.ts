@@ -11,19 +11,24 @@ import { Dues } from '../../src/database/repositories/dues';
 import { Runs } from '../../src/database/repositories/runs';
 import { Schedules } from '../../src/database/repositories/schedules';
 import { Vms } from '../../src/database/repositories/vms';
+import type { JobTransport } from '../../src/engine/transports/job-transport';
+import { openTransport } from '../../src/engine/transports/open-transport';
 import { FakeLab } from '../../src/hosts/fake/fake-lab';
+import { loadConfig } from '../../src/platform/config/load-config';
+import { createLog } from '../../src/platform/log';
 import type { ScheduleDto } from '../../src/schedules/dto/schedule.dto';
 import { fuzzSeed, Random } from '../fuzz/random';
 import { aRun } from '../support/books';
 import { until } from '../support/brake';
 import { type Books, describeDatabases } from '../support/databases';
+import { type Redis, startRedis } from '../support/redis';
 import { serveFakeHost } from '../support/remote-fake-host';
 import { environmentOf } from '../support/service-config';
 import { FULL } from '../support/thorough';
 import { Instances } from './runs-once/instances';
 import { judgeOnce } from './runs-once/judge-once';
 import { StartLog } from './runs-once/start-log';
-import { readMoves, watchBooks } from './runs-once/watch-books';
+import { readMoves, readThefts, watchBooks } from './runs-once/watch-books';
 
 const SIZE = FULL
   ? { workers: 4, vms: 200, runs: 2000, minutes: 30, strikes: 150, pauseMs: 3000 }
@@ -41,8 +46,8 @@ const FAULTS = [
 ] as const;
 
 /**
- * Orchestrators that are processes, on one real MariaDB and one fake host that outlives them. They are killed, and held up for longer than
- * their leases; the database crashes; one clock is an hour wrong; jobs fail, and answers of the host are lost. At the end the host's own log
+ * Orchestrators that are processes, on one real MariaDB and Redis, and one fake host that outlives them. They are killed, and held up for longer than
+ * their leases; the database crashes; Redis forgets all; one clock is an hour wrong; jobs fail, and answers of the host are lost. At the end the host's own log
  * of what it began, what each orchestrator asked of it, what the database saw of every change, and the books are laid beside each other.
  */
 describeDatabases(
@@ -53,6 +58,9 @@ describeDatabases(
     let lab: FakeLab;
     let host: Awaited<ReturnType<typeof serveFakeHost>>;
     let books: Books;
+    let redis: Redis;
+    let runs: Runs;
+    let transport: JobTransport;
     let starts: StartLog;
     let instances: Instances;
     /** What the database says of a change names who made it. It may be away just now. */
@@ -78,7 +86,9 @@ describeDatabases(
       starts.listen(lab.host);
       books = await databases.open();
       await watchBooks(books.dataSource);
+      redis = await startRedis();
       const environment = environmentOf(books.config, {
+        CHAINKEEPER_REDIS_URL: redis.url,
         CHAINKEEPER_POLL_MS: '200',
         CHAINKEEPER_RUNS_AT_ONCE: FULL ? '12' : '6',
         CHAINKEEPER_ATTEMPTS: '5',
@@ -88,11 +98,17 @@ describeDatabases(
         CHAINKEEPER_TEST_HOST: String(host.port),
         CHAINKEEPER_TEST_STARTS: join(folder, 'starts'),
       });
+      const config = loadConfig(environment);
+      transport = await openTransport(config, createLog(config.log));
+      runs = new Runs(books.work);
+      runs.onQueued((id) => transport.tell(id));
       instances = new Instances(environment, admit, random);
       await instances.start(SIZE.workers);
     }, 120_000);
     afterAll(async () => {
       await instances?.stop();
+      await transport?.close();
+      await redis?.stop();
       host?.close();
       await lab?.down();
       rmSync(folder, { recursive: true, force: true });
@@ -142,9 +158,9 @@ describeDatabases(
         await until(async () => (await count()) === SIZE.vms, 'every VM has the run of its schedule');
         const asked: string[] = [];
         for (let run = SIZE.vms; run < SIZE.runs; run += 1)
-          asked.push((await new Runs(books.work).create(aRun(vmIds[run % SIZE.vms] ?? 0))).run.id);
+          asked.push((await runs.create(aRun(vmIds[run % SIZE.vms] ?? 0))).run.id);
 
-        let crashes = 0;
+        let [crashes, flushes] = [0, 0];
         const deadline = began + SIZE.minutes * 60_000;
         for (
           let done: number | null = 0;
@@ -154,6 +170,7 @@ describeDatabases(
           await sleep(SIZE.pauseMs / 2 + random.below(SIZE.pauseMs));
           if (instances.strikes < SIZE.strikes) instances.strike();
           if (random.oneIn(2)) lab.host.faults.add(random.pick(FAULTS));
+          if (random.oneIn(3)) await redis.flush().then(() => (flushes += 1));
           if (crashes === 0 && (done ?? 0) > SIZE.runs / 3) {
             crashes += 1;
             await crash();
@@ -171,15 +188,24 @@ describeDatabases(
           events: await manager.find(EventRow, { order: { seq: 'ASC' } }),
           starts: starts.read(),
         });
+        const thefts = await readThefts(books.dataSource);
         const seconds = Math.round((performance.now() - began) / 1000);
-        const report = { seed: fuzzSeed, ...SIZE, seconds, ...counts, ...instances.deeds, databaseCrashes: crashes };
+        const report = {
+          seed: fuzzSeed,
+          ...SIZE,
+          seconds,
+          ...counts,
+          ...instances.deeds,
+          databaseCrashes: crashes,
+          redisFlushes: flushes,
+        };
         mkdirSync(resolve(REPORT, '..'), { recursive: true });
-        writeFileSync(REPORT, JSON.stringify({ ...report, wrong }, null, 2));
+        writeFileSync(REPORT, JSON.stringify({ ...report, wrong: [...thefts, ...wrong] }, null, 2));
         const about = `FUZZ_SEED=${fuzzSeed}: ${JSON.stringify(report)}`;
-        expect([about, ...wrong]).toEqual([about]);
+        expect([about, ...thefts, ...wrong]).toEqual([about]);
         expect([about, counts.runs]).toEqual([about, SIZE.runs]);
         // It was disturbed indeed.
-        for (const much of [counts.adoptions, counts.retries, instances.deeds.kills, instances.deeds.stops, crashes])
+        for (const much of [counts.adoptions, counts.retries, instances.deeds.kills, instances.deeds.stops, crashes, flushes])
           expect([about, much > 0]).toEqual([about, true]);
       },
       SIZE.minutes * 60_000 + 60_000,

@@ -27,10 +27,27 @@ const TRIGGER = `CREATE TRIGGER see_moves AFTER UPDATE ON ck_runs FOR EACH ROW
       VALUES (NEW.id, OLD.state, NEW.state, OLD.epoch, NEW.epoch, NEW.owner, SUBSTRING_INDEX(USER(), '@', 1), @lease_run, @lease_epoch);
   END IF`;
 
+const THEFTS = 'CREATE TABLE seen_thefts (seq BIGINT AUTO_INCREMENT PRIMARY KEY, words VARCHAR(255))';
+
+// By the database's clock, which is the only one that counts.
+const THEFT_TRIGGER = `CREATE TRIGGER see_thefts AFTER UPDATE ON ck_vm_leases FOR EACH ROW
+  BEGIN
+    IF OLD.epoch <> NEW.epoch AND OLD.lease_until > UTC_TIMESTAMP(3) THEN
+      INSERT INTO seen_thefts (words) VALUES (CONCAT(USER(), ' took the lease ', NEW.epoch, ' from ', OLD.owner, ' before it ran out'));
+    END IF;
+    IF NEW.lease_until > UTC_TIMESTAMP(3) + INTERVAL 1 MINUTE THEN
+      INSERT INTO seen_thefts (words) VALUES (CONCAT(USER(), ' took the lease ', NEW.epoch, ' until ', NEW.lease_until));
+    END IF;
+  END`;
+
 /** Lets the database write down what becomes of every run, in the transaction that makes it so: what no process can leave out. */
 export async function watchBooks(source: DataSource): Promise<void> {
-  await source.query(TABLE);
-  await source.query(TRIGGER);
+  for (const statement of [TABLE, TRIGGER, THEFTS, THEFT_TRIGGER]) await source.query(statement);
+}
+
+/** Leases that somebody took from a living owner, or for longer than any is set to be: a line each. */
+export async function readThefts(source: DataSource): Promise<string[]> {
+  return (await source.query<{ words: string }[]>('SELECT words FROM seen_thefts ORDER BY seq')).map(({ words }) => words);
 }
 
 /** In the order in which they happened. */
