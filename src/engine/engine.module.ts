@@ -44,6 +44,15 @@ import { Worker } from './worker';
     StartRuleReader,
     Watcher,
     Worker,
+    {
+      provide: JOB_TRANSPORT,
+      useFactory: async (config: Config, log: Log, runs: Runs) => {
+        const transport = await openTransport(config, log);
+        runs.onQueued((runId) => transport.tell(runId));
+        return transport;
+      },
+      inject: [Config, LOG, Runs],
+    },
   ],
   exports: [
     JOB_TRANSPORT,
@@ -62,15 +71,6 @@ import { Worker } from './worker';
     StartRuleReader,
     Watcher,
     Worker,
-    {
-      provide: JOB_TRANSPORT,
-      useFactory: async (config: Config, log: Log, runs: Runs) => {
-        const transport = await openTransport(config, log);
-        runs.onQueued((runId) => transport.tell(runId));
-        return transport;
-      },
-      inject: [Config, LOG, Runs],
-    },
   ],
 })
 export class EngineModule {}
