@@ -6,5 +6,10 @@ import { root, run, say } from './lib/run.mjs';
 
 const findings = dockerfile.validate(readFileSync(join(root, 'Dockerfile'), 'utf8'));
 for (const { range, message } of findings) say(`Dockerfile:${range.start.line + 1}: ${message}`);
-const compose = await run(join(root, 'node_modules/.bin/dclint'), ['--max-warnings', '0', 'docker-compose.yml', 'docker-compose.several.yml']);
+const compose = await run(join(root, 'node_modules/.bin/dclint'), [
+  '--max-warnings',
+  '0',
+  'docker-compose.yml',
+  'docker-compose.several.yml',
+]);
 process.exitCode = findings.length === 0 && compose === 0 ? 0 : 1;
