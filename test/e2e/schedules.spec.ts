@@ -30,14 +30,19 @@ describeDatabases('schedules over REST', (databases) => {
   const remove = (id: string): Promise<HttpAnswer> => service.call('DELETE', `/schedules/${id}`);
   const eventsOf = async (query: string): Promise<EventDto[]> => (await service.get(`/events?${query}`)).body.items as EventDto[];
   const runsOf = async (): Promise<RunDto[]> => (await service.get(`/runs?vm=${service.vm}&limit=200`)).body.items as RunDto[];
-  /** As if its time had come a moment ago. */
+  /** As if its time had come a moment ago, each time another minute: of one a VM has one run. */
+  let minutesAgo = 0;
   const becomesDue = async (id: string): Promise<void> => {
     const { work } = await databases.reopen(service.config.books);
     const schedule = await new Schedules(work).find(id);
     const dues = new Dues(work);
     const [due] = (await dues.next(100)).filter(({ scheduleSeq }) => scheduleSeq === schedule?.seq);
     await dues.replace(schedule?.seq ?? 0, [
-      { vmId: due?.vmId ?? 0, instant: new Date(Math.floor(Date.now() / 60_000) * 60_000), dueAt: new Date(Date.now() - 1) },
+      {
+        vmId: due?.vmId ?? 0,
+        instant: new Date((Math.floor(Date.now() / 60_000) - (minutesAgo += 1)) * 60_000),
+        dueAt: new Date(Date.now() - 1),
+      },
     ]);
   };
 
