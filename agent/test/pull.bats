@@ -2,6 +2,7 @@
 # Pull: what the guest overwrites goes to scratch files of the host, and our readers copy what the disks held at the checkpoint.
 
 load host
+load stubs
 setup_file() { host_up; }
 teardown_file() { host_down; }
 setup() { use_host; host_conf; }
@@ -147,6 +148,34 @@ as_paused() {
   host_conf
   lab nas-speed "slow$BATS_TEST_NUMBER" unlimited
   as_paused -M full
+}
+
+@test "reads that fail tell it in words and not by qemu-io's exit code: a NAS that fills under an incremental fails it" {
+  host_conf reserve_bytes=0
+  REPOSITORY=$(lab nas-small 200 filled)
+  new_vm vda:64M
+  use_stubs
+  stub qemu-io <<'END'
+if [[ $1 == -C && -e $CALLS.fill ]]; then
+  rm "$CALLS.fill"
+  dd if=/dev/zero of="$(<"$CALLS.nas")/filler" bs=64K 2>/dev/null
+fi
+real "$@"
+END
+  echo "$REPOSITORY" >"$CALLS.nas"
+  full --transfer pull
+  done_is full null
+  lab write "$VM" vda 0x22 4M 16M
+  touch "$CALLS.fill"
+  incremental --transfer pull
+  [[ ! -e $CALLS.fill ]]
+  rm "$REPOSITORY/filler"
+  failed_is target-full
+  forget
+  incremental --transfer pull
+  done_is incremental regular
+  identical
+  accounted
 }
 
 @test "auto: pull when the scratch can hold all that may come, else push; the reason is told" {
