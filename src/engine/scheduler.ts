@@ -10,13 +10,13 @@ import { type NewRun, Runs } from '../database/repositories/runs';
 import { type Schedule, Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
-import { ChainkeeperError } from '../domain/errors';
 import { countPassed } from '../domain/schedule/count-passed';
 import { type DueVerdict, judgeDue } from '../domain/schedule/judge-due';
 import type { Rhythm } from '../domain/schedule/next-due';
 import { nextDues } from '../domain/schedule/next-dues';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
+import { LookLog } from './look-log';
 import { Rhythms } from './rhythms';
 import { StartRuleReader } from './start-rule-reader';
 
@@ -33,8 +33,7 @@ const LOOK_MS = 300_000;
 export class Scheduler implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
-  /** Code of the error with which the last look ended. */
-  #failing: string | null = null;
+  readonly #looks: LookLog;
 
   constructor(
     private readonly work: UnitOfWork,
@@ -48,7 +47,9 @@ export class Scheduler implements BeforeApplicationShutdown {
     private readonly startRules: StartRuleReader,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
-  ) {}
+  ) {
+    this.#looks = new LookLog(log, 'what is due');
+  }
 
   start(): void {
     this.#loop ??= this.#turn();
@@ -69,21 +70,13 @@ export class Scheduler implements BeforeApplicationShutdown {
           lastLook = performance.now();
         }
         again = (await this.tick()) === AT_ONCE;
-        this.#found(null);
+        this.#looks.ended(null);
       } catch (error) {
         // A database that is away for a moment must not end the loop, nor fill the log.
-        this.#found(error);
+        this.#looks.ended(error);
       }
       if (!again) await sleep(this.config.engine.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
-  }
-
-  #found(error: unknown): void {
-    const code = error === null ? null : error instanceof ChainkeeperError ? error.code : 'unknown';
-    if (code !== null && code !== this.#failing) this.log.error({ err: error }, 'looking for what is due failed; it goes on');
-    if (code === null && this.#failing !== null)
-      this.log.info({ code: this.#failing }, 'looking for what is due goes well again');
-    this.#failing = code;
   }
 
   /** Looks once for what is due, and stops what has outlived its window. How many dues it went through. */

@@ -8,6 +8,7 @@ import { judgeStuck, type StuckFinding } from '../domain/run/judge-stuck';
 import { hasEnded } from '../domain/run/run-state';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
+import { LookLog } from './look-log';
 
 /** Between looks. */
 const LOOK_MS = 60_000;
@@ -19,6 +20,7 @@ const LOOKED_AT = 9;
 @Injectable()
 export class Watcher implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
+  readonly #looks: LookLog;
   #loop: Promise<void> | undefined;
 
   constructor(
@@ -27,7 +29,9 @@ export class Watcher implements BeforeApplicationShutdown {
     private readonly dues: Dues,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
-  ) {}
+  ) {
+    this.#looks = new LookLog(log, 'stuck runs');
+  }
 
   start(): void {
     this.#loop ??= this.#turn();
@@ -40,7 +44,10 @@ export class Watcher implements BeforeApplicationShutdown {
 
   async #turn(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      await this.look().catch((error: unknown) => this.log.debug({ err: error }, 'looking for stuck runs failed; it goes on'));
+      await this.look().then(
+        () => this.#looks.ended(null),
+        (error: unknown) => this.#looks.ended(error),
+      );
       await sleep(LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
   }

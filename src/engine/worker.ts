@@ -4,12 +4,12 @@ import type { Lease } from '../database/repositories/leases';
 import { Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
 import { DELETING, type RunRow } from '../database/entities/run-row';
-import { ChainkeeperError } from '../domain/errors';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { Deleter } from './deleter';
 import { Doorbell } from './doorbell';
 import { keepLease } from './keep-lease';
+import { LookLog } from './look-log';
 import { Queue } from './queue';
 import { Restorer } from './restorer';
 import { Runner } from './runner';
@@ -25,8 +25,7 @@ export class Worker implements BeforeApplicationShutdown {
   readonly #bell = new Doorbell();
   readonly #active = new Map<string, Promise<boolean>>();
   #loop: Promise<void> | undefined;
-  /** Code of the error with which the last look for work ended. */
-  #failing: string | null = null;
+  readonly #looks: LookLog;
 
   constructor(
     private readonly runs: Runs,
@@ -39,7 +38,9 @@ export class Worker implements BeforeApplicationShutdown {
     @Inject(JOB_TRANSPORT) private readonly transport: JobTransport,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
-  ) {}
+  ) {
+    this.#looks = new LookLog(log, 'work');
+  }
 
   start(): void {
     if (this.#loop !== undefined) return;
@@ -66,21 +67,13 @@ export class Worker implements BeforeApplicationShutdown {
       // A database that is away for a moment must not end the loop, nor fill the log.
       await this.#claimAll().then(
         (looked) => {
-          this.#found(null);
+          this.#looks.ended(null);
           if (looked) this.#bell.looked();
         },
-        (error: unknown) => this.#found(error),
+        (error: unknown) => this.#looks.ended(error),
       );
       await this.#bell.rest(this.transport.restMs);
     }
-  }
-
-  #found(error: unknown): void {
-    const code = error === null ? null : error instanceof ChainkeeperError ? error.code : 'unknown';
-    if (code !== null && code !== this.#failing)
-      this.log.error({ err: error }, 'looking for work failed; it goes on at every poll');
-    if (code === null && this.#failing !== null) this.log.info({ code: this.#failing }, 'looking for work goes well again');
-    this.#failing = code;
   }
 
   /** False: there is no place for another run, so nobody has looked. */
