@@ -10,6 +10,7 @@ import { Evidence } from './repositories/evidence';
 import { Hosts } from './repositories/hosts';
 import { Leases } from './repositories/leases';
 import { Links } from './repositories/links';
+import { Maintenances } from './repositories/maintenances';
 import { Manifests } from './repositories/manifests';
 import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
@@ -35,6 +36,7 @@ const BOOKS = [
   Schedules,
   Dues,
   StartRules,
+  Maintenances,
   Events,
   Restores,
   Runs,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
-import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { Hosts, isInMaintenance, type ReachableHost } from '../database/repositories/hosts';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { BooksCopies } from './books-copies';
@@ -63,8 +63,8 @@ export class Sweeper implements BeforeApplicationShutdown {
   async #sweepAll(): Promise<void> {
     for (let after: number | null | undefined; after !== null;) {
       const { items, next } = await this.hosts.page({ limit: PAGE, ...(after === undefined ? {} : { after }) });
-      // Where a stock script takes the backups, ours changes nothing.
-      await this.#sweepThese(items.filter(({ access }) => access.stockPath === null));
+      // Where a stock script takes the backups, ours changes nothing; where somebody works, nothing is begun.
+      await this.#sweepThese(items.filter((host) => host.access.stockPath === null && !isInMaintenance(host)));
       after = next;
     }
   }

@@ -1,19 +1,27 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { ACTIVE_CHECKPOINT_KEY } from '../../domain/chain/chain-keys';
 import { now } from '../database-time';
+import { BackupRow } from '../entities/backup-row';
 import type { RunRow } from '../entities/run-row';
 import { UnitOfWork } from '../unit-of-work';
+import { liesIn, withPlace } from './lies-in';
+import { type Named, restingHosts, restingRepositories } from './maintenances';
 
 /** A run that has not ended, with all that places are given by. */
 export interface PlacedRow extends Pick<
   RunRow,
-  'id' | 'vmId' | 'state' | 'kind' | 'triggeredBy' | 'requested' | 'plan' | 'created' | 'notBefore'
+  'id' | 'vmId' | 'state' | 'kind' | 'triggeredBy' | 'requested' | 'plan' | 'created' | 'notBefore' | 'abortAsked'
 > {
-  /** Names; null: the books do not say. */
+  /**
+   * Names; null: the books do not say. The repository is that of the VM's offering, unless it needs another that is in maintenance, or does
+   * not need that one which is.
+   */
   readonly host: string | null;
   readonly repository: string | null;
   readonly zone: string | null;
-  readonly inMaintenance: boolean;
+  /** Of those in maintenance: the host that it cannot do without, and the repositories that it writes to or reads from. */
+  readonly resting: { readonly host: string | null; readonly repositories: readonly string[] };
   /** The VM has a bitmap that an incremental can build on, by the books. */
   readonly hasCheckpoint: boolean;
   /** Somebody holds the lease on its VM. */
@@ -21,15 +29,33 @@ export interface PlacedRow extends Pick<
 }
 
 type RawMoment = Date | string;
-type RawRow = Omit<PlacedRow, 'requested' | 'plan' | 'created' | 'notBefore' | 'inMaintenance' | 'hasCheckpoint' | 'leased'> & {
+type RawRow = Omit<
+  PlacedRow,
+  'requested' | 'plan' | 'created' | 'notBefore' | 'abortAsked' | 'resting' | 'hasCheckpoint' | 'leased'
+> & {
   readonly requested: string;
   readonly plan: string | null;
   readonly created: RawMoment;
   readonly notBefore: RawMoment | null;
-  readonly hostState: string | null;
+  readonly abortAsked: RawMoment | null;
+  readonly hostId: string | null;
+  readonly repositoryId: string | null;
   readonly checkpoint: string | null;
   readonly leased: number | string;
 };
+type Run = Omit<PlacedRow, 'resting'>;
+
+/** A host or a repository that is taken for one in maintenance. */
+export type AsIf = { readonly host: Named } | { readonly repository: Named };
+
+/** All that is in maintenance, as far as runs need it. */
+interface Resting {
+  readonly hosts: readonly Named[];
+  readonly repositories: readonly (Named & {
+    /** What lies there of the VMs of runs that take no backup: uuids of backups by VM. */
+    readonly backups: ReadonlyMap<number, ReadonlySet<string>>;
+  })[];
+}
 
 /** Where runs have their places. There may be ten thousand that wait, and they are looked at often: one statement, no entities. */
 @Injectable()
@@ -37,13 +63,14 @@ export class RunPlaces {
   constructor(private readonly work: UnitOfWork) {}
 
   /** All runs that have not ended, oldest first, and the time that it is. */
-  look(): Promise<{ readonly now: Date; readonly rows: readonly PlacedRow[] }> {
+  look(asIf?: AsIf): Promise<{ readonly now: Date; readonly rows: readonly PlacedRow[] }> {
     return this.work.read(async (manager) => {
       const [clock] = await manager.query<{ now: RawMoment }[]>(`SELECT ${now(manager)} AS now`);
       const rows = await manager.query<RawRow[]>(
         `SELECT run.id, run.vm_id AS vmId, run.state, run.kind, run.triggered_by AS triggeredBy, run.requested,
            CASE WHEN run.state = 'queued' THEN NULL ELSE run.plan END AS plan, run.created, run.not_before AS notBefore,
-           host.name AS host, host.resource_state AS hostState, repository.name AS repository, vm.data_center_id AS zone,
+           run.abort_asked AS abortAsked,
+           host.name AS host, host.uuid AS hostId, repository.name AS repository, repository.uuid AS repositoryId, vm.data_center_id AS zone,
            (SELECT MAX(detail.value) FROM vm_instance_details detail WHERE detail.vm_id = run.vm_id AND detail.name = ?) AS checkpoint,
            CASE WHEN lease.lease_until > ${now(manager)} THEN 1 ELSE 0 END AS leased
          FROM ck_runs run
@@ -55,23 +82,79 @@ export class RunPlaces {
          WHERE run.state IN ('queued', 'running', 'unknown') ORDER BY run.seq`,
         [ACTIVE_CHECKPOINT_KEY],
       );
-      return { now: momentOf((clock as { now: RawMoment }).now), rows: rows.map(placed) };
+      const resting = await restingFor(manager, rows, asIf);
+      return { now: momentOf((clock as { now: RawMoment }).now), rows: rows.map((row) => placed(row, resting)) };
     });
   }
 }
 
-const placed = ({ hostState, checkpoint, leased, ...row }: RawRow): PlacedRow => ({
-  ...row,
-  vmId: Number(row.vmId),
-  zone: row.zone === null ? null : String(row.zone),
-  requested: JSON.parse(row.requested) as object,
-  plan: row.plan === null ? null : (JSON.parse(row.plan) as object),
-  created: momentOf(row.created),
-  notBefore: row.notBefore === null ? null : momentOf(row.notBefore),
-  inMaintenance: hostState === 'Maintenance',
-  hasCheckpoint: checkpoint !== null,
-  leased: Number(leased) === 1,
-});
+function placed({ hostId, repositoryId, checkpoint, leased, ...row }: RawRow, resting: Resting): PlacedRow {
+  const run = {
+    ...row,
+    vmId: Number(row.vmId),
+    zone: row.zone === null ? null : String(row.zone),
+    requested: JSON.parse(row.requested) as object,
+    plan: row.plan === null ? null : (JSON.parse(row.plan) as object),
+    created: momentOf(row.created),
+    notBefore: row.notBefore === null ? null : momentOf(row.notBefore),
+    abortAsked: row.abortAsked === null ? null : momentOf(row.abortAsked),
+    hasCheckpoint: checkpoint !== null,
+    leased: Number(leased) === 1,
+  };
+  const repositories = restingIn(run, repositoryId, resting);
+  const offered = resting.repositories.some(({ uuid }) => uuid === repositoryId) ? null : run.repository;
+  return {
+    ...run,
+    repository: repositories[0] ?? offered,
+    resting: { host: restingHost(run, hostId, resting), repositories },
+  };
+}
+
+/** Disks can be restored on any host, unless one was named; what only needs the NAS is done by whichever host is there. */
+function restingHost({ kind, requested, host }: Run, hostId: string | null, { hosts }: Resting): string | null {
+  const { way, host: named } = requested as { readonly way?: string; readonly host?: string | null };
+  const its = kind === 'backup' || way === 'in-place' ? [hostId, host] : [named];
+  return hosts.find(({ uuid, name }) => its.includes(uuid) || its.includes(name))?.name ?? null;
+}
+
+function restingIn({ kind, vmId, requested, plan }: Run, offered: string | null, { repositories }: Resting): string[] {
+  const planned = (plan as { readonly repositoryId?: string } | null)?.repositoryId;
+  const { backup } = requested as { readonly backup?: string };
+  const needs = ({ uuid, backups }: Resting['repositories'][number]): boolean => {
+    if (kind === 'backup') return uuid === (planned ?? offered);
+    const there = backups.get(vmId);
+    return there !== undefined && (backup === undefined || there.has(backup));
+  };
+  return repositories.filter(needs).map(({ name }) => name);
+}
+
+async function restingFor(manager: EntityManager, rows: readonly RawRow[], asIf?: AsIf): Promise<Resting> {
+  const hosts = [...(await restingHosts(manager)), ...(asIf !== undefined && 'host' in asIf ? [asIf.host] : [])];
+  const repositories = [
+    ...(await restingRepositories(manager)),
+    ...(asIf !== undefined && 'repository' in asIf ? [asIf.repository] : []),
+  ];
+  const vmIds = rows.flatMap(({ kind, vmId }) => (kind === 'backup' ? [] : [Number(vmId)]));
+  const withBackups = repositories.map(async ({ uuid, name }) => ({
+    uuid,
+    name,
+    backups: await backupsIn(manager, uuid, vmIds),
+  }));
+  return { hosts, repositories: await Promise.all(withBackups) };
+}
+
+/** Uuids of the backups of these VMs that lie in a repository, by VM. */
+async function backupsIn(manager: EntityManager, repositoryId: string, vmIds: number[]): Promise<Map<number, Set<string>>> {
+  const byVm = new Map<number, Set<string>>();
+  if (vmIds.length === 0) return byVm;
+  const rows = await withPlace(manager.createQueryBuilder(BackupRow, 'backup'))
+    .select(['backup.id', 'backup.uuid', 'backup.vmId'])
+    .where(...liesIn(repositoryId))
+    .andWhere('backup.removed IS NULL AND backup.vmId IN (:...vmIds)', { vmIds })
+    .getMany();
+  for (const { vmId, uuid } of rows) byVm.set(vmId, (byVm.get(vmId) ?? new Set<string>()).add(uuid));
+  return byVm;
+}
 
 /** A server's driver makes a Date of it; SQLite has the text that `database-time.ts` writes. */
 const momentOf = (value: RawMoment): Date => (value instanceof Date ? value : new Date(`${value.replace(' ', 'T')}Z`));
