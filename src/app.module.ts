@@ -17,6 +17,7 @@ import { ScriptHostClient } from './hosts/script-host-client';
 import { SshShell } from './hosts/ssh/ssh-shell';
 import { InventoryModule } from './inventory/inventory.module';
 import { Config } from './platform/config/load-config';
+import { Draining } from './platform/health/draining';
 import { HealthController, READINESS, type ReadinessCheck } from './platform/health/health.controller';
 import { createLog, LOG, type Log } from './platform/log';
 import { ProblemFilter } from './platform/problem.filter';
@@ -97,13 +98,15 @@ export class AppModule {
       controllers: [HealthController],
       providers: [
         ProblemFilter,
+        Draining,
         {
           provide: READINESS,
-          useFactory: (work: UnitOfWork, transport: JobTransport): ReadinessCheck[] => [
+          useFactory: (draining: Draining, work: UnitOfWork, transport: JobTransport): ReadinessCheck[] => [
+            { name: 'draining', check: () => draining.check() },
             { name: 'books', check: () => probeBooks(work) },
             ...(config.redis.url === undefined ? [] : [{ name: 'redis', spare: true, check: () => probeTransport(transport) }]),
           ],
-          inject: [UnitOfWork, JOB_TRANSPORT],
+          inject: [Draining, UnitOfWork, JOB_TRANSPORT],
         },
       ],
     };

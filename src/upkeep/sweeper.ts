@@ -34,9 +34,13 @@ export class Sweeper implements BeforeApplicationShutdown {
     if (this.config.engine.sweepHours > 0) this.#loop ??= this.#turn();
   }
 
-  /** A sweep is made of steps that may each be the last: nobody waits for the one that goes on. */
-  beforeApplicationShutdown(): void {
+  /** Begins nothing from now on. A sweep is made of steps that may each be the last: nobody waits for the one that goes on. */
+  stop(): void {
     this.#stop.abort();
+  }
+
+  beforeApplicationShutdown(): void {
+    this.stop();
   }
 
   async #turn(): Promise<void> {
