@@ -101,12 +101,11 @@ export class AppModule {
         Draining,
         {
           provide: READINESS,
-          useFactory: (draining: Draining, work: UnitOfWork, transport: JobTransport): ReadinessCheck[] => [
-            { name: 'draining', check: () => draining.check() },
+          useFactory: (work: UnitOfWork, transport: JobTransport): ReadinessCheck[] => [
             { name: 'books', check: () => probeBooks(work) },
             ...(config.redis.url === undefined ? [] : [{ name: 'redis', spare: true, check: () => probeTransport(transport) }]),
           ],
-          inject: [Draining, UnitOfWork, JOB_TRANSPORT],
+          inject: [UnitOfWork, JOB_TRANSPORT],
         },
       ],
     };

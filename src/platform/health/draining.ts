@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { OperationalError } from '../../domain/errors';
 
 /** Whether this instance is being stopped: balancers send it nothing more, and it still answers what comes. */
 @Injectable()
@@ -9,8 +10,16 @@ export class Draining {
     this.#begun = true;
   }
 
-  /** As a readiness check. @throws Error once it has begun */
-  check(): Promise<void> {
-    return this.#begun ? Promise.reject(new Error('this instance is being stopped and takes nothing new.')) : Promise.resolve();
+  /** @throws OperationalError `service.draining` once it has begun */
+  refuse(): void {
+    if (this.#begun)
+      throw new OperationalError(
+        'service.draining',
+        'unreachable',
+        'draining: this instance is being stopped and takes nothing new.',
+        {
+          next: 'Call another instance.',
+        },
+      );
   }
 }

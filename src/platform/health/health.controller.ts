@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Get, Inject, Optional } from '@nestjs/common';
 import { ApiOkResponse, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 import { OperationalError } from '../../domain/errors';
+import { Draining } from './draining';
 
 /** One thing that must work before the service takes calls; it throws when it does not. */
 export interface ReadinessCheck {
@@ -23,7 +24,10 @@ export const READINESS = Symbol('readiness');
 export class HealthController {
   readonly #going = new Map<string, Promise<void>>();
 
-  constructor(@Optional() @Inject(READINESS) private readonly checks: readonly ReadinessCheck[] = []) {}
+  constructor(
+    private readonly draining: Draining,
+    @Optional() @Inject(READINESS) private readonly checks: readonly ReadinessCheck[] = [],
+  ) {}
 
   @Get('live')
   @ApiOkResponse({ description: 'The process turns.' })
@@ -33,8 +37,11 @@ export class HealthController {
 
   @Get('ready')
   @ApiOkResponse({ description: 'Calls will be answered. `degraded` names what does not work and is not needed for that.' })
-  @ApiServiceUnavailableResponse({ description: 'Something that every call needs does not work; the problem names it.' })
+  @ApiServiceUnavailableResponse({
+    description: 'Something that every call needs does not work, and the problem names it; or this instance is being stopped.',
+  })
   async ready(): Promise<{ status: string; checks: string[]; degraded?: string[] }> {
+    this.draining.refuse();
     const degraded: string[] = [];
     for (const part of this.checks)
       await this.#ask(part).catch((error: unknown) => {
