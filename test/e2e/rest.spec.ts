@@ -406,6 +406,9 @@ describeDatabases('REST', (databases) => {
         expect.objectContaining({ message: 'It is to stop: host kvm1 is in maintenance.' }),
       ]);
       expect((await service.post('/backups', { vm: service.vm })).body.code).toBe('host.maintenance');
+      const { body: backups } = await service.get(`/backups?vm=${service.vm}&limit=1`);
+      const anywhere = { backup: backups.items[0].id, way: 'new-disks', to: '/var/lib/libvirt/images/r' };
+      expect((await service.post('/restores', anywhere)).body.code).toBe('host.none-looks');
       // CloudStack's own state counts beside it.
       await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Maintenance' } });
       expect((await service.call('DELETE', at('hosts/kvm1'))).body).toMatchObject({ inMaintenance: true, by: null });
