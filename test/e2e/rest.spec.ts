@@ -422,6 +422,7 @@ describeDatabases('REST', (databases) => {
       const would = (await begin(at('hosts/kvm1', '?dryRun=true'), abort)).body;
       expect(would).toMatchObject({ inMaintenance: false, since: null, dryRun: true, goingOn: [{ id, abort: true }] });
       expect((await service.get(`/runs/${id}`)).body.abortAsked).toBeNull();
+      expect((await service.get(at('hosts/kvm1'))).body.inMaintenance).toBe(false);
       expect((await begin(at('hosts/kvm1'), abort)).body).toMatchObject({ inMaintenance: true, goingOn: [{ id, abort: true }] });
       // Whoever drives it sees the wish.
       expect(await service.ended(id)).toMatchObject({ state: 'cancelled', backupId: null });
