@@ -63,7 +63,9 @@ describeDatabases(
           stricken.go();
           await fault.mend?.(stricken, begun.run);
         } catch (error) {
-          await stricken.startAnew();
+          await stricken.startAnew().catch((later: unknown) => {
+            throw new Error(`${String(error)}; then nothing could be started anew: ${String(later)}`, { cause: error });
+          });
           throw error;
         }
         const { outcome, made, next, compared, wrong } = await stricken.aftermath(begun);
