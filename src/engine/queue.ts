@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { Leases } from '../database/repositories/leases';
 import { type PlacedRow, RunPlaces } from '../database/repositories/run-places';
 import type { BackupPlan } from '../domain/chain/backup-plan';
 import { pickRuns, type PlacedRun, type QueuedRun, type RunLimits, type Turn, type Wait } from '../domain/run/pick-runs';
@@ -20,6 +21,7 @@ export class Queue {
 
   constructor(
     private readonly places: RunPlaces,
+    private readonly leases: Leases,
     @Inject(Config) private readonly config: Config,
   ) {}
 
@@ -27,6 +29,16 @@ export class Queue {
   async pick(): Promise<PlacedRow[]> {
     const { start } = await this.#choose();
     return start;
+  }
+
+  /**
+   * Whether one that was picked may begin still, whatever other orchestrators have begun since. To be asked first in the transaction that
+   * begins it: nobody else begins one until that has ended.
+   */
+  async mayBegin({ id, state }: Pick<PlacedRow, 'id' | 'state'>): Promise<boolean> {
+    if (state !== 'queued' || !this.#shares) return true;
+    await this.leases.takeTurns();
+    return (await this.#choose(id)).start.length > 0;
   }
 
   /** One of them was begun: the next turn is another's. */
@@ -43,8 +55,14 @@ export class Queue {
     return this.#looked.waits;
   }
 
-  async #choose(): Promise<{ start: PlacedRow[]; waits: ReadonlyMap<string, Wait> }> {
-    const { now, rows } = await this.places.look();
+  /** Whether there are places that other orchestrators take as well. */
+  get #shares(): boolean {
+    const { runsPerHost, runsPerRepository, runsPerZone, runsInAll } = this.config.engine;
+    return runsPerHost + runsPerRepository + runsPerZone + runsInAll > 0;
+  }
+
+  async #choose(only?: string): Promise<{ start: PlacedRow[]; waits: ReadonlyMap<string, Wait> }> {
+    const { now, rows } = await this.places.look(only);
     this.#now = now;
     const queued = rows.filter(({ state }) => state === 'queued');
     const going = rows.filter(({ id, state }) => state === 'running' || this.driven.has(id));

@@ -89,7 +89,7 @@ export class Worker implements BeforeApplicationShutdown {
   async #claim(run: Pick<RunRow, 'id' | 'vmId' | 'state' | 'kind'>): Promise<boolean> {
     if (this.#stop.signal.aborted) return false;
     const { owner, leaseSeconds } = this.config.engine;
-    const lease = await this.claims.take(run, owner, leaseSeconds * 1000);
+    const lease = await this.claims.take(run, owner, leaseSeconds * 1000, () => this.queue.mayBegin(run));
     if (lease === null) return false;
     this.queue.driven.add(run.id);
     const driven = this.#drive(run, lease).finally(() => this.#active.delete(run.id));

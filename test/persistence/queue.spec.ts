@@ -23,7 +23,8 @@ describeDatabases('the queue', (databases) => {
     runs = new Runs(books.work);
     claims = new Claims(books.work, new Leases(books.work), runs);
   });
-  const queueOf = (settings: Record<string, string>): Queue => new Queue(new RunPlaces(books.work), loadConfig(settings));
+  const queueOf = (settings: Record<string, string>): Queue =>
+    new Queue(new RunPlaces(books.work), new Leases(books.work), loadConfig(settings));
   const hostOf = async (name: string): Promise<number> => {
     const hosts = new Hosts(books.work);
     return (await hosts.create({ uuid: `uuid-${name}`, name }, ACCESS)).id;
@@ -84,6 +85,29 @@ describeDatabases('the queue', (databases) => {
     expect(await picked(queue)).toEqual([guest.id]);
     await new Leases(books.work).acquire(guest.vmId, 'somebody', 'a', 60_000);
     expect(await picked(queue)).toEqual([storm[1]?.id]);
+  });
+
+  it('keeps to limits that orchestrators share, though all have looked before anyone begins', async () => {
+    const hosts = [await hostOf('kvm1'), await hostOf('kvm2')];
+    for (let count = 0; count < 12; count += 1) await waiting(hosts[count % 2] ?? 0);
+    const queues = Array.from({ length: 4 }, () =>
+      queueOf({ CHAINKEEPER_RUNS_PER_HOST: '3', CHAINKEEPER_RUNS_IN_ALL: '5', CHAINKEEPER_FULLS_PERCENT: '100' }),
+    );
+    const picks = await Promise.all(queues.map((queue) => queue.pick()));
+    expect(picks.map(({ length }) => length)).toEqual([5, 5, 5, 5]);
+    // Each tries all that wait: those that it has not picked would be too many just as well.
+    const rows = (await new RunPlaces(books.work).look()).rows;
+    const begun = await Promise.all(
+      queues.flatMap((queue, owner) =>
+        rows.map(async (row) => {
+          const lease = await claims.take(row, `owner-${owner}`, 60_000, () => queue.mayBegin(row));
+          return lease && row.host;
+        }),
+      ),
+    );
+    const byHost = begun.filter((host) => host !== null).sort();
+    expect(byHost.length).toBe(5);
+    expect([3, 2]).toContain(byHost.filter((host) => host === 'kvm1').length);
   });
 
   it('begins nothing on a host in maintenance, nor before its time', async () => {

@@ -70,11 +70,19 @@ export class Leases {
       );
   }
 
+  /** To be called first in a transaction: no other one that calls it goes on until that one ends, whichever orchestrator's it is. */
+  async takeTurns(): Promise<void> {
+    await this.work.run((manager) => rowFor(manager, NO_VM));
+  }
+
   /** Who has it, held or not; null: nobody ever had. */
   find(vmId: number): Promise<VmLeaseRow | null> {
     return this.work.read((manager) => manager.findOneBy(VmLeaseRow, { vmId }));
   }
 }
+
+/** Its row is nobody's lease: whoever touches it holds up the others. */
+const NO_VM = 0;
 
 /**
  * The first lease of a VM needs a row to compare with; two that make it at once find the same one. Its epochs begin at

@@ -36,8 +36,11 @@ type RawRow = Omit<PlacedRow, 'requested' | 'plan' | 'created' | 'notBefore' | '
 export class RunPlaces {
   constructor(private readonly work: UnitOfWork) {}
 
-  /** All runs that have not ended, oldest first, and the time that it is. */
-  look(): Promise<{ readonly now: Date; readonly rows: readonly PlacedRow[] }> {
+  /**
+   * All runs that have not ended, oldest first, and the time that it is.
+   * @param only of those that wait, this one alone
+   */
+  look(only: string | null = null): Promise<{ readonly now: Date; readonly rows: readonly PlacedRow[] }> {
     return this.work.read(async (manager) => {
       const [clock] = await manager.query<{ now: RawMoment }[]>(`SELECT ${now(manager)} AS now`);
       const rows = await manager.query<RawRow[]>(
@@ -52,8 +55,8 @@ export class RunPlaces {
            LEFT JOIN backup_offering offering ON offering.id = vm.backup_offering_id
            LEFT JOIN backup_repository repository ON repository.uuid = offering.external_id
            LEFT JOIN ck_vm_leases lease ON lease.vm_id = run.vm_id
-         WHERE run.state IN ('queued', 'running', 'unknown') ORDER BY run.seq`,
-        [ACTIVE_CHECKPOINT_KEY],
+         WHERE run.state IN ('running', 'unknown') OR ${only === null ? "run.state = 'queued'" : 'run.id = ?'} ORDER BY run.seq`,
+        [ACTIVE_CHECKPOINT_KEY, ...(only === null ? [] : [only])],
       );
       return { now: momentOf((clock as { now: RawMoment }).now), rows: rows.map(placed) };
     });
