@@ -10,7 +10,7 @@ import { type Begun, Stricken } from './stricken';
 
 const ROOT = resolve(__dirname, '../..');
 /** What was seen when each last struck, this time or before: a run of some faults does not forget the others. */
-const SEEN = join(ROOT, 'reports/faults.json');
+const SEEN = join(ROOT, 'reports/faults-seen.json');
 const rows = new Map<string, FaultRow | null>();
 const keyOf = ({ database, family, step, what }: Pick<FaultRow, 'database' | 'family' | 'step' | 'what'>): string =>
   [database, family, step, what].join(' | ');

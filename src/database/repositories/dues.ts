@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, type EntityManager } from 'typeorm';
+import { In, MoreThan, type EntityManager } from 'typeorm';
 import { now } from '../database-time';
 import { DueRow } from '../entities/due-row';
 import { ScheduleRow } from '../entities/schedule-row';
@@ -35,7 +35,7 @@ export class Dues {
   }
 
   /** Goes on to what comes after. False: another did, or the schedule was changed meanwhile. */
-  move({ scheduleSeq, vmId, instant, dueAt }: ReadyDue, to: Pick<DueRow, 'instant' | 'dueAt'>): Promise<boolean> {
+  move({ scheduleSeq, vmId, instant, dueAt }: DueRow, to: Pick<DueRow, 'instant' | 'dueAt'>): Promise<boolean> {
     return this.work.run(
       async (manager) => (await manager.update(DueRow, { scheduleSeq, vmId, instant, dueAt }, to)).affected === 1,
     );
@@ -74,6 +74,11 @@ export class Dues {
       );
       return found.flat().map(({ scheduleSeq, vmId }) => ({ scheduleSeq: Number(scheduleSeq), vmId: Number(vmId) }));
     });
+  }
+
+  /** What comes next of a schedule where that is later than an instant. */
+  beyond(scheduleSeq: number, instant: Date): Promise<DueRow[]> {
+    return this.work.read((manager) => manager.findBy(DueRow, { scheduleSeq, instant: MoreThan(instant) }));
   }
 
   /** All that comes next of a schedule, in place of what was there. */
