@@ -11,6 +11,8 @@ const APPLICATION_ID = 0x43_4b_62_6b;
 export async function probeBooks(work: UnitOfWork): Promise<void> {
   await work.run(async (manager) => {
     const isFile = manager.dataSource.options.type === 'better-sqlite3';
-    await manager.query(isFile ? `PRAGMA application_id = ${APPLICATION_ID}` : 'UPDATE ck_vm_leases SET epoch = epoch WHERE 1 = 0');
+    await manager.query(
+      isFile ? `PRAGMA application_id = ${APPLICATION_ID}` : 'UPDATE ck_vm_leases SET epoch = epoch WHERE 1 = 0',
+    );
   });
 }
