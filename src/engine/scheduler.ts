@@ -33,7 +33,7 @@ const LOOK_MS = 300_000;
 export class Scheduler implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
-  readonly #looks: LookLog;
+  readonly looks: LookLog;
 
   constructor(
     private readonly work: UnitOfWork,
@@ -48,7 +48,7 @@ export class Scheduler implements BeforeApplicationShutdown {
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {
-    this.#looks = new LookLog(log, 'what is due');
+    this.looks = new LookLog(log, 'what is due');
   }
 
   start(): void {
@@ -70,10 +70,10 @@ export class Scheduler implements BeforeApplicationShutdown {
           lastLook = performance.now();
         }
         again = (await this.tick()) === AT_ONCE;
-        this.#looks.ended(null);
+        this.looks.ended(null);
       } catch (error) {
         // A database that is away for a moment must not end the loop, nor fill the log.
-        this.#looks.ended(error);
+        this.looks.ended(error);
       }
       if (!again) await sleep(this.config.engine.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }

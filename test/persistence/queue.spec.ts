@@ -1,4 +1,6 @@
 import { Claims } from '../../src/database/repositories/claims';
+import { Dues } from '../../src/database/repositories/dues';
+import { Figures } from '../../src/database/repositories/figures';
 import { type Access, Hosts } from '../../src/database/repositories/hosts';
 import { type Lease, Leases } from '../../src/database/repositories/leases';
 import { RunPlaces } from '../../src/database/repositories/run-places';
@@ -49,6 +51,36 @@ describeDatabases('the queue', (databases) => {
     expect([...(await queue.waits())]).toEqual([
       [third.id, { code: 'host-places', sentence: 'waits for host kvm1: 2 of 2 places are taken' }],
     ]);
+  });
+
+  it('is told in numbers: what waits and goes on, for how long, and what is due and was not seen', async () => {
+    const figures = new Figures(books.work);
+    expect(await figures.ofWork()).toEqual({
+      ...{ runs: [], oldestQueuedSeconds: 0, overdue: 0, oldestDueSeconds: 0, leases: 0, repositories: [] },
+    });
+    const host = await hostOf('kvm1');
+    const [first, second, third] = [await waiting(host), await waiting(host), await waiting(host)];
+    await waiting(host, { kind: 'restore' });
+    await take(first);
+    const ago = (minutes: number): string =>
+      new Date(Date.now() - minutes * 60_000).toISOString().replace('T', ' ').replace('Z', '');
+    const set = (id: string, columns: string): Promise<unknown> =>
+      books.dataSource.query(`UPDATE ck_runs SET ${columns} WHERE id = '${id}'`);
+    await set(first.id, `created = '${ago(90)}'`);
+    await set(second.id, `created = '${ago(60)}', not_before = '${ago(30)}'`);
+    await set(third.id, `created = '${ago(60)}', not_before = '${ago(-30)}'`);
+    await new Dues(books.work).replace(1, [
+      { vmId: first.vmId, instant: new Date(), dueAt: new Date(Date.now() - 120_000) },
+      { vmId: second.vmId, instant: new Date(), dueAt: new Date(Date.now() + 120_000) },
+      { vmId: third.vmId, instant: null, dueAt: null },
+    ]);
+    const { runs: counted, oldestQueuedSeconds, oldestDueSeconds, ...rest } = await figures.ofWork();
+    expect(counted.map(({ state, kind, count }) => `${state} ${kind} ${count}`).sort()).toEqual([
+      ...['queued backup 2', 'queued restore 1', 'running backup 1'],
+    ]);
+    expect([oldestQueuedSeconds / 60, oldestDueSeconds / 60].map(Math.floor)).toEqual([30, 2]);
+    expect(rest).toEqual({ overdue: 1, leases: 1, repositories: [] });
+    expect(await figures.ofFleet()).toMatchObject({ vms: 4, oldestBackupSeconds: null });
   });
 
   it('knows of fulls: who has no bitmap, who is asked for one, and who is planned as one', async () => {

@@ -86,6 +86,28 @@ describeDatabases('a run', (databases) => {
     expect(await runs.find(late.id)).toMatchObject({ state: 'succeeded', exitCode: 0, jobId: 'ours', plan: { kind: 'full' } });
   });
 
+  it('lets whoever listens hear what became of it, once it is in the books, and what came too late', async () => {
+    const heard: string[] = [];
+    const own = new Runs(books.work);
+    own.onTold(({ attempt }, { kind, reason }) => heard.push(`${kind} ${reason ?? attempt}`));
+    own.onLate(() => heard.push('late'));
+    const { run } = await own.create(aRun(vmId));
+    const [first, second] = [1, 2].map((epoch) => ({ id: run.id, epoch })) as [ClaimedRun, ClaimedRun];
+    await own.claim(first, 'a');
+    await own.adopt(second, 'b');
+    await own.noteProgress(first, { done: 1, total: 2 }, true);
+    await own.markUnknown(second, 'host.unreachable', 'x');
+    await expect(
+      books.work.run(async () => {
+        await own.end(second, { state: 'succeeded' });
+        throw new Error('not in the books');
+      }),
+    ).rejects.toThrow('not in the books');
+    await own.end(second, { state: 'failed', errorCode: 'job-failed' });
+    await own.end(second, { state: 'succeeded' });
+    expect(heard).toEqual(['started 0', 'recovered 0', 'late', 'unknown host.unreachable', 'failed job-failed', 'late']);
+  });
+
   it('keeps what the script printed, out of the lists', async () => {
     const run = await claimed();
     const stderr = `first words${'x'.repeat(3_000_000)}last words`;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ACTIVE_CHECKPOINT_KEY } from '../../domain/chain/chain-keys';
-import { now } from '../database-time';
+import { momentOf, now, type RawMoment } from '../database-time';
 import type { RunRow } from '../entities/run-row';
 import { UnitOfWork } from '../unit-of-work';
 
@@ -20,7 +20,6 @@ export interface PlacedRow extends Pick<
   readonly leased: boolean;
 }
 
-type RawMoment = Date | string;
 type RawRow = Omit<PlacedRow, 'requested' | 'plan' | 'created' | 'notBefore' | 'inMaintenance' | 'hasCheckpoint' | 'leased'> & {
   readonly requested: string;
   readonly plan: string | null;
@@ -75,6 +74,3 @@ const placed = ({ hostState, checkpoint, leased, ...row }: RawRow): PlacedRow =>
   hasCheckpoint: checkpoint !== null,
   leased: Number(leased) === 1,
 });
-
-/** A server's driver makes a Date of it; SQLite has the text that `database-time.ts` writes. */
-const momentOf = (value: RawMoment): Date => (value instanceof Date ? value : new Date(`${value.replace(' ', 'T')}Z`));

@@ -31,6 +31,9 @@ export interface RunRetry {
   readonly afterMs: number;
 }
 
+/** What became of a run. */
+export type RunEvent = Pick<NewEvent, 'kind' | 'message' | 'reason'>;
+
 /** A run that is going on, claimed at an epoch of its VM's lease. */
 export interface ClaimedRun {
   readonly id: string;
@@ -41,12 +44,24 @@ export interface ClaimedRun {
 @Injectable()
 export class Runs {
   #queued: (runId: string) => void = () => undefined;
+  #told: (run: RunRow, event: RunEvent) => void = () => undefined;
+  #late: () => void = () => undefined;
 
   constructor(private readonly work: UnitOfWork) {}
 
   /** From now on hears of every run that is written down here, once it is in the books. */
   onQueued(hear: (runId: string) => void): void {
     this.#queued = hear;
+  }
+
+  /** From now on hears of all that becomes of runs by what is written here, once it is in the books. */
+  onTold(hear: (run: RunRow, event: RunEvent) => void): void {
+    this.#told = hear;
+  }
+
+  /** From now on hears of every write under a lease that came too late: the run had ended, or had another owner. */
+  onLate(hear: () => void): void {
+    this.#late = hear;
   }
 
   /**
@@ -336,13 +351,18 @@ export class Runs {
   #set(
     where: FindOptionsWhere<RunRow> & { readonly id: string },
     change: (manager: EntityManager) => Parameters<EntityManager['update']>[2],
-    event?: (run: RunRow) => Pick<NewEvent, 'kind' | 'message' | 'reason'>,
+    event?: (run: RunRow) => RunEvent,
   ): Promise<boolean> {
     return this.work.run(async (manager) => {
-      if ((await manager.update(RunRow, where, change(manager))).affected !== 1) return false;
+      if ((await manager.update(RunRow, where, change(manager))).affected !== 1) {
+        if (typeof where.epoch === 'number') this.work.onCommit(this.#late);
+        return false;
+      }
       if (event === undefined) return true;
       const run = await manager.findOneByOrFail(RunRow, { id: where.id });
-      await addEvent(manager, { ...aboutOf(run), ...event(run) });
+      const told = event(run);
+      await addEvent(manager, { ...aboutOf(run), ...told });
+      this.work.onCommit(() => this.#told(run, told));
       return true;
     });
   }
@@ -374,7 +394,7 @@ const queuedEvent = (run: NewRun): NewEvent => ({
   message: run.cause ?? ASKED[run.triggeredBy],
 });
 
-const endEvent = ({ kind, state, reason, errorCode, errorMessage }: RunRow): Pick<NewEvent, 'kind' | 'message' | 'reason'> => ({
+const endEvent = ({ kind, state, reason, errorCode, errorMessage }: RunRow): RunEvent => ({
   kind: state,
   reason: errorCode ?? reason,
   message: errorMessage ?? `The ${kind} ended: ${state}.`,
