@@ -136,10 +136,13 @@ export class Scheduler implements BeforeApplicationShutdown {
   /** Whoever drives such a run sees that it is to stop, and asks the host. */
   async #stopLate(): Promise<void> {
     for (const { id, vmId, scheduleId, stopAt } of await this.runs.outliving()) {
-      if (!(await this.runs.askToAbort(id))) continue;
       const message = `Its window closed at ${stopAt?.toISOString() ?? ''}, and its offering or host wants it stopped then.`;
-      await this.events.add({ kind: 'stopped', vmId, runId: id, scheduleId, reason: 'window-closed', message });
-      this.log.info({ runId: id, vmId }, 'a run has outlived its window and is stopped');
+      const asked = await this.work.run(async () => {
+        if (!(await this.runs.askToAbort(id))) return false;
+        await this.events.add({ kind: 'stopped', vmId, runId: id, scheduleId, reason: 'window-closed', message });
+        return true;
+      });
+      if (asked) this.log.info({ runId: id, vmId }, 'a run has outlived its window and is stopped');
     }
   }
 }

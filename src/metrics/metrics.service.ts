@@ -19,8 +19,8 @@ import { Tally } from './tally';
 
 /** Figures are this old at most: many may ask, and each at his own time. */
 const WORK_MS = 5_000;
-/** Each VM is asked for. */
-const FLEET_MS = 60_000;
+/** Every VM is looked at: seconds of a server for a hundred thousand. */
+const FLEET_MS = 300_000;
 
 const STARTED = Date.now() / 1000 - process.uptime();
 

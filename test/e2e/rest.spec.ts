@@ -2,6 +2,7 @@ import { BackupRepositories } from '../../src/database/repositories/backup-repos
 import { Brake, until } from '../support/brake';
 import { FakeService } from '../support/fake-service';
 import { describeDatabases } from '../support/databases';
+import type { EventDto } from '../../src/events/dto/event.dto';
 import { METRICS } from '../../src/metrics/metric-list';
 import { readMetrics } from '../support/read-metrics';
 
@@ -183,8 +184,25 @@ describeDatabases('REST', (databases) => {
         state: 'running',
         progress: { total: expect.any(Number) as number },
       });
+      // As if it had gone on for a while.
+      const { dataSource } = await databases.reopen(service.config.books);
+      const started = new Date(Date.now() - 90_000).toISOString().replace('T', ' ').replace('Z', '');
+      await dataSource.query(`UPDATE ck_runs SET started = '${started}' WHERE id = '${accepted.body.id}'`);
+      const progress = async (): Promise<EventDto[]> =>
+        (await service.get(`/events?run=${accepted.body.id}&kind=progress`)).body.items as EventDto[];
+      await until(async () => {
+        if ((await progress()).length > 0) return true;
+        if ((await service.get(location)).body.progress.done === inside()) brake.step();
+        return false;
+      }, 'an event tells how far it is');
       brake.release();
       await service.ended(accepted.body.id as string);
+      const told = await progress();
+      expect(told[0]).toMatchObject({
+        ...{ kind: 'progress', vm: service.vm, message: expect.stringMatching(/^\d+ of \d+ bytes are done\.$/) as string },
+        facts: { done: expect.any(Number) as number, total: expect.any(Number) as number },
+      });
+      expect(new Set(told.map(({ reason }) => reason)).size).toBe(told.length);
 
       const { body: run } = await service.get(`/runs/${accepted.body.id}`);
       expect(run).toMatchObject({

@@ -47,7 +47,7 @@ type Row = Readonly<Record<string, Count>>;
 export class Figures {
   constructor(private readonly work: UnitOfWork) {}
 
-  /** A fraction of a second where ten thousand runs wait. */
+  /** A tenth of a second where ten thousand runs wait. */
   ofWork(): Promise<WorkFigures> {
     return this.work.read(async (manager) => {
       const at = now(manager);
@@ -80,7 +80,7 @@ export class Figures {
     });
   }
 
-  /** Asks of every VM; seconds where there are a hundred thousand. */
+  /** Looks at every VM: five seconds of a server where there are a hundred thousand. */
   ofFleet(): Promise<FleetFigures> {
     return this.work.read(async (manager) => {
       const [row] = await manager.query<(Row & { readonly at: RawMoment; readonly oldest: RawMoment | null })[]>(
