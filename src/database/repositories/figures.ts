@@ -52,8 +52,7 @@ export class Figures {
     return this.work.read(async (manager) => {
       const at = now(manager);
       const runs = await manager.query<{ state: RunState; kind: RunKind; count: Count; since: RawMoment | null }[]>(
-        `SELECT state, kind, COUNT(*) AS count,
-           MIN(CASE WHEN not_before IS NULL THEN created WHEN not_before <= ${at} THEN not_before END) AS since
+        `SELECT state, kind, COUNT(*) AS count, MIN(COALESCE(not_before, created)) AS since
          FROM ck_runs WHERE state IN ('queued', 'running', 'unknown') GROUP BY state, kind`,
       );
       const repositories = await manager.query<{ name: string; used: Count; capacity: Count }[]>(
