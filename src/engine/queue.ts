@@ -84,7 +84,7 @@ export class Queue {
 }
 
 /** 0 says that nobody has set a limit. */
-const limitsOf = (engine: EngineConfig): RunLimits => ({
+export const limitsOf = (engine: EngineConfig): RunLimits => ({
   perHost: engine.runsPerHost || Infinity,
   perRepository: engine.runsPerRepository || Infinity,
   perZone: engine.runsPerZone || Infinity,
