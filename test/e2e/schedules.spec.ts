@@ -293,7 +293,7 @@ describeDatabases('schedules over REST', (databases) => {
     expect((await ck('offering', 'change', 'daily', '--no-full-weekday', '--json')).out).toContain('"fullWeekday": null');
   });
 
-  it('a restart of a host is forecast: which VMs would need a full, why, and when each can begin', async () => {
+  it('a restart of a host is forecast: which VMs would need a full, why, and when each can begin; one that happened is told', async () => {
     const forecast = async (query = ''): Promise<RestartForecastDto> =>
       (await service.get(`/hosts/kvm1/restart-forecast${query}`)).body as RestartForecastDto;
     await service.backup({ mode: 'full' });
@@ -317,6 +317,23 @@ describeDatabases('schedules over REST', (databases) => {
     await service.call('PATCH', '/offerings/daily', { body: { onLostBitmap: 'full', fullEvery: 1 } });
     expect((await forecast()).fulls).toMatchObject([{ sentence: 'Its offering takes no incrementals, restart or not.' }]);
     await service.call('PATCH', '/offerings/daily', { body: { fullEvery: 100 } });
+    // It happens, and whoever looks first tells of it.
+    const restarts = (): Promise<EventDto[]> => eventsOf('kind=host-restarted');
+    expect(await restarts()).toEqual([]);
+    service.lab.host.reboot();
+    await service.lab.vmStart(service.vm);
+    const said = /^Host kvm1 was restarted since it was last seen\. 1 of 1 VMs need a full: 6 at once at most/;
+    const { body: plan } = await service.call('POST', '/backups?dryRun=true', { body: { vm: service.vm } });
+    expect(plan).toMatchObject({ kind: 'full', restart: expect.stringMatching(said) as string });
+    expect((await ck('backup', service.vm, '--dry-run')).out).toContain(plan.restart);
+    expect(await restarts()).toEqual([]);
+    const [first, second] = [await service.backup(), await service.backup()];
+    expect([first.type, second.type]).toEqual(['FULL', 'INCREMENTAL']);
+    expect(await restarts()).toMatchObject([
+      { runId: first.runId, vm: service.vm, message: expect.stringMatching(said) as string },
+    ]);
+    const { body: next } = await service.call('POST', '/backups?dryRun=true', { body: { vm: service.vm } });
+    expect(next.restart).toBeNull();
     expect((await service.get('/hosts/nobody/restart-forecast')).body.code).toBe('host.not-found');
     expect((await service.get('/hosts/kvm1/restart-forecast?crash=perhaps')).status).toBe(400);
     await remove(made.id);

@@ -1,5 +1,6 @@
 import { Claims } from '../../src/database/repositories/claims';
 import { Dues } from '../../src/database/repositories/dues';
+import { Evidence } from '../../src/database/repositories/evidence';
 import { Figures } from '../../src/database/repositories/figures';
 import { type Access, Hosts } from '../../src/database/repositories/hosts';
 import { type Lease, Leases } from '../../src/database/repositories/leases';
@@ -10,6 +11,7 @@ import { Queue } from '../../src/engine/queue';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { aRun, aVm } from '../support/books';
 import { type Books, describeDatabases } from '../support/databases';
+import { anInspection } from '../support/facts';
 
 const ACCESS: Access = {
   ...{ address: '10.0.0.1', port: 22, sshUser: 'root', privateKeyFile: null, agentSocket: null, knownHostsFile: null },
@@ -140,6 +142,31 @@ describeDatabases('the queue', (databases) => {
     const byHost = begun.filter((host) => host !== null).sort();
     expect(byHost.length).toBe(5);
     expect([3, 2]).toContain(byHost.filter((host) => host === 'kvm1').length);
+  });
+
+  it('takes what nobody has looked at since its host was restarted for a full', async () => {
+    const host = await hostOf('kvm1');
+    const hosts = new Hosts(books.work);
+    const evidence = new Evidence(books.work);
+    const look = (vmId: number): Promise<number> =>
+      evidence.keepInspect({ vmId, runId: null, bitmap: null, facts: anInspection([]), verbatim: '{}' });
+    const [first, second, third] = [await waiting(host), await waiting(host), await waiting(host)];
+    for (const { vmId } of [first, second, third]) await new Vms(books.work).setActiveCheckpoint(vmId, 'backup-1');
+    const queue = queueOf({ CHAINKEEPER_RUNS_PER_HOST: '2', CHAINKEEPER_FULLS_PERCENT: '50' });
+    for (const { vmId } of [first, second]) await look(vmId);
+    // Of a host that is seen for the first time nobody knows of a restart.
+    expect([await hosts.noteBoot(host, 'a'), await hosts.noteBoot(host, 'a')]).toEqual([false, false]);
+    expect(await picked(queue)).toEqual([first.id, second.id]);
+    const other = new Hosts((await databases.reopen(books.config)).work);
+    const told = await Promise.all([hosts.noteBoot(host, 'b'), other.noteBoot(host, 'b'), hosts.noteBoot(host, 'b')]);
+    expect(told.filter(Boolean)).toHaveLength(1);
+    expect(await picked(queue)).toEqual([first.id]);
+    expect((await queue.waits()).get(second.id)?.code).toBe('host-fulls');
+    await look(second.vmId);
+    expect(await picked(queue)).toEqual([first.id, second.id]);
+    await look(first.vmId);
+    await take(first);
+    expect(await picked(queue)).toEqual([second.id]);
   });
 
   it('begins nothing on a host in maintenance, nor before its time', async () => {
