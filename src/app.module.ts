@@ -16,8 +16,12 @@ import { HOST_CLIENT } from './hosts/host-client.token';
 import { ScriptHostClient } from './hosts/script-host-client';
 import { SshShell } from './hosts/ssh/ssh-shell';
 import { InventoryModule } from './inventory/inventory.module';
+import { MetricsController } from './metrics/metrics.controller';
+import { MetricsService } from './metrics/metrics.service';
+import { Tally } from './metrics/tally';
 import { Config } from './platform/config/load-config';
-import { HealthController, READINESS, type ReadinessCheck } from './platform/health/health.controller';
+import { HealthController } from './platform/health/health.controller';
+import { Readiness, READINESS, type ReadinessCheck } from './platform/health/readiness';
 import { createLog, LOG, type Log } from './platform/log';
 import { ProblemFilter } from './platform/problem.filter';
 import { RestoresModule } from './restores/restores.module';
@@ -94,9 +98,12 @@ export class AppModule {
         EventsModule,
         UpkeepModule,
       ],
-      controllers: [HealthController],
+      controllers: [HealthController, MetricsController],
       providers: [
         ProblemFilter,
+        MetricsService,
+        Tally,
+        Readiness,
         {
           provide: READINESS,
           useFactory: (work: UnitOfWork, transport: JobTransport): ReadinessCheck[] => [

@@ -8,6 +8,7 @@ import { bitmapsCommand, releaseCommand } from './bitmaps';
 import { bytes, type Column, oneLine, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
+import { forecastCommand } from './restart-forecast';
 import { checkCommand, repositoryCheckCommand, sweepCommand } from './upkeep';
 import { afterRecreationOption, onLostBitmapOption, transferOption } from './way-options';
 
@@ -124,7 +125,7 @@ export function hostCommand(): Command {
     name: 'host',
     path: '/hosts',
     what: 'hosts',
-    verbs: 'add, change, install, check, sweep, list, show, remove',
+    verbs: 'add, change, install, check, forecast, sweep, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'ADDRESS', of: (row) => `${row.address}:${row.port}` },
@@ -172,6 +173,7 @@ export function hostCommand(): Command {
       ),
   );
   host.addCommand(checkCommand());
+  host.addCommand(forecastCommand());
   host.addCommand(sweepCommand());
   return host;
 }

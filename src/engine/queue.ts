@@ -84,7 +84,7 @@ export class Queue {
 }
 
 /** 0 says that nobody has set a limit. */
-const limitsOf = (engine: EngineConfig): RunLimits => ({
+export const limitsOf = (engine: EngineConfig): RunLimits => ({
   perHost: engine.runsPerHost || Infinity,
   perRepository: engine.runsPerRepository || Infinity,
   perZone: engine.runsPerZone || Infinity,
@@ -93,13 +93,18 @@ const limitsOf = (engine: EngineConfig): RunLimits => ({
   fullShare: engine.fullsPercent / 100,
 });
 
-function placeOf({ vmId, kind, requested, plan, host, repository, zone, hasCheckpoint }: PlacedRow): PlacedRun {
-  const { mode, way } = requested as { readonly mode?: string; readonly way?: string };
-  const planned = (plan as BackupPlan | null)?.kind;
-  const isFull = kind === 'backup' && (planned === undefined ? mode === 'full' || !hasCheckpoint : planned !== 'incremental');
+function placeOf(row: PlacedRow): PlacedRun {
+  const { vmId, kind, requested, host, repository, zone } = row;
   // What only needs the NAS is done by whichever host is there.
-  const ofItsHost = kind === 'backup' || way === 'in-place';
-  return { vmId, host: ofItsHost ? host : null, repository, zone, expects: isFull ? 'full' : 'incremental' };
+  const ofItsHost = kind === 'backup' || (requested as { readonly way?: string }).way === 'in-place';
+  return { vmId, host: ofItsHost ? host : null, repository, zone, expects: expectedOf(row) };
+}
+
+function expectedOf({ kind, requested, plan, hasCheckpoint, restarted }: PlacedRow): PlacedRun['expects'] {
+  if (kind !== 'backup') return 'incremental';
+  if (plan !== null) return (plan as BackupPlan).kind === 'incremental' ? 'incremental' : 'full';
+  if ((requested as { readonly mode?: string }).mode === 'full' || !hasCheckpoint) return 'full';
+  return restarted ? 'unknown' : 'incremental';
 }
 
 const queuedOf = (row: PlacedRow): QueuedRun => ({

@@ -28,6 +28,7 @@ import type { FollowedJob } from './follow-job';
 import { type DrivenJob, type Hears, JobDriver } from './job-driver';
 import { Planner, refusalError, type Surroundings } from './planner';
 import { type Again, type EndedRun, Recorder } from './recorder';
+import { RestartForecaster } from './restart-forecaster';
 import { Retainer } from './retainer';
 import { jobOf, retryOf } from './retry-of';
 
@@ -55,6 +56,7 @@ export class Runner {
     private readonly volumes: Volumes,
     private readonly evidence: Evidence,
     private readonly retainer: Retainer,
+    private readonly restarts: RestartForecaster,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
@@ -104,6 +106,8 @@ export class Runner {
     const request: BackupRequest = { quiesce: false, ...(run.requested as Partial<BackupRequest> & { mode: 'auto' | 'full' }) };
     const { decision, facts, looked, activeCheckpoint } = await this.planner.decide(vm, around, request);
     if (looked) {
+      // Before the look is kept: what is older than the restart tells nothing of the bitmaps any more.
+      await this.restarts.notice(run, around.host, facts, decision);
       await this.#keepLook(run, vm, activeCheckpoint, facts);
       await this.#noteDisks(vm, facts);
     }

@@ -25,7 +25,7 @@ export class Worker implements BeforeApplicationShutdown {
   readonly #bell = new Doorbell();
   readonly #active = new Map<string, Promise<boolean>>();
   #loop: Promise<void> | undefined;
-  readonly #looks: LookLog;
+  readonly looks: LookLog;
 
   constructor(
     private readonly runs: Runs,
@@ -39,7 +39,7 @@ export class Worker implements BeforeApplicationShutdown {
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {
-    this.#looks = new LookLog(log, 'work');
+    this.looks = new LookLog(log, 'work');
   }
 
   start(): void {
@@ -67,10 +67,10 @@ export class Worker implements BeforeApplicationShutdown {
       // A database that is away for a moment must not end the loop, nor fill the log.
       await this.#claimAll().then(
         (looked) => {
-          this.#looks.ended(null);
+          this.looks.ended(null);
           if (looked) this.#bell.looked();
         },
-        (error: unknown) => this.#looks.ended(error),
+        (error: unknown) => this.looks.ended(error),
       );
       await this.#bell.rest(this.transport.restMs);
     }

@@ -6,6 +6,7 @@ import { SqliteFile } from '../../src/database/sqlite-driver';
 import { until } from '../support/brake';
 import { describeDatabases } from '../support/databases';
 import { FakeService } from '../support/fake-service';
+import { readMetrics } from '../support/read-metrics';
 import { FULL } from '../support/thorough';
 
 /** Another program holds the file of the books for longer than the service waits; what runs then is in `test/faults`. */
@@ -36,6 +37,15 @@ describe('a service whose books are away for a while', () => {
     expect(await Promise.all([ready(), ready()])).toEqual(Array(2).fill([503, 'service.not-ready']));
     expect(Date.now() - asked).toBeLessThan(4000);
     expect((await service.get('/health/live')).status).toBe(200);
+    // It tells of itself alone: what nobody knows is no 0.
+    const read = readMetrics((await service.get('/metrics')).text);
+    const told = (name: string): unknown[] => (read.get(name)?.samples ?? []).map(({ labels, value }) => [labels, value]);
+    expect(told('chainkeeper_check_ok')).toEqual([[{ check: 'books' }, 0]]);
+    expect([told('chainkeeper_runs'), told('chainkeeper_vms'), told('process_resident_memory_bytes').length]).toEqual([
+      [],
+      [],
+      1,
+    ]);
     other.exec('ROLLBACK');
     await until(async () => (await service.get('/health/ready')).status === 200, 'it is ready again');
   });

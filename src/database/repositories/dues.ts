@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { In, MoreThan, type EntityManager } from 'typeorm';
-import { now } from '../database-time';
+import { In, MoreThan } from 'typeorm';
+import { momentOf, now, type RawMoment } from '../database-time';
 import { DueRow } from '../entities/due-row';
 import { ScheduleRow } from '../entities/schedule-row';
 import { VmRow } from '../entities/vm-row';
@@ -111,12 +111,9 @@ export class Dues {
 
   /** Now by the database's clock: what is due hangs on no other. */
   now(): Promise<Date> {
-    return this.work.read(async (manager) => moment(manager));
+    return this.work.read(async (manager) => {
+      const [row] = await manager.query<{ at: RawMoment }[]>(`SELECT ${now(manager)} AS at`);
+      return momentOf((row as { at: RawMoment }).at);
+    });
   }
-}
-
-async function moment(manager: EntityManager): Promise<Date> {
-  const [row] = await manager.query<{ at: string | Date }[]>(`SELECT ${now(manager)} AS at`);
-  const at = row?.at ?? '';
-  return at instanceof Date ? at : new Date(`${at.replace(' ', 'T')}Z`);
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ACTIVE_CHECKPOINT_KEY } from '../../domain/chain/chain-keys';
-import { now } from '../database-time';
+import { momentOf, now, nowPlus, type RawMoment } from '../database-time';
 import type { RunRow } from '../entities/run-row';
 import { UnitOfWork } from '../unit-of-work';
 
@@ -16,20 +16,28 @@ export interface PlacedRow extends Pick<
   readonly inMaintenance: boolean;
   /** The VM has a bitmap that an incremental can build on, by the books. */
   readonly hasCheckpoint: boolean;
+  /** Its host was restarted, and nobody has looked at the VM since: whether that bitmap has survived is not known. */
+  readonly restarted: boolean;
   /** Somebody holds the lease on its VM. */
   readonly leased: boolean;
 }
 
-type RawMoment = Date | string;
-type RawRow = Omit<PlacedRow, 'requested' | 'plan' | 'created' | 'notBefore' | 'inMaintenance' | 'hasCheckpoint' | 'leased'> & {
+type RawRow = Omit<
+  PlacedRow,
+  'requested' | 'plan' | 'created' | 'notBefore' | 'inMaintenance' | 'hasCheckpoint' | 'restarted' | 'leased'
+> & {
   readonly requested: string;
   readonly plan: string | null;
   readonly created: RawMoment;
   readonly notBefore: RawMoment | null;
   readonly hostState: string | null;
   readonly checkpoint: string | null;
+  readonly restarted: number | string;
   readonly leased: number | string;
 };
+
+/** For so long after a restart of a host its VMs are asked for: a week, in which most have their backup. It costs a look at the evidence of each. */
+const STORM_MS = 7 * 86_400_000;
 
 /** Where runs have their places. There may be ten thousand that wait, and they are looked at often: one statement, no entities. */
 @Injectable()
@@ -48,10 +56,14 @@ export class RunPlaces {
            CASE WHEN run.state = 'queued' THEN NULL ELSE run.plan END AS plan, run.created, run.not_before AS notBefore,
            host.name AS host, host.resource_state AS hostState, repository.name AS repository, vm.data_center_id AS zone,
            (SELECT MAX(detail.value) FROM vm_instance_details detail WHERE detail.vm_id = run.vm_id AND detail.name = ?) AS checkpoint,
+           CASE WHEN access.restarted > ${nowPlus(manager, -STORM_MS)} AND NOT COALESCE(
+             (SELECT seen.at FROM ck_evidence seen WHERE seen.vm_id = run.vm_id ORDER BY seen.id DESC LIMIT 1) >= access.restarted, 0
+           ) THEN 1 ELSE 0 END AS restarted,
            CASE WHEN lease.lease_until > ${now(manager)} THEN 1 ELSE 0 END AS leased
          FROM ck_runs run
            LEFT JOIN vm_instance vm ON vm.id = run.vm_id
            LEFT JOIN host ON host.id = COALESCE(run.host_id, vm.host_id)
+           LEFT JOIN ck_hosts access ON access.host_id = host.id
            LEFT JOIN backup_offering offering ON offering.id = vm.backup_offering_id
            LEFT JOIN backup_repository repository ON repository.uuid = offering.external_id
            LEFT JOIN ck_vm_leases lease ON lease.vm_id = run.vm_id
@@ -63,7 +75,7 @@ export class RunPlaces {
   }
 }
 
-const placed = ({ hostState, checkpoint, leased, ...row }: RawRow): PlacedRow => ({
+const placed = ({ hostState, checkpoint, restarted, leased, ...row }: RawRow): PlacedRow => ({
   ...row,
   vmId: Number(row.vmId),
   zone: row.zone === null ? null : String(row.zone),
@@ -73,8 +85,6 @@ const placed = ({ hostState, checkpoint, leased, ...row }: RawRow): PlacedRow =>
   notBefore: row.notBefore === null ? null : momentOf(row.notBefore),
   inMaintenance: hostState === 'Maintenance',
   hasCheckpoint: checkpoint !== null,
+  restarted: Number(restarted) === 1,
   leased: Number(leased) === 1,
 });
-
-/** A server's driver makes a Date of it; SQLite has the text that `database-time.ts` writes. */
-const momentOf = (value: RawMoment): Date => (value instanceof Date ? value : new Date(`${value.replace(' ', 'T')}Z`));

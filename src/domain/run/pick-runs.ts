@@ -1,3 +1,5 @@
+import type { FullPlaces } from './forecast-fulls';
+
 /** What a run takes places of; null: the books do not say. */
 export interface PlacedRun {
   readonly vmId: number;
@@ -76,6 +78,29 @@ type Bound = 'host' | 'repository' | 'zone' | 'whole' | 'here';
 export interface PickedRuns {
   readonly start: readonly string[];
   readonly waits: ReadonlyMap<string, Wait>;
+}
+
+/** Whose places they are, for people. */
+const WHOSE: Readonly<Record<Bound, string>> = {
+  host: 'the host',
+  repository: 'the repository',
+  zone: 'the zone',
+  whole: 'all orchestrators',
+  here: 'one orchestrator',
+};
+
+/** Of so many places fulls may take so many. */
+const placesOfFulls = (places: number, share: number): number =>
+  places === Infinity ? Infinity : Math.max(1, Math.floor(places * share));
+
+/** How many fulls of one host go on at once where nothing else does: its VMs write to one repository, and one orchestrator drives them. */
+export function fullsAtOnce({ perHost, perRepository, perZone, whole, here, fullShare }: RunLimits): FullPlaces {
+  const limits = { host: perHost, repository: perRepository, zone: perZone, whole, here };
+  const all = (Object.keys(limits) as Bound[]).map((bound) => ({
+    atOnce: placesOfFulls(limits[bound], fullShare),
+    of: WHOSE[bound],
+  }));
+  return all.reduce((least, one) => (one.atOnce < least.atOnce ? one : least));
 }
 
 /** What somebody waits for goes before what comes by itself, as if it had waited for so much longer: so an old run wins in the end. */
@@ -208,7 +233,7 @@ class Place {
     limit: number,
     share: number,
   ) {
-    this.#limit = { runs: limit, fulls: Math.max(1, Math.floor(limit * share)) };
+    this.#limit = { runs: limit, fulls: placesOfFulls(limit, share) };
   }
 
   take(run: PlacedRun): void {
