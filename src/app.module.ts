@@ -20,6 +20,7 @@ import { MetricsController } from './metrics/metrics.controller';
 import { MetricsService } from './metrics/metrics.service';
 import { Tally } from './metrics/tally';
 import { Config } from './platform/config/load-config';
+import { Draining } from './platform/health/draining';
 import { HealthController } from './platform/health/health.controller';
 import { Readiness, READINESS, type ReadinessCheck } from './platform/health/readiness';
 import { createLog, LOG, type Log } from './platform/log';
@@ -101,6 +102,7 @@ export class AppModule {
       controllers: [HealthController, MetricsController],
       providers: [
         ProblemFilter,
+        Draining,
         MetricsService,
         Tally,
         Readiness,

@@ -8,6 +8,7 @@ import helmet from 'helmet';
 import { Logger } from 'nestjs-pino';
 import { AppModule, type Adapters } from './app.module';
 import { OperationalError } from './domain/errors';
+import { drain } from './drain';
 import { Scheduler } from './engine/scheduler';
 import { Watcher } from './engine/watcher';
 import { Worker } from './engine/worker';
@@ -91,17 +92,27 @@ async function listen(app: INestApplication, { address, port }: Config['http']):
   }
 }
 
-/** Runs the service until SIGINT or SIGTERM. */
-export async function serve(config: Config): Promise<void> {
+/**
+ * Runs the service until SIGINT or SIGTERM; a second one lets it wait for nothing more.
+ * @param adapters as for `startService`
+ */
+export async function serve(config: Config, adapters: Partial<Adapters> = {}): Promise<void> {
   process.env['TZ'] = 'UTC';
   const log = createLog(config.log);
-  const service = await startService(config, { log });
+  const service = await startService(config, { log, ...adapters });
   const { owner, role } = config.engine;
   log.info({ url: service.url, owner, role, books: config.books.kind }, 'the service listens');
+  const hurry = new AbortController();
   const signal = await new Promise<string>((stop) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop(name));
+    const signals = ['SIGINT', 'SIGTERM'] as const;
+    const told = (name: string): void => {
+      for (const one of signals) process.removeListener(one, told).on(one, () => hurry.abort());
+      stop(name);
+    };
+    for (const one of signals) process.on(one, told);
   });
-  log.info({ signal }, 'stopping; runs that go on are adopted by whoever looks next');
+  log.info({ signal, drain: config.engine.drain }, 'stopping; runs that still go on then are adopted by whoever looks next');
+  await drain(service.app, hurry.signal);
   await service.close();
 }
 

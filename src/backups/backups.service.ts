@@ -60,11 +60,13 @@ export class BackupsService {
 
   /**
    * Writes a run down; the engine takes it from there.
-   * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`, `host.maintenance`
+   * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`, `host.maintenance`,
+   * `repository.maintenance`
    */
   async create({ vm: id, ...wishes }: CreateBackupDto, { idempotencyKey, trigger }: AskedBy): Promise<RunDto> {
     const vm = found(await this.vms.find(id), 'vm', id);
-    refuseMaintenance((await this.planner.surroundings(vm)).host);
+    const { host, repository } = await this.planner.surroundings(vm);
+    refuseMaintenance(host, repository);
     const run = await this.runs.request({
       id: randomUUID(),
       vmId: vm.id,

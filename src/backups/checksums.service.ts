@@ -28,7 +28,7 @@ export class ChecksumsService {
     };
   }
 
-  /** @throws UserError `backup.nothing-there`, `checksums.none`, `checksums.active` */
+  /** @throws UserError `backup.nothing-there`, `checksums.none`, `checksums.active`, `repository.maintenance` */
   async take(id: string, verify: boolean): Promise<ChecksumsDto> {
     const { id: row, status, removed } = await this.#find(id);
     // What is hidden carries others.

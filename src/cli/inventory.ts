@@ -5,6 +5,7 @@ import type { OfferingDto } from '../inventory/dto/offering.dto';
 import type { RepositoryDto } from '../inventory/dto/repository.dto';
 import type { VmDto } from '../inventory/dto/vm.dto';
 import { bitmapsCommand, releaseCommand } from './bitmaps';
+import { maintenanceCommand } from './maintenance';
 import { bytes, type Column, oneLine, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
@@ -125,14 +126,14 @@ export function hostCommand(): Command {
     name: 'host',
     path: '/hosts',
     what: 'hosts',
-    verbs: 'add, change, install, check, forecast, sweep, list, show, remove',
+    verbs: 'add, change, install, check, forecast, sweep, maintenance, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'ADDRESS', of: (row) => `${row.address}:${row.port}` },
       { title: 'USER', of: (row) => row.user },
       { title: 'DIALECT', of: (row) => (row.script === 'ours' ? row.dialect : `${row.dialect} (stock)`) },
       { title: 'SCRIPT', of: (row) => row.scriptVersion },
-      { title: 'STATE', of: (row) => row.resourceState },
+      { title: 'STATE', of: (row) => (row.maintenance === null ? row.resourceState : 'Maintenance') },
       { title: 'ID', of: (row) => row.id },
     ],
   });
@@ -175,6 +176,7 @@ export function hostCommand(): Command {
   host.addCommand(checkCommand());
   host.addCommand(forecastCommand());
   host.addCommand(sweepCommand());
+  host.addCommand(maintenanceCommand('/hosts', 'host'));
   return host;
 }
 
@@ -204,7 +206,7 @@ export function repositoryCommand(): Command {
     name: 'repo',
     path: '/repositories',
     what: 'repositories',
-    verbs: 'add, change, check, list, show, remove',
+    verbs: 'add, change, check, maintenance, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'TYPE', of: (row) => row.type },
@@ -213,6 +215,7 @@ export function repositoryCommand(): Command {
       { title: 'USED', of: (row) => bytes(row.usedBytes), right: true },
       { title: 'OF', of: (row) => bytes(row.capacityBytes), right: true },
       { title: 'FULL ON', of: (row) => row.fullOn?.slice(0, 10) },
+      { title: 'MAINTENANCE', of: (row) => row.maintenance?.since },
       { title: 'ID', of: (row) => row.id },
     ],
     text: repositoryText,
@@ -254,6 +257,7 @@ export function repositoryCommand(): Command {
       ),
   );
   repository.addCommand(repositoryCheckCommand());
+  repository.addCommand(maintenanceCommand('/repositories', 'repository'));
   return repository;
 }
 

@@ -3,7 +3,7 @@ import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories } from '../database/repositories/backup-repositories';
 import { Dues } from '../database/repositories/dues';
 import { Evidence } from '../database/repositories/evidence';
-import { Hosts } from '../database/repositories/hosts';
+import { Hosts, isInMaintenance } from '../database/repositories/hosts';
 import { Offerings } from '../database/repositories/offerings';
 import { Runs } from '../database/repositories/runs';
 import { type Schedule, Schedules } from '../database/repositories/schedules';
@@ -65,6 +65,7 @@ export class CoverageService {
 
   async #books(vm: VmRow, now: Date): Promise<CoverageBooks> {
     const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
+    const repository = offering && (await this.repositories.find(offering.externalId ?? ''));
     const host = vm.hostId === null ? null : await this.hosts.findById(vm.hostId);
     const { items: runs } = await this.runs.page({ limit: RUNS_BACK }, { vmId: vm.id });
     const schedules = await this.schedules.holding(vm.id, vm.backupOfferingId);
@@ -74,9 +75,9 @@ export class CoverageService {
       vm: vm.instanceName,
       offering: offering && {
         name: offering.name,
-        hasRepository: (await this.repositories.find(offering.externalId ?? '')) !== null,
+        repository: repository && { name: repository.name, maintenance: repository.maintenance !== null },
       },
-      host: host && { name: host.name, maintenance: host.resourceState === 'Maintenance' },
+      host: host && { name: host.name, maintenance: isInMaintenance(host) },
       schedules: schedules.map((schedule) => this.#promised(schedule, vm, now)),
       disks: (await this.volumes.ofVm(vm.id)).map(({ target }) => ({ target, format: formats.get(target) ?? null })),
       newest: await this.#newest(vm.id),

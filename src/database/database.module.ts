@@ -11,6 +11,7 @@ import { Figures } from './repositories/figures';
 import { Hosts } from './repositories/hosts';
 import { Leases } from './repositories/leases';
 import { Links } from './repositories/links';
+import { Maintenances } from './repositories/maintenances';
 import { Manifests } from './repositories/manifests';
 import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
@@ -36,6 +37,7 @@ const BOOKS = [
   Schedules,
   Dues,
   StartRules,
+  Maintenances,
   Events,
   Restores,
   Runs,

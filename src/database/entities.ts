@@ -11,6 +11,7 @@ import { EvidenceRow } from './entities/evidence-row';
 import { HostAccessRow } from './entities/host-access-row';
 import { HostRow } from './entities/host-row';
 import { LinkRow } from './entities/link-row';
+import { MaintenanceRow } from './entities/maintenance-row';
 import { ManifestRow } from './entities/manifest-row';
 import { ProtectionRow } from './entities/protection-row';
 import { RepositoryWayRow } from './entities/repository-way-row';
@@ -54,5 +55,6 @@ export const ENTITIES = [
   ScheduleRow,
   DueRow,
   StartRuleRow,
+  MaintenanceRow,
   EventRow,
 ];

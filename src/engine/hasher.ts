@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { isOfBooks } from '../database/database-error';
-import { BackupRepositories } from '../database/repositories/backup-repositories';
+import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Backups, type BookedBackup } from '../database/repositories/backups';
+import { Hosts } from '../database/repositories/hosts';
 import { type HashJob, Manifests } from '../database/repositories/manifests';
 import { buildChecksum, secretsOf } from '../domain/agent/build-argv';
 import { readChecksum } from '../domain/agent/read-checksum';
 import { ChainkeeperError, OperationalError, UserError, wordsOf } from '../domain/errors';
-import type { HostClient, Mount } from '../hosts/host-client';
+import type { HostAccess } from '../hosts/host-access';
+import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
 import { redact } from '../hosts/redact';
 import { scriptError } from '../hosts/script-error';
@@ -16,7 +18,7 @@ import { LOG, type Log } from '../platform/log';
 import { BookReader } from './book-reader';
 import { followJob } from './follow-job';
 import { NasHosts } from './nas-hosts';
-import { mountOf } from './planner';
+import { mountOf, refuseMaintenance } from './planner';
 
 /** It is about no VM, so no lease can be in its way. */
 const NO_FENCE = 0;
@@ -36,6 +38,7 @@ export class Hasher implements BeforeApplicationShutdown {
     private readonly backups: Backups,
     private readonly manifests: Manifests,
     private readonly repositories: BackupRepositories,
+    private readonly hosts: Hosts,
     private readonly reader: BookReader,
     private readonly nasHosts: NasHosts,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
@@ -49,7 +52,10 @@ export class Hasher implements BeforeApplicationShutdown {
     await Promise.allSettled(this.#active.values());
   }
 
-  /** Writes down that its files are to be read, and lets a host do it. @throws UserError `checksums.active`, `checksums.none` */
+  /**
+   * Writes down that its files are to be read, and lets a host do it.
+   * @throws UserError `checksums.active`, `checksums.none`, `repository.maintenance`
+   */
   async begin(backupId: number, verifies: boolean): Promise<void> {
     const [known] = await this.manifests.ofBackups([backupId]);
     if (verifies && !known?.hashed)
@@ -61,6 +67,7 @@ export class Hasher implements BeforeApplicationShutdown {
           next: 'Take them first: chainkeeper checksums BACKUP',
         },
       );
+    refuseMaintenance(null, await this.#repositoryOf(await this.backups.findById(backupId)));
     const job = await this.manifests.beginHash(backupId, { id: randomUUID(), verifies });
     if (job.verifies !== verifies)
       throw new UserError('checksums.active', 'busy', 'Its files are being read already, for the other purpose.', {
@@ -69,8 +76,13 @@ export class Hasher implements BeforeApplicationShutdown {
     void this.#drive(backupId, job);
   }
 
-  /** Follows what was begun, by whomever, or begins it, and waits for its end. */
+  /**
+   * Follows what was begun, by whomever, or begins it, and waits for its end. Not while its repository is in maintenance: a job that goes on
+   * there ends by itself, and is looked at afterwards.
+   */
   async hash(backupId: number): Promise<void> {
+    const repository = await this.#repositoryOf(await this.backups.findById(backupId));
+    if (repository !== null && repository.maintenance !== null) return;
     await this.#drive(backupId, await this.manifests.beginHash(backupId, { id: randomUUID(), verifies: false }));
   }
 
@@ -90,16 +102,23 @@ export class Hasher implements BeforeApplicationShutdown {
 
   async #follow(backupId: number, job: HashJob): Promise<void> {
     const row = await this.backups.findById(backupId);
-    const place = row === null ? null : await this.#placeOf(row);
-    if (row === null || place === null) return this.manifests.couldNotHash(backupId, job, 'nobody knows where its files lie');
-    const { path, mount } = place;
+    const repository = await this.#repositoryOf(row);
+    if (row === null || row.externalId === null || repository === null)
+      return this.manifests.couldNotHash(backupId, job, 'nobody knows where its files lie');
+    const mount = mountOf(repository);
     try {
       const host = this.nasHosts.accessOfOurs(await this.nasHosts.thatLooks(row.vmId));
-      const order = { repository: mount, path, verify: job.verifies, mib: this.config.engine.checksumMib };
+      const order = { repository: mount, path: row.externalId, verify: job.verifies, mib: this.config.engine.checksumMib };
       await this.client.start(host, { jobId: job.id, fence: NO_FENCE, ...buildChecksum(order) });
       let silences = 0;
+      let aborted = false;
       const listener = {
-        onStatus: async () => void (silences = 0),
+        onStatus: async () => {
+          silences = 0;
+          if (aborted || !(await this.#isToStop(repository, host))) return;
+          aborted = true;
+          await this.client.abort(host, job.id);
+        },
         onSilence: async (error: ChainkeeperError) => {
           if ((silences += 1) >= SILENCES) throw error;
         },
@@ -125,10 +144,15 @@ export class Hasher implements BeforeApplicationShutdown {
     else this.log.info({ backupId, path }, 'the files of a backup were read back');
   }
 
-  async #placeOf(row: BookedBackup): Promise<{ path: string; mount: Mount } | null> {
-    const [inBooks] = await this.reader.attach([row]);
-    const repository = await this.repositories.find(inBooks?.booked.repositoryId ?? '');
-    return row.externalId === null || repository === null ? null : { path: row.externalId, mount: mountOf(repository) };
+  /** Somebody wants all that goes on there to stop, for a maintenance. */
+  async #isToStop(repository: RepositoryWithWay, host: HostAccess): Promise<boolean> {
+    const places = [await this.repositories.find(repository.uuid), await this.hosts.find(host.name)];
+    return places.some((place) => place?.maintenance?.running === 'abort');
+  }
+
+  async #repositoryOf(row: BookedBackup | null): Promise<RepositoryWithWay | null> {
+    const [inBooks] = row === null ? [] : await this.reader.attach([row]);
+    return this.repositories.find(inBooks?.booked.repositoryId ?? '');
   }
 }
 

@@ -33,6 +33,9 @@ export type Hears = (answers: boolean) => void;
 /** Errors that say for certain that nothing was executed on the host. */
 const NOT_EXECUTED = /^(host\.(unreachable|busy|key-|auth-failed|key-file|sudo-refused|script-missing)|name\.|repository\.)/;
 
+/** It came to a host or repository in maintenance: it waits, and has not failed. */
+const IN_MAINTENANCE = /^(?:host|repository)\.maintenance$/;
+
 /** From an operation of the host script to what it printed, whatever dies on the way: the same for every run that has a job. */
 @Injectable()
 export class JobDriver {
@@ -135,8 +138,16 @@ export class JobDriver {
   }
 
   /** Ends a run that did not start on its host, or this attempt of it. An error that is not ours is thrown on. */
-  async giveUp({ run, adopted, lease, log }: DrivenJob, error: unknown): Promise<null> {
+  async giveUp(drive: DrivenJob, error: unknown): Promise<null> {
+    const { run, adopted, lease, log } = drive;
     if (!(error instanceof ChainkeeperError) || error.code === 'lease.lost' || isOfBooks(error)) throw error;
+    if (!adopted && IN_MAINTENANCE.test(error.code)) {
+      if (await this.cancelled(drive)) return null;
+      if (await this.runs.putBack(claimOf(lease), error.code, error.message)) {
+        log.info({ detail: error.message }, 'the run waits again');
+        return null;
+      }
+    }
     const facts = error.facts as { script?: string; stdout?: string; stderr?: string };
     const failure = { family: error.family, code: facts.script ?? error.code, message: wordsOf(error) };
     // What an adopted run has begun is for its host to say; and who restores or deletes is there to ask again.

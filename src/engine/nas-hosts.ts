@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { Hosts, isInMaintenance, type ReachableHost } from '../database/repositories/hosts';
 import { Vms } from '../database/repositories/vms';
 import { UserError } from '../domain/errors';
 import { canLook, type HostAccess } from '../hosts/host-access';
@@ -63,7 +63,7 @@ export class NasHosts {
     const { items } = await this.hosts.page({ limit: HOSTS_LOOKED_AT });
     const others = (host: ReachableHost): number => (host.id === vm?.hostId ? 0 : 1);
     return items
-      .filter(({ removed, resourceState }) => removed === null && resourceState === 'Enabled')
+      .filter((host) => host.removed === null && host.resourceState === 'Enabled' && !isInMaintenance(host))
       .sort((a, b) => others(a) - others(b));
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
-import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { Hosts, isInMaintenance, type ReachableHost } from '../database/repositories/hosts';
 import { Offerings } from '../database/repositories/offerings';
 import { type VmDisk, Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
@@ -80,13 +80,13 @@ export class Planner {
     };
   }
 
-  /** Asks the host, reads the books and decides. Changes nothing. @throws UserError `host.maintenance` */
+  /** Asks the host, reads the books and decides. Changes nothing. @throws UserError `host.maintenance`, `repository.maintenance` */
   async decide(
     vm: VmRow,
     { host, repository, offeringId, mount, disks }: Surroundings,
     request: BackupRequest,
   ): Promise<Decided> {
-    refuseMaintenance(host);
+    refuseMaintenance(host, repository);
     const access = hostAccess(host, this.config.ssh);
     const looked = canLook(access);
     const facts = looked ? await this.look(vm, access, mount, disks) : byTheBooks(vm, host, disks);
@@ -135,13 +135,27 @@ export const mountOf = ({ type, address, mountOpts }: RepositoryWithWay): Mount 
   options: mountOpts === '' ? null : mountOpts,
 });
 
-/** A run that goes on is finished in maintenance, and none is begun. @throws UserError `host.maintenance` */
-export function refuseMaintenance({ name, resourceState }: ReachableHost): void {
-  if (resourceState !== 'Maintenance') return;
-  throw new UserError('host.maintenance', 'refused', `Host ${name} is in maintenance: no new run starts there.`, {
-    next: 'Move the VM, or end the maintenance.',
-  });
+/** A run that goes on is finished in maintenance, and none is begun. @throws UserError `host.maintenance`, `repository.maintenance` */
+export function refuseMaintenance(host: ReachableHost | null, repository: RepositoryWithWay | null): void {
+  if (host !== null && isInMaintenance(host))
+    throw new UserError('host.maintenance', 'refused', `Host ${host.name} is in maintenance: no new run starts there.`, {
+      next: 'Move the VM, or end the maintenance.',
+      facts: saidBy(host),
+    });
+  if (repository !== null && repository.maintenance !== null)
+    throw new UserError(
+      'repository.maintenance',
+      'refused',
+      `Repository ${repository.name} is in maintenance: no new run starts there.`,
+      {
+        next: `End it: chainkeeper repo maintenance end ${repository.name}`,
+        facts: saidBy(repository),
+      },
+    );
 }
+
+const saidBy = ({ maintenance }: Pick<ReachableHost, 'maintenance'>): Record<string, string> =>
+  maintenance === null ? {} : { by: maintenance.begunBy, why: maintenance.why };
 
 /** A refusal as an error for people. */
 export function refusalError({ code, errorKind, message, next }: Refusal): UserError | OperationalError {

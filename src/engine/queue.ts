@@ -73,8 +73,8 @@ export class Queue {
       turns: [...this.#turns.values()],
       limits: limitsOf(this.config.engine),
       maintenance: {
-        hosts: new Set(queued.flatMap(({ host, inMaintenance }) => (host !== null && inMaintenance ? [host] : []))),
-        repositories: new Set(),
+        hosts: new Set(queued.flatMap(({ resting }) => resting.host ?? [])),
+        repositories: new Set(queued.flatMap(({ resting }) => resting.repositories)),
       },
       now,
     });
@@ -109,6 +109,7 @@ function expectedOf({ kind, requested, plan, hasCheckpoint, restarted }: PlacedR
 
 const queuedOf = (row: PlacedRow): QueuedRun => ({
   ...placeOf(row),
+  ...(row.resting.host === null ? {} : { host: row.resting.host }),
   ...{ id: row.id, queuedAt: row.created, notBefore: row.notBefore },
   askedBy: row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual',
 });

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { VmRow } from '../database/entities/vm-row';
-import { BackupRepositories } from '../database/repositories/backup-repositories';
+import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Backups } from '../database/repositories/backups';
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { type Lease, Leases } from '../database/repositories/leases';
@@ -72,18 +72,19 @@ export class Restorer {
 
   /**
    * What a restore would do now. Changes nothing.
-   * @throws UserError `host.maintenance`, `host.none-looks`, `host.not-found`, `name.*`, `restore.no-script`,
+   * @throws UserError `host.maintenance`, `host.none-looks`, `host.not-found`, `name.*`, `repository.maintenance`, `restore.no-script`,
    * `restore.repository-gone`, `restore.wrong-host`, `vm.no-host`
    */
   async plan(vm: VmRow, wishes: RestoreWishes): Promise<PlannedRestore> {
     const host = await this.#hostFor(vm, wishes);
-    refuseMaintenance(host);
     const access = this.#access(host);
     const inBooks = await this.reader.ofVm(vm.id);
     // A VM that is no longer in our care has no volumes that anybody could vouch for.
     const volumes = vm.removed === null ? await this.volumes.ofVm(vm.id) : [];
     const repositoryId = inBooks.find(({ row }) => row.uuid === wishes.backup)?.booked.repositoryId ?? null;
-    const mount = repositoryId === null ? null : await this.#mount(repositoryId);
+    const repository = repositoryId === null ? null : await this.#repository(repositoryId);
+    refuseMaintenance(host, repository);
+    const mount = repository && mountOf(repository);
     const facts = wishes.way === 'in-place' && mount !== null ? await this.planner.look(vm, access, mount, volumes) : null;
     const books = { vm: vm.instanceName, backups: inBooks.map(({ booked }) => booked), volumes, facts };
     const plan = planRestore(wishes, books);
@@ -118,12 +119,12 @@ export class Restorer {
       const host = run.hostId === null ? null : await this.hosts.findById(run.hostId);
       if (host === null)
         throw new InvariantError('run.without-host', `Run ${run.id} was planned on a host that is not in the books.`);
-      return { plan, access: this.#access(host), mount: await this.#mount(plan.repositoryId) };
+      return { plan, access: this.#access(host), mount: mountOf(await this.#repository(plan.repositoryId)) };
     }
     const { plan, host } = await this.plan(vm, run.requested as RestoreWishes);
     if (plan.kind === 'refused') throw refusalError(plan);
     const backup = await this.backups.findByUuid(plan.backup);
-    const mount = await this.#mount(plan.repositoryId);
+    const mount = mountOf(await this.#repository(plan.repositoryId));
     await this.work.run(async () => {
       await this.leases.hold(lease);
       const progress = plan.bytes === null ? {} : { progress: { done: 0, total: plan.bytes } };
@@ -222,9 +223,9 @@ export class Restorer {
     );
   }
 
-  async #mount(repositoryId: string): Promise<Mount> {
+  async #repository(repositoryId: string): Promise<RepositoryWithWay> {
     const repository = await this.repositories.find(repositoryId);
-    if (repository !== null) return mountOf(repository);
+    if (repository !== null) return repository;
     throw new UserError(
       'restore.repository-gone',
       'refused',

@@ -38,9 +38,14 @@ export class Watcher implements BeforeApplicationShutdown {
     this.#loop ??= this.#turn();
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  /** Begins nothing from now on. */
+  async stop(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
+  }
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.stop();
   }
 
   async #turn(): Promise<void> {

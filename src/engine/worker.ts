@@ -21,7 +21,10 @@ import { JOB_TRANSPORT, type JobTransport } from './transports/job-transport';
  */
 @Injectable()
 export class Worker implements BeforeApplicationShutdown {
+  /** Claims nothing any more. */
   readonly #stop = new AbortController();
+  /** Drives nothing any more. */
+  readonly #letGo = new AbortController();
   readonly #bell = new Doorbell();
   readonly #active = new Map<string, Promise<boolean>>();
   #loop: Promise<void> | undefined;
@@ -49,17 +52,38 @@ export class Worker implements BeforeApplicationShutdown {
     this.transport.listen(async (runId) => this.#active.has(runId) || this.#bell.call());
   }
 
-  /**
-   * Stops claiming and lets go of the runs that go on: they live on their hosts, and whoever looks next adopts them.
-   * A backup may take hours; a shutdown may not.
-   */
-  async beforeApplicationShutdown(): Promise<void> {
+  /** Claims nothing from now on, and what it may have heard of goes to another. The runs that it drives go on. */
+  async stop(): Promise<void> {
     this.#stop.abort();
-    const closed = this.transport.close();
+    const left = this.transport.leave();
     this.#bell.close();
     await this.#loop;
-    await closed;
+    await left;
+  }
+
+  /** How many runs it drives. */
+  get driving(): number {
+    return this.#active.size;
+  }
+
+  /** Waits until all that it drives has ended; after `stop` nothing is added to that. */
+  async ended(): Promise<void> {
     await Promise.allSettled(this.#active.values());
+  }
+
+  /**
+   * Lets go of the runs that it drives: they live on their hosts, their leases are given back, and whoever looks next adopts them. A backup may
+   * take hours; a shutdown may not.
+   */
+  async letGo(): Promise<void> {
+    this.#letGo.abort();
+    await this.ended();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.stop();
+    await this.letGo();
+    await this.transport.close();
   }
 
   async #turn(): Promise<void> {
@@ -104,7 +128,7 @@ export class Worker implements BeforeApplicationShutdown {
     const log = this.log.child({ runId: run.id, vmId: run.vmId });
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
-      const lost = AbortSignal.any([this.#stop.signal, kept.lost]);
+      const lost = AbortSignal.any([this.#letGo.signal, kept.lost]);
       const hears = (answers: boolean): void => {
         if (answers) this.queue.driven.add(run.id);
         else this.queue.driven.delete(run.id);
@@ -114,11 +138,14 @@ export class Worker implements BeforeApplicationShutdown {
       else await this.runner.drive(run.id, lease, lost, hears);
       return true;
     } catch (error) {
-      log.error({ err: error }, 'driving the run failed; it will be looked at again');
+      if (this.#letGo.signal.aborted) log.info('let go of the run: it goes on on its host, and whoever looks next adopts it');
+      else log.error({ err: error }, 'driving the run failed; it will be looked at again');
       return false;
     } finally {
       this.queue.driven.delete(run.id);
       await kept.giveBack();
+      // Without word of it others would find it a while later.
+      if (this.#letGo.signal.aborted) this.transport.tell(run.id);
     }
   }
 }

@@ -11,6 +11,7 @@ import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
 import type { CreateHostDto, HostDto, InstalledScriptDto, InstallHostDto, ScriptWishes, UpdateHostDto } from './dto/host.dto';
 import { hostAccess } from './host-access';
+import { saidMaintenance } from './said-maintenance';
 
 @Injectable()
 export class HostsService {
@@ -106,7 +107,7 @@ function changeScript(now: Script, { script, stockPath, beside, dialect = now.di
   return { stockPath: null, beside: false, dialect };
 }
 
-const present = ({ uuid, name, resourceState, access }: ReachableHost): HostDto => ({
+const present = ({ uuid, name, resourceState, maintenance, access }: ReachableHost): HostDto => ({
   id: uuid ?? '',
   name,
   address: access.address,
@@ -120,6 +121,7 @@ const present = ({ uuid, name, resourceState, access }: ReachableHost): HostDto 
   beside: access.beside,
   dialect: access.dialect,
   resourceState,
+  maintenance: saidMaintenance(maintenance),
   scriptVersion: access.scriptVersion,
   scriptSha256: access.scriptSha256,
   installedAt: access.installedAt?.toISOString() ?? null,

@@ -10,6 +10,7 @@ import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
 import type { CreateRepositoryDto, RepositoryDto, UpdateRepositoryDto } from './dto/repository.dto';
 import { mountWishOf } from './mount-wish';
+import { saidMaintenance } from './said-maintenance';
 import { type RepositorySpace, spaceOf } from './space-of';
 
 @Injectable()
@@ -81,7 +82,7 @@ function refuseBadOptions(wish: MountWish): void {
 
 /** Mount options may hold credentials in any of their values, so only their names are ever shown. */
 function present(row: RepositoryWithWay, { growthPerDay, fullOn, warning }: RepositorySpace): RepositoryDto {
-  const { uuid, name, type, address, mountOpts, transfer, usedBytes, capacityBytes } = row;
+  const { uuid, name, type, address, mountOpts, transfer, maintenance, usedBytes, capacityBytes } = row;
   return {
     id: uuid,
     name,
@@ -90,6 +91,7 @@ function present(row: RepositoryWithWay, { growthPerDay, fullOn, warning }: Repo
     mountOptions: mountOptionNames(mountOpts),
     mountAdvice: judgeMountOptions(mountWishOf(row)),
     transfer,
+    maintenance: saidMaintenance(maintenance),
     usedBytes,
     capacityBytes,
     growthPerDay,

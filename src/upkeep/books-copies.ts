@@ -36,7 +36,7 @@ export class BooksCopies {
     @Inject(LOG) private readonly log: Log,
   ) {}
 
-  /** Makes a copy where the last one is old enough, and takes it to the repositories that do not have it yet. */
+  /** Makes a copy where the last one is old enough, and takes it to the repositories that do not have it yet; one in maintenance gets it afterwards. */
   async turn(signal: AbortSignal): Promise<void> {
     const { books } = this.config;
     if (books.copyHours === 0 || (books.kind === 'sqlite' && books.path === ':memory:')) return;
@@ -44,6 +44,7 @@ export class BooksCopies {
     const { items } = await this.repositories.page({ limit: REPOSITORIES });
     for (const repository of items) {
       if (signal.aborted) return;
+      if (repository.maintenance !== null) continue;
       if (this.#taken.get(repository.uuid) !== name) await this.#take(name, repository);
     }
   }

@@ -30,11 +30,12 @@ export class SpaceService {
     @Inject(LOG) private readonly log: Log,
   ) {}
 
-  /** Looks at each once. One that cannot be reached keeps what was seen of it last. */
+  /** Looks at each once, but for those in maintenance. One that cannot be reached keeps what was seen of it last. */
   async turn(signal: AbortSignal): Promise<void> {
     const { items } = await this.repositories.page({ limit: REPOSITORIES });
     for (const repository of items) {
       if (signal.aborted) return;
+      if (repository.maintenance !== null) continue;
       const stats = await this.#ask(repository);
       if (stats === null) continue;
       await this.repositories.change(repository.id, stats);

@@ -80,6 +80,11 @@ export class SweepService {
       const plan = run.plan as BackupPlan | null;
       const repository = plan && (await this.repositories.find(plan.repositoryId));
       if (!plan || !repository) continue;
+      if (repository.maintenance !== null) {
+        const text = `what run ${run.id} left is not looked for while repository ${repository.name} is in maintenance`;
+        swept.push({ code: 'run', subject: plan.vm, action: 'left', text });
+        continue;
+      }
       const diskPaths = (await this.volumes.ofVm(vm.id)).map(({ path }) => path);
       const failed = { run, plan, vm, access, mount: mountOf(repository), diskPaths };
       const items = await this.#sweepRun(failed, dryRun).catch((error: unknown) => [leftBecause(failed, error)]);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
-import { Hosts, type ReachableHost } from '../database/repositories/hosts';
+import { Hosts, isInMaintenance, type ReachableHost } from '../database/repositories/hosts';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { BooksCopies } from './books-copies';
@@ -34,9 +34,13 @@ export class Sweeper implements BeforeApplicationShutdown {
     if (this.config.engine.sweepHours > 0) this.#loop ??= this.#turn();
   }
 
-  /** A sweep is made of steps that may each be the last: nobody waits for the one that goes on. */
-  beforeApplicationShutdown(): void {
+  /** Begins nothing from now on. A sweep is made of steps that may each be the last: nobody waits for the one that goes on. */
+  stop(): void {
     this.#stop.abort();
+  }
+
+  beforeApplicationShutdown(): void {
+    this.stop();
   }
 
   async #turn(): Promise<void> {
@@ -63,8 +67,8 @@ export class Sweeper implements BeforeApplicationShutdown {
   async #sweepAll(): Promise<void> {
     for (let after: number | null | undefined; after !== null;) {
       const { items, next } = await this.hosts.page({ limit: PAGE, ...(after === undefined ? {} : { after }) });
-      // Where a stock script takes the backups, ours changes nothing.
-      await this.#sweepThese(items.filter(({ access }) => access.stockPath === null));
+      // Where a stock script takes the backups, ours changes nothing; where somebody works, nothing is begun.
+      await this.#sweepThese(items.filter((host) => host.access.stockPath === null && !isInMaintenance(host)));
       after = next;
     }
   }

@@ -44,6 +44,20 @@ describeTransport(
       expect(all.starts.map(({ by }) => by)).toEqual(['full', 'idle', 'idle']);
     });
 
+    it('tells of the runs that it lets go, so that another adopts them at once', async () => {
+      const all = await fleet(told);
+      const api = await all.api();
+      const leaving = await all.worker('leaving');
+      all.hold();
+      const ids = await all.ask(api, 2);
+      await until(() => all.starts.length === 2, 'it drives both');
+      await all.worker('staying');
+      await leaving.close();
+      await until(() => all.starts.length === 4, 'the other one drives both');
+      all.letGo();
+      await until(async () => (await api.runs.find(ids[0] ?? ''))?.state === 'succeeded', 'it has ended');
+    });
+
     it('hands the id that it keeps to others when it closes', async () => {
       const all = await fleet({ ...told, CHAINKEEPER_RUNS_AT_ONCE: '1' });
       const api = await all.api();

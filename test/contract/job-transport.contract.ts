@@ -20,6 +20,7 @@ export interface Instance {
   readonly runs: Runs;
   readonly leases: Leases;
   readonly transport: JobTransport;
+  readonly worker: Worker;
   readonly health: HealthController;
   /** What it said, warnings and news; and all of it, debug lines too. */
   readonly said: () => string[];
@@ -111,7 +112,7 @@ export class Fleet {
         .map(({ msg }) => msg);
     const instance: Instance = {
       ...{ runs: app.get(Runs), leases: app.get(Leases), transport: app.get<JobTransport>(JOB_TRANSPORT) },
-      ...{ health: app.get(HealthController), lines, said },
+      ...{ worker: app.get(Worker), health: app.get(HealthController), lines, said },
       close: () => (closing ??= app.close()),
     };
     this.#instances.push(instance);
@@ -229,6 +230,24 @@ export function describeTransport(
         const idle = Date.now();
         await staying.close();
         expect(Date.now() - idle).toBeLessThan(2_000);
+      });
+
+      it('leaves: what goes on goes on, nothing is begun any more, and it still tells', async () => {
+        const all = await fleet();
+        const leaving = await all.worker('leaving');
+        all.hold();
+        const [going = ''] = await all.ask(leaving, 1);
+        await until(() => all.starts.length === 1, 'it has begun');
+        await leaving.worker.stop();
+        const [later = ''] = await all.ask(leaving, 1);
+        await new Promise((wake) => setTimeout(wake, 300));
+        expect([all.starts.length, leaving.worker.driving]).toEqual([1, 1]);
+        await all.worker('staying');
+        await until(() => all.startsOf(later) === 1, 'the other one has begun what came later');
+        all.letGo();
+        await leaving.worker.ended();
+        await all.expectOnce([going, later]);
+        expect(all.starts.map(({ by }) => by)).toEqual(['leaving', 'staying']);
       });
 
       more({ fleet });

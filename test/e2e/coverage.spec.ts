@@ -65,6 +65,9 @@ describeDatabases('coverage', (databases) => {
     await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Maintenance' } });
     expect(await told()).toBe('protected, host-maintenance');
     await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Enabled' } });
+    await service.call('PUT', '/repositories/nas1/maintenance', { body: { by: 'alice', why: 'new disks' } });
+    expect(await told()).toBe('protected, repository-maintenance');
+    await service.call('DELETE', '/repositories/nas1/maintenance');
     await service.call('DELETE', `/vms/${service.vm}/offering`);
     expect(await told()).toBe('protected, no-offering');
     await service.call('PUT', `/vms/${service.vm}/offering`, { body: { offering: 'daily' } });

@@ -364,6 +364,77 @@ describeDatabases('REST', (databases) => {
     });
   });
 
+  describe('maintenance', () => {
+    const said = { by: 'alice', why: 'new disks' };
+    const at = (what: 'hosts/kvm1' | 'repositories/nas1', query = ''): string => `/${what}/maintenance${query}`;
+    const begin = (path: string, body: object = said) => service.call('PUT', path, { body });
+    const events = async (kind: string): Promise<unknown> => (await service.get(`/events?kind=${kind}`)).body.items as unknown;
+    /** A backup whose job runs, held there. */
+    const running = async (): Promise<{ id: string; brake: Brake }> => {
+      const { lab, vm } = service;
+      const brake = new Brake(lab.host);
+      const { body: run } = await service.post('/backups', { vm });
+      await until(() => lab.host.vm(vm).job !== null || (brake.step(), false), 'the job runs');
+      return { id: run.id as string, brake };
+    };
+
+    it('of a repository lets what goes on there finish, and what comes wait until it is over', async () => {
+      const { id, brake } = await running();
+      const { status, body: begun } = await begin(at('repositories/nas1'));
+      expect([status, begun]).toEqual([
+        200,
+        expect.objectContaining({
+          ...{ of: 'repository', name: 'nas1', inMaintenance: true, ...said, running: 'finish', waits: 0, dryRun: false },
+          goingOn: [{ id, vm: service.vm, kind: 'backup', state: 'running', abort: false }],
+        }),
+      ]);
+      expect((await begin(at('repositories/nas1'))).body).toEqual(begun);
+      expect((await service.get('/repositories/nas1')).body.maintenance).toEqual({ ...said, since: begun.since });
+      brake.release();
+      const { backupId } = await service.ended(id);
+      expect((await service.get(at('repositories/nas1'))).body).toMatchObject({ goingOn: [], reading: 0, waits: 0 });
+
+      for (const refused of [
+        await service.post('/backups', { vm: service.vm }),
+        await service.post(`/backups/${backupId}/checksums`, undefined),
+        await service.post('/restores', { backup: backupId, way: 'new-disks', to: '/var/lib/libvirt/images/r' }),
+      ])
+        expect([refused.status, refused.body.code, refused.body.facts]).toEqual([409, 'repository.maintenance', said]);
+      const { body: run } = await service.call('DELETE', `/backups/${backupId}?acceptLoss=true`);
+      const waits = async (): Promise<unknown> => (await service.get(`/runs/${run.id}`)).body.waits;
+      await until(async () => (await waits()) === 'waits for repository nas1: in maintenance', 'it says what it waits for');
+      expect((await service.get(at('repositories/nas1'))).body).toMatchObject({ waits: 1, waiting: [{ id: run.id }] });
+      expect((await service.call('DELETE', at('repositories/nas1', '?dryRun=true'))).body.inMaintenance).toBe(true);
+      expect((await service.call('DELETE', at('repositories/nas1'))).body).toMatchObject({ inMaintenance: false, by: null });
+      expect(await service.ended(run.id as string)).toMatchObject({ state: 'succeeded' });
+      for (const kind of ['maintenance-begun', 'maintenance-ended'])
+        expect(await events(kind)).toEqual([
+          expect.objectContaining({ reason: 'repository-maintenance', facts: { repository: 'nas1' } }),
+        ]);
+    });
+
+    it('of a host stops what goes on there if it is to, and says before what it would stop', async () => {
+      const { id, brake } = await running();
+      const abort = { ...said, running: 'abort' };
+      const would = (await begin(at('hosts/kvm1', '?dryRun=true'), abort)).body;
+      expect(would).toMatchObject({ inMaintenance: false, since: null, dryRun: true, goingOn: [{ id, abort: true }] });
+      expect((await service.get(`/runs/${id}`)).body.abortAsked).toBeNull();
+      expect((await begin(at('hosts/kvm1'), abort)).body).toMatchObject({ inMaintenance: true, goingOn: [{ id, abort: true }] });
+      // Whoever drives it sees the wish.
+      expect(await service.ended(id)).toMatchObject({ state: 'cancelled', backupId: null });
+      brake.release();
+      expect(await events(`abort-asked&run=${id}`)).toEqual([
+        expect.objectContaining({ message: 'It is to stop: host kvm1 is in maintenance.' }),
+      ]);
+      expect((await service.post('/backups', { vm: service.vm })).body.code).toBe('host.maintenance');
+      // CloudStack's own state counts beside it.
+      await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Maintenance' } });
+      expect((await service.call('DELETE', at('hosts/kvm1'))).body).toMatchObject({ inMaintenance: true, by: null });
+      await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Enabled' } });
+      expect((await service.get(at('hosts/kvm1'))).body.inMaintenance).toBe(false);
+    });
+  });
+
   it('lists chains by VM, page by page, and shows one with its links, assurance and gaps', async () => {
     const { body: all } = await service.get(`/chains?vm=${service.vm}`);
     expect(all.items.length).toBeGreaterThanOrEqual(2);

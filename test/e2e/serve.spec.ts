@@ -3,8 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from '../../src/cli/client';
+import { FakeLab } from '../../src/hosts/fake/fake-lab';
+import type { RunDto } from '../../src/runs/dto/run.dto';
+import { Brake, until } from '../support/brake';
 import { runCli } from '../support/cli';
 import { startScript, type NodeScript } from '../support/node-script';
+import { serveFakeHost } from '../support/remote-fake-host';
 
 jest.setTimeout(120_000);
 
@@ -64,6 +69,93 @@ describe('chainkeeper serve', () => {
     expect((await fetch(`${at}/api/v1/vms`, { headers: { authorization: `Bearer ${TOKEN}` } })).status).toBe(200);
     expect((await fetch(`${at}/health/live`)).status).toBe(200);
     await service.kill();
+  });
+
+  it('is not ready first, and then finishes its runs, lets go of them, or lets go when it is told again', async () => {
+    const lab = new FakeLab();
+    await lab.up();
+    const vms = ['i-2-10-VM', 'i-2-11-VM'] as const;
+    for (const vm of vms) await lab.vmCreate(vm, [{ target: 'vda', size: 4 * 1024 * 1024 }]);
+    for (const vm of vms) await lab.vmStart(vm);
+    const host = await serveFakeHost(lab);
+    // Leases that outlast the test: whoever adopts a run has been given it.
+    const start = async (
+      env: Record<string, string>,
+    ): Promise<{ service: NodeScript; client: Client; ready: () => Promise<unknown> }> => {
+      const service = serve({
+        ...{ CHAINKEEPER_TEST_HOST: String(host.port), CHAINKEEPER_LEASE_SECONDS: '3600', CHAINKEEPER_POLL_MS: '20' },
+        ...{ CHAINKEEPER_SWEEP_HOURS: '0', CHAINKEEPER_LOG_LEVEL: 'info', ...env },
+      });
+      const { url } = await listening(service);
+      const ready = async (): Promise<unknown> => {
+        const answer = await fetch(`${url}/health/ready`);
+        return [answer.status, ((await answer.json()) as { detail?: string }).detail ?? null];
+      };
+      return { service, client: new Client({ url }), ready };
+    };
+    const draining = [503, 'draining: this instance is being stopped and takes nothing new.'];
+    const stop = async ({ service, ready }: Awaited<ReturnType<typeof start>>): Promise<void> => {
+      process.kill(service.pid, 'SIGTERM');
+      await until(async () => JSON.stringify(await ready()) === JSON.stringify(draining), 'it is not ready any more');
+    };
+    const endedWell = async ({ service }: Awaited<ReturnType<typeof start>>): Promise<string> => {
+      const { code, out, err } = await service.end();
+      expect([code, err]).toEqual([0, '']);
+      return out;
+    };
+    const show = ({ client }: Awaited<ReturnType<typeof start>>, id: string): Promise<RunDto> =>
+      client.get<RunDto>(`/runs/${id}`);
+
+    try {
+      // A run is let go of, though it was to be finished: somebody is in a hurry.
+      const one = await start({ CHAINKEEPER_DRAIN: 'finish', CHAINKEEPER_OWNER: 'one' });
+      const address = await lab.nas('nas1');
+      const { address: at, user } = await lab.access();
+      await one.client.send('POST', '/hosts', { name: 'kvm1', address: at, user });
+      await one.client.send('POST', '/repositories', { name: 'nas1', type: 'dir', address });
+      await one.client.send('POST', '/offerings', { name: 'daily', repository: 'nas1' });
+      for (const name of vms) {
+        await one.client.send('POST', '/vms', { name, host: 'kvm1' });
+        await one.client.send('PUT', `/vms/${name}/offering`, { offering: 'daily' });
+      }
+      const brake = new Brake(lab.host);
+      const { id } = (await one.client.send<RunDto>('POST', '/backups', { vm: vms[0] })).body;
+      await until(() => lab.host.jobs.has(id), 'its job has begun');
+      await stop(one);
+      expect(await show(one, id)).toMatchObject({ state: 'running' });
+      process.kill(one.service.pid, 'SIGTERM');
+      expect(await endedWell(one)).toMatch(/runs that go on are finished first.*let go of the run/s);
+
+      // It is let go of at once, and calls are answered for a while.
+      const two = await start({ CHAINKEEPER_DRAIN_SECONDS: '1', CHAINKEEPER_OWNER: 'two' });
+      const told = async ({ client }: typeof two, kind: string, run: string): Promise<string[]> =>
+        (await client.get<{ items: { message: string }[] }>(`/events?run=${run}&kind=${kind}`)).items.map(
+          ({ message }) => message,
+        );
+      await until(async () => (await told(two, 'recovered', id)).length === 1, 'it is adopted');
+      await stop(two);
+      expect(await show(two, id)).toMatchObject({ state: 'running' });
+      await endedWell(two);
+
+      // It is finished, and what comes meanwhile waits for the next instance.
+      const three = await start({ CHAINKEEPER_DRAIN: 'finish', CHAINKEEPER_OWNER: 'three' });
+      await until(async () => (await told(three, 'recovered', id)).length === 2, 'it is adopted again');
+      await stop(three);
+      const next = (await three.client.send<RunDto>('POST', '/backups', { vm: vms[1] })).body.id;
+      brake.release();
+      expect(await endedWell(three)).not.toContain('let go');
+
+      const four = await start({ CHAINKEEPER_OWNER: 'four' });
+      await until(async () => (await show(four, next)).ended !== null, 'the next one is taken');
+      for (const run of [id, next]) expect(await show(four, run)).toMatchObject({ state: 'succeeded', attempt: 1 });
+      const took = (who: string): unknown => expect.stringMatching(`^Orchestrator ${who} took it over`);
+      expect(await told(four, 'recovered', id)).toEqual([took('three'), took('two')]);
+      expect(await told(four, 'started', next)).toEqual(['Orchestrator four drives it.']);
+      await four.service.kill();
+    } finally {
+      host.close();
+      await lab.down();
+    }
   });
 
   it.each([

@@ -17,6 +17,7 @@ const MIGRATIONS = [
   'RetentionPolicies1796310000000',
   'RunAttempts1796400000000',
   'Schedules1796500000000',
+  'Maintenances1796600000000',
   'HostBoots1796700000000',
 ];
 

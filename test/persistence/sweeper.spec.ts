@@ -81,7 +81,7 @@ describeDatabases(
       const nasHosts = new NasHosts(hosts, vms, config);
       const describer = new Describer(backups, manifests, repositories, evidence, runs, vms, reader, nasHosts, client);
       const describes = new DescribeService(manifests, between, describer, log);
-      const hasher = new Hasher(backups, manifests, repositories, reader, nasHosts, client, config, log);
+      const hasher = new Hasher(backups, manifests, repositories, hosts, reader, nasHosts, client, config, log);
       const hashes = new HashService(manifests, hasher, config, log);
       const copies = new BooksCopies(repositories, nasHosts, client, config, log);
       const spaces = new SpaceService(repositories, nasHosts, client, config, log);

@@ -5,12 +5,14 @@ import { nowToTheSecond } from '../database-time';
 import { BackupOfferingRow } from '../entities/backup-offering-row';
 import { BackupRow } from '../entities/backup-row';
 import { BackupRepositoryRow } from '../entities/backup-repository-row';
-import { LinkRow } from '../entities/link-row';
+import type { MaintenanceRow } from '../entities/maintenance-row';
 import { RepositoryWayRow } from '../entities/repository-way-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
 import { byOwner } from './by-owner';
+import { liesIn, withPlace } from './lies-in';
 import { findLive, pageLive, refuseNeeded, refuseTaken } from './live-rows';
+import { maintenancesOf } from './maintenances';
 import { OWN_SCOPE } from './own-scope';
 
 /** A NAS export to add. */
@@ -18,8 +20,11 @@ export type NewBackupRepository = Pick<BackupRepositoryRow, 'uuid' | 'name' | 't
 /** What may change about one: type and address stay, because backups lie there. */
 export type BackupRepositoryChange = Partial<Pick<BackupRepositoryRow, 'name' | 'mountOpts' | 'usedBytes' | 'capacityBytes'>>;
 
-/** A NAS export and how the data of a live VM travels to it; null: nobody said. */
-export type RepositoryWithWay = BackupRepositoryRow & { readonly transfer: TransferWish | null };
+/** A NAS export, how the data of a live VM travels to it, and its maintenance; null: nobody said. */
+export type RepositoryWithWay = BackupRepositoryRow & {
+  readonly transfer: TransferWish | null;
+  readonly maintenance: MaintenanceRow | null;
+};
 
 /** The NAS exports. */
 @Injectable()
@@ -95,14 +100,8 @@ export class BackupRepositories {
   }
 }
 
-/** By the plans of their runs, for offerings move; a backup of which no run of ours is known lies where its offering points. */
 function backupsIn(manager: EntityManager, repositoryId: string): SelectQueryBuilder<BackupRow> {
-  return manager
-    .createQueryBuilder(BackupRow, 'backup')
-    .leftJoin(LinkRow, 'link', 'link.backupId = backup.id')
-    .leftJoin(BackupOfferingRow, 'offering', 'offering.id = backup.backupOfferingId')
-    .where('(link.planned LIKE :planned OR (link.planned IS NULL AND offering.externalId = :repositoryId))')
-    .setParameters({ repositoryId, planned: `%"repositoryId":"${repositoryId}"%` });
+  return withPlace(manager.createQueryBuilder(BackupRow, 'backup')).where(...liesIn(repositoryId));
 }
 
 function countBackupsIn(manager: EntityManager, repositoryId: string): Promise<number> {
@@ -119,5 +118,13 @@ async function setWay(manager: EntityManager, repositoryId: number, transfer: Tr
 async function attach(manager: EntityManager, repositories: BackupRepositoryRow[]): Promise<RepositoryWithWay[]> {
   const ways = await manager.findBy(RepositoryWayRow, { repositoryId: In(repositories.map(({ id }) => id)) });
   const waysOf = byOwner(ways, ({ repositoryId }) => repositoryId);
-  return repositories.map((repository) => Object.assign(repository, { transfer: waysOf(repository.id)[0]?.transfer ?? null }));
+  const maintenances = await maintenancesOf(
+    manager,
+    'repository',
+    repositories.map(({ id }) => id),
+  );
+  return repositories.map((repository) => {
+    const [way] = waysOf(repository.id);
+    return Object.assign(repository, { transfer: way?.transfer ?? null, maintenance: maintenances.get(repository.id) ?? null });
+  });
 }

@@ -22,6 +22,7 @@ export interface WorkFigures {
 export const FLEET_PROBLEMS = [
   'no-offering',
   'no-repository',
+  'repository-maintenance',
   'no-schedule',
   'paused',
   'no-host',
@@ -88,6 +89,7 @@ export class Figures {
           .join(', ')}
          FROM (
            SELECT vm.host_id AS host, vm.backup_offering_id AS offering, repository.id AS repository, host.resource_state AS host_state,
+             host_rests.owner_id AS host_rests, repository_rests.owner_id AS repository_rests,
              (SELECT COUNT(*) FROM ck_schedules one WHERE one.vm_id = vm.id)
                + (SELECT COUNT(*) FROM ck_schedules one WHERE one.offering_id = vm.backup_offering_id) AS schedules,
              (SELECT COUNT(*) FROM ck_schedules one WHERE one.vm_id = vm.id AND one.paused IS NULL)
@@ -98,8 +100,10 @@ export class Figures {
                ORDER BY backup.id DESC LIMIT 1) AS newest
            FROM vm_instance vm
              LEFT JOIN host ON host.id = vm.host_id
+             LEFT JOIN ck_maintenances host_rests ON host_rests.owner = 'host' AND host_rests.owner_id = host.id
              LEFT JOIN backup_offering offering ON offering.id = vm.backup_offering_id
              LEFT JOIN backup_repository repository ON repository.uuid = offering.external_id AND repository.removed IS NULL
+             LEFT JOIN ck_maintenances repository_rests ON repository_rests.owner = 'repository' AND repository_rests.owner_id = repository.id
            WHERE vm.removed IS NULL
          ) vms`,
       );
@@ -119,10 +123,11 @@ export class Figures {
 const PROBLEMS: Readonly<Record<(typeof FLEET_PROBLEMS)[number], string>> = {
   'no-offering': 'offering IS NULL',
   'no-repository': 'offering IS NOT NULL AND repository IS NULL',
+  'repository-maintenance': 'repository_rests IS NOT NULL',
   'no-schedule': 'schedules = 0',
   paused: 'schedules > 0 AND going = 0',
   'no-host': 'host IS NULL',
-  'host-maintenance': `host_state = 'Maintenance'`,
+  'host-maintenance': `(host_state = 'Maintenance' OR host_rests IS NOT NULL)`,
   failing: `last_run = 'failed'`,
   'no-restore-point': 'newest IS NULL',
 };

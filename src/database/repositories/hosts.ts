@@ -4,17 +4,23 @@ import { InvariantError, UserError } from '../../domain/errors';
 import { now, nowToTheSecond } from '../database-time';
 import { HostAccessRow } from '../entities/host-access-row';
 import { HostRow } from '../entities/host-row';
+import type { MaintenanceRow } from '../entities/maintenance-row';
 import { VmRow } from '../entities/vm-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
 import { byOwner } from './by-owner';
 import { findLive, namesOf, pageLive, refuseNeeded, refuseTaken } from './live-rows';
+import { maintenancesOf } from './maintenances';
 import { OWN_SCOPE } from './own-scope';
 
 /** How to reach a host, as people give it. */
 export type Access = Omit<HostAccessRow, 'hostId' | 'scriptVersion' | 'scriptSha256' | 'installedAt' | 'bootId' | 'restarted'>;
-/** A host and how it is reached. */
-export type ReachableHost = HostRow & { readonly access: HostAccessRow };
+/** A host, how it is reached, and what somebody said of its maintenance; null: nothing. */
+export type ReachableHost = HostRow & { readonly access: HostAccessRow; readonly maintenance: MaintenanceRow | null };
+
+/** Whether nothing is begun on a host: CloudStack's state says so, or somebody did here. */
+export const isInMaintenance = ({ resourceState, maintenance }: Pick<ReachableHost, 'resourceState' | 'maintenance'>): boolean =>
+  resourceState === 'Maintenance' || maintenance !== null;
 
 /** The hypervisors. */
 @Injectable()
@@ -130,10 +136,15 @@ async function attach(manager: EntityManager, hosts: HostRow[]): Promise<Reachab
     await manager.findBy(HostAccessRow, { hostId: In(hosts.map(({ id }) => id)) }),
     ({ hostId }) => hostId,
   );
+  const maintenances = await maintenancesOf(
+    manager,
+    'host',
+    hosts.map(({ id }) => id),
+  );
   return hosts.map((host) => {
     const [access] = accessOf(host.id);
     if (access === undefined)
       throw new InvariantError('host.no-access', `The books do not say how host ${host.name} is reached.`);
-    return Object.assign(host, { access });
+    return Object.assign(host, { access, maintenance: maintenances.get(host.id) ?? null });
   });
 }

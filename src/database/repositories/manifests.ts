@@ -4,6 +4,8 @@ import { now } from '../database-time';
 import { BackupRow } from '../entities/backup-row';
 import { ManifestRow } from '../entities/manifest-row';
 import { UnitOfWork } from '../unit-of-work';
+import { liesIn, withPlace } from './lies-in';
+import { restingRepositories } from './maintenances';
 
 /** A backup that lacks something beside its files. */
 export interface Undescribed {
@@ -30,7 +32,7 @@ export class Manifests {
     return this.work.read((manager) => manager.findBy(ManifestRow, { backupId: In([...backupIds]) }));
   }
 
-  /** Backups without a manifest, hidden ones among them: those first that were never tried, then those not tried for the longest. */
+  /** Backups without a manifest, hidden ones among them, but for those in a repository in maintenance: those first that were never tried, then those not tried for the longest. */
   unwritten(limit: number): Promise<Undescribed[]> {
     return this.work.read((manager) => lacking(manager, 'written', 'tried', limit));
   }
@@ -51,6 +53,16 @@ export class Manifests {
   /** Backups whose files somebody began to read, and did not say how it ended. */
   hashing(): Promise<ManifestRow[]> {
     return this.work.read((manager) => manager.findBy(ManifestRow, { hashJob: Not(IsNull()) }));
+  }
+
+  /** How many backups in a repository have their files read just now. */
+  countHashing(repositoryId: string): Promise<number> {
+    return this.work.read((manager) =>
+      withPlace(manager.createQueryBuilder(BackupRow, 'backup'))
+        .innerJoin(ManifestRow, 'manifest', 'manifest.backupId = backup.id AND manifest.hashJob IS NOT NULL')
+        .where(...liesIn(repositoryId))
+        .getCount(),
+    );
   }
 
   /** Writes down that a job is to read its files; one that does already stays, and is answered. */
@@ -105,8 +117,7 @@ async function lacking(
   tried: 'tried' | 'hashTried',
   limit: number,
 ): Promise<Undescribed[]> {
-  const rows = await manager
-    .createQueryBuilder(BackupRow, 'backup')
+  const query = withPlace(manager.createQueryBuilder(BackupRow, 'backup'))
     .leftJoin(ManifestRow, 'manifest', 'manifest.backupId = backup.id')
     .select('backup.id', 'id')
     .addSelect('backup.vmId', 'vmId')
@@ -114,7 +125,11 @@ async function lacking(
     .andWhere(`manifest.${what} IS NULL`)
     .orderBy(`manifest.${tried}`, 'ASC')
     .addOrderBy('backup.id', 'ASC')
-    .limit(limit)
-    .getRawMany<Record<keyof Undescribed, string | number>>();
+    .limit(limit);
+  for (const [nth, { uuid }] of (await restingRepositories(manager)).entries()) {
+    const [condition, parameters] = liesIn(uuid, nth);
+    query.andWhere(`NOT (${condition})`, parameters);
+  }
+  const rows = await query.getRawMany<Record<keyof Undescribed, string | number>>();
   return rows.map(({ id, vmId }) => ({ id: Number(id), vmId: Number(vmId) }));
 }

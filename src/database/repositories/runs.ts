@@ -250,11 +250,11 @@ export class Runs {
   }
 
   /** Somebody wants a run that goes on to stop. False: it does not go on. */
-  askToAbort(id: string): Promise<boolean> {
+  askToAbort(id: string, message = 'It is to stop.'): Promise<boolean> {
     return this.#set(
       { id, state: In(['running', 'unknown']) },
       (manager) => ({ abortAsked: () => now(manager) }),
-      () => ({ kind: 'abort-asked', message: 'It is to stop.' }),
+      () => ({ kind: 'abort-asked', message }),
     );
   }
 
@@ -316,6 +316,19 @@ export class Runs {
         ...{ kind: 'retried', reason: errorCode },
         message: `It is tried again from ${notBefore?.toISOString() ?? 'now'} on: ${errorMessage ?? ''}`,
       }),
+    );
+  }
+
+  /**
+   * A run that was taken and has begun nothing waits again, and no attempt is counted: it came to what is in maintenance. False: it ended
+   * before, is not ours any more, or somebody wants it to stop.
+   */
+  putBack({ id, epoch }: ClaimedRun, reason: string, message: string): Promise<boolean> {
+    const where = { id, epoch, state: In(statesBefore('queued', 'runner')), abortAsked: IsNull() };
+    return this.#set(
+      where,
+      () => ({ state: 'queued', owner: null, started: null }),
+      () => ({ kind: 'put-back', reason, message }),
     );
   }
 

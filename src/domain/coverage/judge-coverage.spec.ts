@@ -3,7 +3,7 @@ import { type CoverageBooks, judgeCoverage } from './judge-coverage';
 const at = (day: number, hour = 2): Date => new Date(Date.UTC(2026, 10, day, hour));
 const GOOD: CoverageBooks = {
   vm: 'i-2-10-VM',
-  offering: { name: 'daily', hasRepository: true },
+  offering: { name: 'daily', repository: { name: 'nas1', maintenance: false } },
   host: { name: 'kvm1', maintenance: false },
   schedules: [{ id: 's1', paused: false, promised: at(29) }],
   disks: [
@@ -51,7 +51,12 @@ describe('judgeCoverage', () => {
     ],
     ['no schedule', { schedules: [] }, 'protected, no-schedule'],
     ['no offering', { offering: null }, 'protected, no-offering'],
-    ['its repository is gone', { offering: { name: 'daily', hasRepository: false } }, 'protected, no-repository'],
+    ['its repository is gone', { offering: { name: 'daily', repository: null } }, 'protected, no-repository'],
+    [
+      'its repository in maintenance',
+      { offering: { name: 'daily', repository: { name: 'nas1', maintenance: true } } },
+      'protected, repository-maintenance',
+    ],
     ['no host', { host: null }, 'protected, no-host'],
     ['its host in maintenance', { host: { name: 'kvm1', maintenance: true } }, 'protected, host-maintenance'],
     ['no disk', { disks: [] }, 'protected, no-disks'],

@@ -3,9 +3,9 @@ import type { Assurance } from '../chain/assurance';
 /** What the books know of a VM, as far as its protection goes. */
 export interface CoverageBooks {
   readonly vm: string;
-  /** Name of its offering, and whether the repository behind it is there; null: it has none. */
-  readonly offering: { readonly name: string; readonly hasRepository: boolean } | null;
-  readonly host: { readonly name: string; readonly maintenance: boolean } | null;
+  /** Its offering, and the repository behind that, if it is there; null: it has none. */
+  readonly offering: { readonly name: string; readonly repository: Place | null } | null;
+  readonly host: Place | null;
   readonly schedules: readonly PromisedBackup[];
   readonly disks: readonly { readonly target: string; readonly format: string | null }[];
   /** The newest restore point that can be restored; null: there is none. */
@@ -18,6 +18,12 @@ export interface CoverageBooks {
   } | null;
   /** Its backup runs that have ended, newest first. */
   readonly runs: readonly { readonly state: string; readonly errorCode: string | null; readonly ended: Date }[];
+}
+
+/** Where a backup is taken or written to. */
+interface Place {
+  readonly name: string;
+  readonly maintenance: boolean;
 }
 
 /** What a schedule has promised by now. */
@@ -69,11 +75,17 @@ function problemsOfVm(books: CoverageBooks): { problems: CoverageProblem[]; late
   const late = lateOf(books);
   if (offering === null)
     add('no-offering', `VM ${vm} has no offering: nobody said where its backups go.`, `chainkeeper vm assign ${vm} OFFERING`);
-  else if (!offering.hasRepository)
+  else if (offering.repository === null)
     add(
       'no-repository',
       `The repository of offering ${offering.name} is gone.`,
       `chainkeeper offering change ${offering.name} --repository REPOSITORY`,
+    );
+  else if (offering.repository.maintenance)
+    add(
+      'repository-maintenance',
+      `Repository ${offering.repository.name} is in maintenance: no new run starts there.`,
+      `End it: chainkeeper repo maintenance end ${offering.repository.name}`,
     );
   if (schedules.length === 0)
     add(

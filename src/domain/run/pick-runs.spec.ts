@@ -81,9 +81,9 @@ describe('pickRuns', () => {
     const { start, waits } = pick(runs, {}, { maintenance: { hosts: new Set(['h2']), repositories: new Set(['nas2']) } });
     expect(start).toEqual(['now']);
     expect([...waits.values()]).toEqual([
-      { code: 'host-maintenance', sentence: 'waits for the end of the maintenance of host h2' },
+      { code: 'host-maintenance', sentence: 'waits for host h2: in maintenance' },
       { code: 'not-before', sentence: 'is tried again at 2026-11-29T12:00:01.000Z' },
-      { code: 'repository-maintenance', sentence: 'waits for the end of the maintenance of repository nas2' },
+      { code: 'repository-maintenance', sentence: 'waits for repository nas2: in maintenance' },
     ]);
   });
 

@@ -165,10 +165,9 @@ const oldestFirst = (a: QueuedRun, b: QueuedRun): number => a.queuedAt.getTime()
 function notNow({ host, repository, notBefore }: QueuedRun, { hosts, repositories }: Maintenance, now: Date): Wait | null {
   if (notBefore !== null && notBefore > now)
     return { code: 'not-before', sentence: `is tried again at ${notBefore.toISOString()}` };
-  if (host !== null && hosts.has(host))
-    return { code: 'host-maintenance', sentence: `waits for the end of the maintenance of host ${host}` };
+  if (host !== null && hosts.has(host)) return { code: 'host-maintenance', sentence: `waits for host ${host}: in maintenance` };
   if (repository !== null && repositories.has(repository))
-    return { code: 'repository-maintenance', sentence: `waits for the end of the maintenance of repository ${repository}` };
+    return { code: 'repository-maintenance', sentence: `waits for repository ${repository}: in maintenance` };
   return null;
 }
 

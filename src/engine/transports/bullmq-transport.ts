@@ -33,6 +33,8 @@ export class BullmqTransport implements JobTransport {
   #worker: BullMQ.Worker<Told> | undefined;
   /** What is heard just now, until it is taken in or handed on. */
   #hearing: Promise<void> = Promise.resolve();
+  /** What is told just now. */
+  readonly #telling = new Set<Promise<unknown>>();
   /** All that were made, by us or for BullMQ. */
   readonly #connections: IoRedis.Redis[] = [];
 
@@ -79,7 +81,11 @@ export class BullmqTransport implements JobTransport {
     if (this.#trouble !== null || this.#stop.signal.aborted) return;
     // BullMQ takes no id that is a number or has a colon. The same id twice is one job, while it waits.
     const options = { jobId: `run-${runId.replaceAll(':', '_')}`, attempts: 1, removeOnComplete: true, removeOnFail: true };
-    this.#queue.add('run', { runId }, options).catch((error: unknown) => this.#hush(error));
+    const telling = this.#queue
+      .add('run', { runId }, options)
+      .catch((error: unknown) => this.#hush(error))
+      .finally(() => this.#telling.delete(telling));
+    this.#telling.add(telling);
   }
 
   listen(hear: Hear): void {
@@ -99,12 +105,15 @@ export class BullmqTransport implements JobTransport {
     throw new this.bullmq.WaitingError();
   }
 
+  leave(): Promise<void> {
+    // By force: else BullMQ waits for a Redis that never was there, and its timers go on for ever.
+    return inTime([this.#worker?.close(true), this.#hearing]);
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
-    // By force: else BullMQ waits for a Redis that never was there, and its timers go on for ever.
-    const ended = Promise.allSettled([this.#worker?.close(true), this.#hearing, this.#queue.close()]);
-    // And so may Redis itself let us wait.
-    await Promise.race([ended, sleep(CLOSE_MS, undefined, { ref: false })]);
+    const told = Promise.allSettled(this.#telling);
+    await inTime([this.leave(), told.then(() => this.#queue.close())]);
     for (const connection of this.#connections) connection.disconnect();
   }
 
@@ -151,4 +160,9 @@ export class BullmqTransport implements JobTransport {
   #hush(error: unknown): void {
     this.log.debug({ detail: (error as Error).message }, 'Redis');
   }
+}
+
+/** Redis may let us wait. */
+async function inTime(ends: readonly unknown[]): Promise<void> {
+  await Promise.race([Promise.allSettled(ends), sleep(CLOSE_MS, undefined, { ref: false })]);
 }

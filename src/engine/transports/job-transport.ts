@@ -11,6 +11,8 @@ export interface JobTransport {
   tell(runId: string): void;
   /** From now on hears of ids: each one here or at another listener, and the next when `hear` has ended. */
   listen(hear: Hear): void;
+  /** Hears no more, and still tells; what was heard and not taken in goes to another listener. It takes a moment, as `close` does. */
+  leave(): Promise<void>;
   /** Hears and tells no more. It takes a moment, in whatever state the other side is. */
   close(): Promise<void>;
 }

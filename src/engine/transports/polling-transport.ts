@@ -14,6 +14,10 @@ export class PollingTransport implements JobTransport {
     // Nobody will call.
   }
 
+  async leave(): Promise<void> {
+    // Nobody called.
+  }
+
   async close(): Promise<void> {
     // Nothing is open.
   }

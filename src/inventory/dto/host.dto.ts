@@ -1,6 +1,7 @@
 import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min, MinLength } from 'class-validator';
 import { type Dialect, DIALECTS } from '../../domain/agent/facts';
 import { Optional } from '../../platform/optional';
+import type { SaidMaintenanceDto } from './maintenance.dto';
 
 const ADDRESS = /^[A-Za-z0-9:][A-Za-z0-9.:_-]{0,39}$/;
 const ADDRESS_TEXT = { message: 'address must be a host name or an IP address of at most 40 characters' };
@@ -165,8 +166,10 @@ export class HostDto {
   beside!: boolean;
   /** What the script that takes the backups speaks. */
   dialect!: Dialect;
-  /** `Enabled` or `Maintenance`. */
+  /** `Enabled` or `Maintenance`: CloudStack's word. */
   resourceState!: string;
+  /** Its maintenance, because somebody said so here; null: nobody did. */
+  maintenance!: SaidMaintenanceDto | null;
   /** Version of the installed host script; null: never installed from here. */
   scriptVersion!: string | null;
   /** SHA-256 of the installed host script. */

@@ -4,6 +4,7 @@ import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 import { REPOSITORY_TYPES, type RepositoryType } from '../../domain/agent/mount-option-names';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
+import type { SaidMaintenanceDto } from './maintenance.dto';
 
 /** The way that backups take to a repository. */
 class RepositoryWayDto {
@@ -87,6 +88,8 @@ export class RepositoryDto {
   mountAdvice!: MountAdviceDto[];
   /** How the data of a running VM travels where neither the call nor the offering says: `push`, `pull` or `auto`; null: nobody said. */
   transfer!: string | null;
+  /** Its maintenance: no run begins there; null: it is not. */
+  maintenance!: SaidMaintenanceDto | null;
   /** Bytes used when last looked; null: never looked. */
   usedBytes!: number | null;
   /** Bytes in all when last looked. */

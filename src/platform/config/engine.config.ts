@@ -6,6 +6,9 @@ import { Setting } from './setting';
 export const ROLES = ['api', 'worker', 'all'] as const;
 export type Role = (typeof ROLES)[number];
 
+/** What an instance that is told to stop does about the runs that it drives. */
+const DRAINS = ['detach', 'finish'] as const;
+
 /** How runs are claimed, kept and given up. */
 export class EngineConfig {
   @Setting({
@@ -149,6 +152,33 @@ export class EngineConfig {
   @Min(1)
   @Max(1000)
   stuckQueuedHours = 6;
+
+  @Setting({
+    env: 'CHAINKEEPER_DRAIN',
+    help: 'What becomes of the runs of this instance when it is told to stop: `detach` lets go of them (they go on on their hosts, and another adopts them), `finish` waits for their ends first.',
+  })
+  @IsIn(DRAINS)
+  drain: (typeof DRAINS)[number] = 'detach';
+
+  @Setting({
+    env: 'CHAINKEEPER_DRAIN_SECONDS',
+    as: 'integer',
+    help: 'Seconds that an instance which is told to stop still answers calls while /health/ready says 503: as long as a load balancer needs to notice.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(600)
+  drainSeconds = 0;
+
+  @Setting({
+    env: 'CHAINKEEPER_DRAIN_FINISH_SECONDS',
+    as: 'integer',
+    help: 'Seconds that `finish` waits at most; then it lets go, as it does at a second signal.',
+  })
+  @IsInt()
+  @Min(1)
+  @Max(864_000)
+  drainFinishSeconds = 3600;
 
   @Setting({
     env: 'CHAINKEEPER_SWEEP_HOURS',

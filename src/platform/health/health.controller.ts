@@ -1,13 +1,17 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 import { OperationalError } from '../../domain/errors';
+import { Draining } from './draining';
 import { Readiness } from './readiness';
 
 /** Health for balancers and people: alive means the process turns, ready means that calls will be answered. */
 @ApiTags('health')
 @Controller('health')
 export class HealthController {
-  constructor(private readonly readiness: Readiness) {}
+  constructor(
+    private readonly draining: Draining,
+    private readonly readiness: Readiness,
+  ) {}
 
   @Get('live')
   @ApiOkResponse({ description: 'The process turns.' })
@@ -17,8 +21,11 @@ export class HealthController {
 
   @Get('ready')
   @ApiOkResponse({ description: 'Calls will be answered. `degraded` names what does not work and is not needed for that.' })
-  @ApiServiceUnavailableResponse({ description: 'Something that every call needs does not work; the problem names it.' })
+  @ApiServiceUnavailableResponse({
+    description: 'Something that every call needs does not work, and the problem names it; or this instance is being stopped.',
+  })
   async ready(): Promise<{ status: string; checks: string[]; degraded?: string[] }> {
+    this.draining.refuse();
     const parts = await this.readiness.look();
     const degraded: string[] = [];
     for (const { name, spare, trouble } of parts) {
