@@ -33,9 +33,12 @@ export class Describer {
     @Inject(HOST_CLIENT) private readonly client: HostClient,
   ) {}
 
-  /** Answers why it could not be done, for people; null: it is done. It may be asked for again. */
-  async describe(backupId: number): Promise<string | null> {
-    const whyNot = await this.#describe(backupId).catch((error: unknown) => {
+  /**
+   * Answers why it could not be done, for people; null: it is done. It may be asked for again. `ofRun`: it is the end of its run, which goes on
+   * while its repository is in maintenance.
+   */
+  async describe(backupId: number, ofRun = false): Promise<string | null> {
+    const whyNot = await this.#describe(backupId, ofRun).catch((error: unknown) => {
       if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
       return wordsOf(error);
     });
@@ -43,13 +46,14 @@ export class Describer {
     return whyNot;
   }
 
-  async #describe(backupId: number): Promise<string | null> {
+  async #describe(backupId: number, ofRun: boolean): Promise<string | null> {
     const row = await this.backups.findById(backupId);
     const [inBooks] = row === null ? [] : await this.reader.attach([row]);
     const path = row?.externalId ?? null;
     if (row === null || inBooks === undefined || path === null) return 'it has no directory';
     const repository = await this.repositories.find(inBooks.booked.repositoryId ?? '');
     if (repository === null) return 'nobody knows in which repository it lies';
+    if (repository.maintenance !== null && !ofRun) return 'its repository is in maintenance';
     const manifest = await this.manifest(inBooks);
     if ('kind' in manifest) return manifest.message;
     const host = this.nasHosts.accessOfOurs(await this.nasHosts.thatLooks(row.vmId));

@@ -90,6 +90,8 @@ export class Planner {
     const access = hostAccess(host, this.config.ssh);
     const looked = canLook(access);
     const facts = looked ? await this.look(vm, access, mount, disks) : byTheBooks(vm, host, disks);
+    // A look takes its time.
+    refuseMaintenance(await this.hosts.findById(host.id), await this.repositories.find(repository.uuid));
     const books = await this.reader.books(vm.id);
     const offered = readPolicy((await this.offerings.findById(offeringId))?.details ?? []);
     const decision = decideBackup({

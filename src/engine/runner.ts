@@ -237,7 +237,7 @@ export class Runner {
 
   /** A backup that does not say of itself what it is can be restored all the same; the upkeep asks for it again. So a failure is a warning. */
   async #describe({ run, log }: Drive, backupId: number): Promise<void> {
-    const whyNot = await this.describer.describe(backupId);
+    const whyNot = await this.describer.describe(backupId, true);
     if (whyNot === null) return;
     log.warn({ detail: whyNot }, 'the manifest could not be written; the upkeep tries again');
     await this.runs.warn(run.id, `no manifest beside its files yet: ${whyNot}`);

@@ -42,10 +42,12 @@ export class BooksCopies {
     if (books.copyHours === 0 || (books.kind === 'sqlite' && books.path === ':memory:')) return;
     const name = await this.#newest();
     const { items } = await this.repositories.page({ limit: REPOSITORIES });
-    for (const repository of items) {
+    for (const { uuid } of items) {
       if (signal.aborted) return;
-      if (repository.maintenance !== null) continue;
-      if (this.#taken.get(repository.uuid) !== name) await this.#take(name, repository);
+      if (this.#taken.get(uuid) === name) continue;
+      // Each takes its time, and one may be in maintenance by now.
+      const repository = await this.repositories.find(uuid);
+      if (repository !== null && repository.maintenance === null) await this.#take(name, repository);
     }
   }
 

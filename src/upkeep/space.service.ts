@@ -33,9 +33,11 @@ export class SpaceService {
   /** Looks at each once, but for those in maintenance. One that cannot be reached keeps what was seen of it last. */
   async turn(signal: AbortSignal): Promise<void> {
     const { items } = await this.repositories.page({ limit: REPOSITORIES });
-    for (const repository of items) {
+    for (const { uuid } of items) {
       if (signal.aborted) return;
-      if (repository.maintenance !== null) continue;
+      // Each takes its time, and one may be in maintenance by now.
+      const repository = await this.repositories.find(uuid);
+      if (repository === null || repository.maintenance !== null) continue;
       const stats = await this.#ask(repository);
       if (stats === null) continue;
       await this.repositories.change(repository.id, stats);

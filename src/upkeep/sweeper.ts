@@ -67,8 +67,8 @@ export class Sweeper implements BeforeApplicationShutdown {
   async #sweepAll(): Promise<void> {
     for (let after: number | null | undefined; after !== null;) {
       const { items, next } = await this.hosts.page({ limit: PAGE, ...(after === undefined ? {} : { after }) });
-      // Where a stock script takes the backups, ours changes nothing; where somebody works, nothing is begun.
-      await this.#sweepThese(items.filter((host) => host.access.stockPath === null && !isInMaintenance(host)));
+      // Where a stock script takes the backups, ours changes nothing.
+      await this.#sweepThese(items.filter(({ access }) => access.stockPath === null));
       after = next;
     }
   }
@@ -82,6 +82,9 @@ export class Sweeper implements BeforeApplicationShutdown {
 
   async #sweepOne(host: ReachableHost): Promise<void> {
     try {
+      // It has waited for others, and may be in maintenance by now.
+      const now = await this.hosts.findById(host.id);
+      if (now === null || isInMaintenance(now)) return;
       const { items } = await this.sweeps.sweepHost(host, false);
       for (const { code, subject, action, text } of items)
         this.log[action === 'left' ? 'warn' : 'info']({ host: host.name, code, subject, action, detail: text }, 'left behind');

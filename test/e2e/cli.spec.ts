@@ -42,7 +42,7 @@ describeDatabases(
 
     it.each([
       ['host', 'kvm1', /^NAME +ADDRESS +USER +DIALECT +SCRIPT +STATE +ID\nkvm1 +fake-host:22 +chainkeeper +seed/],
-      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +USED +OF +FULL ON +ID\nnas1 +dir/],
+      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +USED +OF +FULL ON +MAINTENANCE +ID\nnas1 +dir/],
       [
         'offering',
         'daily',
@@ -92,6 +92,31 @@ describeDatabases(
         port: 22,
       });
       expect((await ck('host', 'remove', 'kvm7')).code).toBe(0);
+    });
+
+    it('puts a host and a repository in maintenance, says what that would mean, and ends it', async () => {
+      const begin = ['maintenance', 'begin', 'nas1', '--why', 'new disks', '--by', 'alice'];
+      const would = await ck('repo', ...begin, '--running', 'abort', '--dry-run');
+      expect(would).toMatchObject({ code: 0, err: '' });
+      expect(would.out).toMatch(
+        /^repository nas1 is not in maintenance\nnothing was changed; so it would be:\nno run goes on there\n$/,
+      );
+      expect(await json('repo', ...begin)).toMatchObject({
+        inMaintenance: true,
+        by: 'alice',
+        why: 'new disks',
+        running: 'finish',
+      });
+      expect((await ck('repo', 'maintenance', 'show', 'nas1')).out).toMatch(
+        /^repository nas1 is in maintenance since \S+Z, says alice: new disks\nno run goes on there\n$/,
+      );
+      expect((await ck('repo', 'list')).out).toMatch(/^nas1 .*20\d\d-\S+Z /m);
+      expect(await json('repo', 'maintenance', 'end', 'nas1')).toMatchObject({ inMaintenance: false });
+      expect((await ck('host', 'maintenance', 'begin', 'kvm1', '--why', 'new kernel')).code).toBe(0);
+      expect((await ck('host', 'list')).out).toMatch(/^kvm1 .* Maintenance /m);
+      expect((await ck('host', 'maintenance', 'end', 'kvm1')).out).toMatch(/^host kvm1 is not in maintenance\n/);
+      expect(await ck('host', 'maintenance', 'begin', 'kvm1')).toMatchObject({ code: 2 });
+      expect(await ck('repo', 'maintenance', 'show', 'nope')).toMatchObject({ code: 10 });
     });
 
     it('says how the data travels to a repository, and takes it back', async () => {

@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { BackupDto, BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
 import type { ChecksumsDto } from '../../src/backups/dto/checksums.dto';
 import type { RunDto } from '../../src/runs/dto/run.dto';
 import { describeDatabases } from '../support/databases';
-import { until } from '../support/brake';
+import { Brake, until } from '../support/brake';
 import { FakeService } from '../support/fake-service';
 
 /** What every backup says of itself on the NAS, from its run or made good later. */
@@ -182,6 +185,57 @@ describeDatabases('manifests', (databases) => {
       expect((await sums(first.id)).hashed).toBeNull();
       await service.restart();
       await until(async () => (await sums(first.id)).hashed !== null, 'the first is read');
+    });
+
+    it('the upkeep leaves a repository in maintenance alone, and makes good afterwards what it left', async () => {
+      const copies = mkdtempSync(join(tmpdir(), 'ck-copies-'));
+      await service.close();
+      service = await FakeService.start(await databases.fresh(), {
+        ...{ CHAINKEEPER_CHECKSUMS_PER_TURN: '10', CHAINKEEPER_BOOKS_COPY_HOURS: '1000', CHAINKEEPER_BOOKS_COPIES: copies },
+      });
+      // Newest first: when somebody has looked at this one, the other was passed over.
+      await service.post('/repositories', { name: 'older', type: 'dir', address: await service.lab.nas('nas0') });
+      await service.register();
+      const { id } = (await service.backup()) as BackupDto;
+      await until(async () => (await sums(id)).manifest !== null, 'it is described');
+      await service.call('PUT', '/repositories/nas1/maintenance', { body: { by: 'alice', why: 'new disks' } });
+      const address = await service.lab.nas('nas1');
+      /** Restarts it, and answers which operations its upkeep began there and elsewhere. */
+      const turn = async (): Promise<{ there: Set<string>; elsewhere: Set<string> }> => {
+        const heard = { there: new Set<string>(), elsewhere: new Set<string>() };
+        const { url } = service;
+        service.onCommand = ({ argv }) => {
+          const operation = ['checksum', 'keep', 'stats', 'describe'].find((word) => argv.includes(word));
+          if (operation === undefined || service.url === url) return;
+          heard[argv.join(' ').includes(address) ? 'there' : 'elsewhere'].add(operation);
+        };
+        await service.restart();
+        await until(() => heard.elsewhere.has('stats'), 'the upkeep was there');
+        return heard;
+      };
+      const { there, elsewhere } = await turn();
+      expect([[...there], [...elsewhere]]).toEqual([[], ['keep', 'stats']]);
+      await service.call('DELETE', '/repositories/nas1/maintenance');
+      const heard = await turn();
+      await until(async () => (await sums(id)).hashed !== null, 'its files are read');
+      await until(() => heard.there.size === 3, 'the rest is done too');
+      rmSync(copies, { recursive: true });
+    });
+
+    it('reading them ends when a maintenance begins that is to abort what goes on', async () => {
+      await service.register();
+      const { id } = (await service.backup()) as BackupDto;
+      const brake = new Brake(service.lab.host);
+      await service.post(`/backups/${id}/checksums`, {});
+      const maintenance = { by: 'alice', why: 'new disks' };
+      const begin = async (running: string): Promise<unknown> =>
+        (await service.call('PUT', '/repositories/nas1/maintenance', { body: { ...maintenance, running } })).body.reading;
+      await until(() => [...service.lab.host.jobs.values()].some(({ state }) => state === 'running'), 'the job goes on');
+      expect(await begin('finish')).toBe(1);
+      expect(await begin('abort')).toBe(1);
+      await until(async () => (await sums(id)).reading === null, 'it has ended');
+      expect(await sums(id)).toMatchObject({ hashed: null, whyNot: expect.any(String) });
+      brake.release();
     });
 
     it('what nobody saw the end of is followed by whoever looks next', async () => {

@@ -413,6 +413,30 @@ describeDatabases('REST', (databases) => {
         ]);
     });
 
+    it('lets a run wait again that looked at its VM when it began', async () => {
+      const looking = async (begins: () => Promise<unknown>): Promise<string> => {
+        let begun: Promise<unknown> | undefined;
+        service.onCommand = async ({ argv }) => {
+          if (argv.includes('inspect')) await (begun ??= begins());
+        };
+        const { body: run } = await service.post('/backups', { vm: service.vm });
+        return run.id as string;
+      };
+      const id = await looking(() => begin(at('hosts/kvm1')));
+      const run = async (): Promise<unknown> => (await service.get(`/runs/${id}`)).body;
+      const waits = { state: 'queued', attempt: 1, waits: 'waits for host kvm1: in maintenance', errorCode: null };
+      await until(async () => ((await run()) as { waits: unknown }).waits !== null, 'it waits');
+      expect(await run()).toMatchObject(waits);
+      expect(await events(`put-back&run=${id}`)).toEqual([expect.objectContaining({ reason: 'host.maintenance' })]);
+      await service.call('DELETE', at('hosts/kvm1'));
+      expect(await service.ended(id)).toMatchObject({ state: 'succeeded', attempt: 1 });
+      // Whoever wants it to stop does not want it to wait.
+      const stopped = await looking(() => begin(at('repositories/nas1'), { ...said, running: 'abort' }));
+      expect(await service.ended(stopped)).toMatchObject({ state: 'cancelled', errorCode: 'run.cancelled' });
+      await service.call('DELETE', at('repositories/nas1'));
+      service.onCommand = () => undefined;
+    });
+
     it('of a host stops what goes on there if it is to, and says before what it would stop', async () => {
       const { id, brake } = await running();
       const abort = { ...said, running: 'abort' };
@@ -427,6 +451,9 @@ describeDatabases('REST', (databases) => {
         expect.objectContaining({ message: 'It is to stop: host kvm1 is in maintenance.' }),
       ]);
       expect((await service.post('/backups', { vm: service.vm })).body.code).toBe('host.maintenance');
+      const { body: backups } = await service.get(`/backups?vm=${service.vm}&limit=1`);
+      const anywhere = { backup: backups.items[0].id, way: 'new-disks', to: '/var/lib/libvirt/images/r' };
+      expect((await service.post('/restores', anywhere)).body.code).toBe('host.none-looks');
       // CloudStack's own state counts beside it.
       await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Maintenance' } });
       expect((await service.call('DELETE', at('hosts/kvm1'))).body).toMatchObject({ inMaintenance: true, by: null });

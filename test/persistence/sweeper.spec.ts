@@ -6,6 +6,7 @@ import { Evidence } from '../../src/database/repositories/evidence';
 import { Hosts } from '../../src/database/repositories/hosts';
 import { Leases } from '../../src/database/repositories/leases';
 import { Links } from '../../src/database/repositories/links';
+import { Maintenances } from '../../src/database/repositories/maintenances';
 import { Manifests } from '../../src/database/repositories/manifests';
 import { Offerings } from '../../src/database/repositories/offerings';
 import { Protections } from '../../src/database/repositories/protections';
@@ -52,6 +53,10 @@ describeDatabases(
       // Newest first: these two come before.
       await hosts.create({ uuid: randomUUID(), name: 'away' }, { ...access, address: 'nowhere' });
       await hosts.create({ uuid: randomUUID(), name: 'mute' }, { ...access, address: 'mute' });
+      // Nobody looks at one in maintenance, so there is nothing to say of it.
+      const resting = await hosts.create({ uuid: randomUUID(), name: 'resting' }, { ...access, address: 'nowhere' });
+      const said = { begunBy: 'alice', why: 'new disks', running: 'finish' } as const;
+      await new Maintenances(work).begin({ owner: 'host', ownerId: resting.id, name: 'resting' }, said);
       lab.host.mounts.add('/tmp/csbackup.left');
 
       const lines: string[] = [];
@@ -92,8 +97,8 @@ describeDatabases(
       giveUp(new OperationalError('host.unreachable', 'unreachable', 'it never answered'));
       await until(() => lines.length === 3, 'the third is in the log too');
       sweeper.beforeApplicationShutdown();
-      const said = lines.map((line) => JSON.parse(line) as { host: string }).sort((a, b) => a.host.localeCompare(b.host));
-      expect(said).toEqual([
+      const logged = lines.map((line) => JSON.parse(line) as { host: string }).sort((a, b) => a.host.localeCompare(b.host));
+      expect(logged).toEqual([
         expect.objectContaining({ host: 'away', msg: 'the host could not be swept this time' }),
         expect.objectContaining({ host: 'here', code: 'mount', action: 'removed', msg: 'left behind' }),
         expect.objectContaining({ host: 'mute', msg: 'the host could not be swept this time' }),

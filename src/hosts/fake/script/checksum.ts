@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { FileChecksum } from '../../../domain/agent/read-checksum';
 import type { FakeFile, FakeNas } from '../fake-nas';
-import type { Call, Said } from './call';
+import { type Call, checkSignal, type Said } from './call';
 import { onBackup } from './describe';
 import { Failure } from './failure';
 import { jsonAnswer } from './print';
 
 type Sums = Readonly<Record<string, FileChecksum>>;
 
-/** `checksum`: taken once, compared as often as asked. */
-export function checksum(call: Call): Said {
+/** `checksum`: taken once, compared as often as asked. Reading takes its time. */
+export async function checksum(call: Call): Promise<Said> {
+  await call.host.pace(call.signal);
+  checkSignal(call);
   return onBackup(call, (nas, path) => {
     const there = nas.files.get(`${path}/checksums.json`)?.bytes?.toString();
     const files = filesOf(nas, path);
