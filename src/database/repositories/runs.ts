@@ -338,7 +338,7 @@ export class Runs {
     change: (manager: EntityManager) => Parameters<EntityManager['update']>[2],
     event?: (run: RunRow) => Pick<NewEvent, 'kind' | 'message' | 'reason'>,
   ): Promise<boolean> {
-    return this.work.run(async (manager) => {
+    return this.work[event === undefined ? 'write' : 'run'](async (manager) => {
       if ((await manager.update(RunRow, where, change(manager))).affected !== 1) return false;
       if (event === undefined) return true;
       const run = await manager.findOneByOrFail(RunRow, { id: where.id });
