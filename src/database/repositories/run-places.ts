@@ -63,17 +63,23 @@ export class RunPlaces {
   }
 }
 
-const placed = ({ hostState, checkpoint, leased, ...row }: RawRow): PlacedRow => ({
-  ...row,
+// One by one: to spread ten thousand of them takes several times as long.
+const placed = (row: RawRow): PlacedRow => ({
+  id: row.id,
   vmId: Number(row.vmId),
+  state: row.state,
+  kind: row.kind,
+  triggeredBy: row.triggeredBy,
+  host: row.host,
+  repository: row.repository,
   zone: row.zone === null ? null : String(row.zone),
   requested: JSON.parse(row.requested) as object,
   plan: row.plan === null ? null : (JSON.parse(row.plan) as object),
   created: momentOf(row.created),
   notBefore: row.notBefore === null ? null : momentOf(row.notBefore),
-  inMaintenance: hostState === 'Maintenance',
-  hasCheckpoint: checkpoint !== null,
-  leased: Number(leased) === 1,
+  inMaintenance: row.hostState === 'Maintenance',
+  hasCheckpoint: row.checkpoint !== null,
+  leased: Number(row.leased) === 1,
 });
 
 /** A server's driver makes a Date of it; SQLite has the text that `database-time.ts` writes. */
