@@ -17,7 +17,7 @@ import { BareRuns, sampleRun } from './bare-run';
 import type { BenchResult } from './bench-result';
 import { EngineBooks } from './engine-books';
 import { benchLongQueue } from './long-queue';
-import { median, round } from './rounds';
+import { cpuSeconds, median, round } from './rounds';
 
 /** Runs that one orchestrator drives at a time, and connections of what is done by hand. */
 const WIDTH = 8;
@@ -83,16 +83,20 @@ async function againstBare(newBooks: () => Promise<DatabaseConfig>, quick: boole
     await bare.prepare(bareBooks.vmIds);
     const byHand = (): Promise<number> => msEach(vms, () => (bare as BareRuns).run(bareBooks.vmIds));
     await byHand();
-    const turns: { engine: number; hand: number }[] = [];
+    const turns: { engine: number; hand: number; cpu: number }[] = [];
+    const bytes = await bytesOf(books);
     for (let turn = 0; turn < (quick ? 3 : 7); turn += 1) {
       const first = turn % 2 === 0 ? await byHand() : 0;
+      const cpu = cpuSeconds(worker.pid);
       const engine = await byEngine();
-      turns.push({ engine, hand: first || (await byHand()) });
+      turns.push({ engine, cpu: (1000 * (cpuSeconds(worker.pid) - cpu)) / vms, hand: first || (await byHand()) });
     }
     return {
       ratio: round(median(turns.map(({ engine, hand }) => engine / hand))),
       engine_ms: round(median(turns.map(({ engine }) => engine))),
       by_hand_ms: round(median(turns.map(({ hand }) => hand))),
+      worker_cpu_ms: round(median(turns.map(({ cpu }) => cpu))),
+      books_kib_each: round(((await bytesOf(books)) - bytes) / 1024 / turns.length / vms),
       turns: turns.map(({ engine, hand }) => round(engine / hand)),
     };
   } finally {
@@ -173,6 +177,21 @@ async function queueToStart(config: DatabaseConfig, more: Record<string, string>
   }
 }
 
+/** What the books take on disk, without what a server keeps for itself. */
+async function bytesOf({ config, source }: EngineBooks): Promise<number> {
+  if (config.kind === 'sqlite') {
+    const [pages] = await source.query<Record<string, number>[]>(
+      'SELECT page_count * page_size AS n FROM pragma_page_count(), pragma_page_size()',
+    );
+    return Number(pages?.['n']);
+  }
+  for (const { tableName } of source.entityMetadatas) await source.query(`ANALYZE TABLE ${tableName}`);
+  const [sum] = await source.query<{ n: string }[]>(
+    'SELECT SUM(data_length + index_length) AS n FROM information_schema.tables WHERE table_schema = DATABASE()',
+  );
+  return Number(sum?.n);
+}
+
 async function msEach(howMany: number, work: () => Promise<void>): Promise<number> {
   const began = performance.now();
   await work();
@@ -180,6 +199,7 @@ async function msEach(howMany: number, work: () => Promise<void>): Promise<numbe
 }
 
 interface InstantWorker {
+  readonly pid: number;
   /** Each line that it prints. */
   onLine(hear: (line: string) => void): void;
   stop(): Promise<void>;
@@ -209,6 +229,7 @@ async function startWorker(books: DatabaseConfig, vms: number, more: Record<stri
     }),
   ]);
   return {
+    pid: child.pid ?? 0,
     onLine: (hear) => hears.push(hear),
     stop: async () => {
       child.kill();
