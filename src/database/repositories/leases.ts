@@ -44,12 +44,12 @@ export class Leases {
 
   /** Keeps it for longer. False: it has run out, was given back, or is somebody else's now; stop changing anything. */
   renew(lease: Lease, forMs: number): Promise<boolean> {
-    return this.work.run((manager) => change(manager, lease, { leaseUntil: () => nowPlus(manager, forMs) }, true));
+    return this.work.write((manager) => change(manager, lease, { leaseUntil: () => nowPlus(manager, forMs) }, true));
   }
 
   /** Gives it back. False: it was somebody else's already. */
   release(lease: Lease): Promise<boolean> {
-    return this.work.run((manager) => change(manager, lease, { runId: null, owner: null, leaseUntil: null }, false));
+    return this.work.write((manager) => change(manager, lease, { runId: null, owner: null, leaseUntil: null }, false));
   }
 
   /**

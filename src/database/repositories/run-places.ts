@@ -47,6 +47,8 @@ type RawRow = Omit<
 };
 type Run = Omit<PlacedRow, 'resting'>;
 
+const NONE_RESTS: PlacedRow['resting'] = { host: null, repositories: [] };
+
 /** A host or a repository that is taken for one in maintenance. */
 export type AsIf = { readonly host: Named } | { readonly repository: Named };
 
@@ -101,20 +103,31 @@ export class RunPlaces {
   }
 }
 
-function placed({ hostId, repositoryId, checkpoint, restarted, leased, ...row }: RawRow, resting: Resting): PlacedRow {
+// Field by field: to spread ten thousand of them takes several times as long.
+function placed(row: RawRow, resting: Resting): PlacedRow {
   const run = {
-    ...row,
+    id: row.id,
     vmId: Number(row.vmId),
+    state: row.state,
+    kind: row.kind,
+    triggeredBy: row.triggeredBy,
+    host: row.host,
+    repository: row.repository,
     zone: row.zone === null ? null : String(row.zone),
     requested: JSON.parse(row.requested) as object,
     plan: row.plan === null ? null : (JSON.parse(row.plan) as object),
     created: momentOf(row.created),
     notBefore: row.notBefore === null ? null : momentOf(row.notBefore),
     abortAsked: row.abortAsked === null ? null : momentOf(row.abortAsked),
-    hasCheckpoint: checkpoint !== null,
-    restarted: Number(restarted) === 1,
-    leased: Number(leased) === 1,
+    hasCheckpoint: row.checkpoint !== null,
+    restarted: Number(row.restarted) === 1,
+    leased: Number(row.leased) === 1,
+    resting: NONE_RESTS,
   };
+  return resting.hosts.length + resting.repositories.length === 0 ? run : atRest(run, row, resting);
+}
+
+function atRest(run: PlacedRow, { hostId, repositoryId }: RawRow, resting: Resting): PlacedRow {
   const repositories = restingIn(run, repositoryId, resting);
   const offered = resting.repositories.some(({ uuid }) => uuid === repositoryId) ? null : run.repository;
   return {

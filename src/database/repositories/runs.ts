@@ -372,7 +372,7 @@ export class Runs {
     change: (manager: EntityManager) => Parameters<EntityManager['update']>[2],
     event?: (run: RunRow) => RunEvent | null,
   ): Promise<boolean> {
-    return this.work.run(async (manager) => {
+    return this.work[event === undefined ? 'write' : 'run'](async (manager) => {
       if ((await manager.update(RunRow, where, change(manager))).affected !== 1) {
         if (typeof where.epoch === 'number') this.work.onCommit(this.#late);
         return false;

@@ -123,7 +123,7 @@ export function pickRuns({ queued, running, busy: held, turns, limits, maintenan
   const lines = new Map<string, Line>();
   for (const run of [...queued].sort(oldestFirst)) {
     const wait = notNow(run, maintenance, now);
-    if (wait === null) lineOf(run, lines, places).push(run);
+    if (wait === null) lineOf(run, lines, places).runs.push(run);
     else waits.set(run.id, wait);
   }
   const lastTurns = new Map<string, LastTurn>();
@@ -145,8 +145,8 @@ export function pickRuns({ queued, running, busy: held, turns, limits, maintenan
     line.places.forEach((place) => place.take(run));
     lastTurns.set(line.whose, { at: now.getTime(), count: start.size });
   }
-  for (const line of lines.values())
-    for (const { id, vmId } of line.runs) if (!start.has(id)) waits.set(id, (busy.has(vmId) ? undefined : line.wait) ?? VM_BUSY);
+  for (const { runs, wait = VM_BUSY } of lines.values())
+    for (const { id, vmId } of runs) if (!start.has(id)) waits.set(id, busy.has(vmId) ? VM_BUSY : wait);
   return { start: [...start], waits };
 }
 
@@ -197,10 +197,6 @@ class Line {
     private readonly fulls: boolean,
     readonly places: readonly Place[],
   ) {}
-
-  push(run: QueuedRun): void {
-    this.runs.push(run);
-  }
 
   /** The first whose VM nobody works on. */
   next(busy: ReadonlySet<number>): QueuedRun | undefined {
