@@ -24,7 +24,9 @@ export const METRICS = {
   chainkeeper_repository_capacity_bytes: gauge('Bytes that a repository can hold, when it was last looked at.'),
 
   chainkeeper_driven_runs: gauge('Runs that this instance drives.'),
-  chainkeeper_runs_begun_total: counter('Attempts that this instance has begun, those that were put back for a maintenance included.'),
+  chainkeeper_runs_begun_total: counter(
+    'Attempts that this instance has begun, those that were put back for a maintenance included.',
+  ),
   chainkeeper_runs_recovered_total: counter('Runs that this instance has taken over from an owner that gave no sign of life.'),
   chainkeeper_runs_retried_total: counter('Attempts that failed on this instance and were followed by another.'),
   chainkeeper_runs_ended_total: counter('Runs that this instance has ended, by outcome.'),
