@@ -1,6 +1,7 @@
 import { AbortAsked1796000000000 } from './mysql/abort-asked';
 import { ChainkeeperTables1795500000001 } from './mysql/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './mysql/cloudstack-tables';
+import { HostBoots1796700000000 } from './mysql/host-boots';
 import { Maintenances1796600000000 } from './mysql/maintenances';
 import { Manifests1796300000000 } from './mysql/manifests';
 import { Protections1795800000000 } from './mysql/protections';
@@ -27,4 +28,5 @@ export const MYSQL_MIGRATIONS = [
   RunAttempts1796400000000,
   Schedules1796500000000,
   Maintenances1796600000000,
+  HostBoots1796700000000,
 ];

@@ -1,6 +1,7 @@
 import { AbortAsked1796000000000 } from './sqlite/abort-asked';
 import { ChainkeeperTables1795500000001 } from './sqlite/chainkeeper-tables';
 import { CloudstackTables1795500000000 } from './sqlite/cloudstack-tables';
+import { HostBoots1796700000000 } from './sqlite/host-boots';
 import { Maintenances1796600000000 } from './sqlite/maintenances';
 import { Manifests1796300000000 } from './sqlite/manifests';
 import { Protections1795800000000 } from './sqlite/protections';
@@ -27,4 +28,5 @@ export const SQLITE_MIGRATIONS = [
   RunAttempts1796400000000,
   Schedules1796500000000,
   Maintenances1796600000000,
+  HostBoots1796700000000,
 ];

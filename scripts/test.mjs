@@ -113,8 +113,15 @@ await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, lane
 if (chosen.some(({ suite }) => ['agent', 'lab', 'e2e', 'faults', 'contract'].includes(suite)))
   await run('test/lab/lab.sh', ['reap']);
 
-// Their lines stand somewhere among those of the others.
-for (const { name, said } of rows.filter(({ failed }) => failed > 0)) say(`\n${name} failed:\n${said.slice(-120).join('\n')}`);
+// Their lines stand somewhere among those of the others. What failed first is the reason more often than what failed last.
+const firstFailure = (said) => {
+  const at = said.findIndex((line) => / ● .* › | \| not ok /.test(line));
+  return Math.max(0, at < 0 ? said.length - 120 : at);
+};
+for (const { name, said } of rows.filter(({ failed }) => failed > 0)) {
+  const from = firstFailure(said);
+  say(`\n${name} failed:\n${said.slice(from, from + 120).join('\n')}`);
+}
 
 say(`\n${'suite'.padEnd(32)} passed  failed  seconds`);
 for (const { name, passed, failed, seconds, why } of rows.sort((a, b) => a.name.localeCompare(b.name))) {

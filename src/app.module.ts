@@ -16,9 +16,13 @@ import { HOST_CLIENT } from './hosts/host-client.token';
 import { ScriptHostClient } from './hosts/script-host-client';
 import { SshShell } from './hosts/ssh/ssh-shell';
 import { InventoryModule } from './inventory/inventory.module';
+import { MetricsController } from './metrics/metrics.controller';
+import { MetricsService } from './metrics/metrics.service';
+import { Tally } from './metrics/tally';
 import { Config } from './platform/config/load-config';
 import { Draining } from './platform/health/draining';
-import { HealthController, READINESS, type ReadinessCheck } from './platform/health/health.controller';
+import { HealthController } from './platform/health/health.controller';
+import { Readiness, READINESS, type ReadinessCheck } from './platform/health/readiness';
 import { createLog, LOG, type Log } from './platform/log';
 import { ProblemFilter } from './platform/problem.filter';
 import { RestoresModule } from './restores/restores.module';
@@ -95,10 +99,13 @@ export class AppModule {
         EventsModule,
         UpkeepModule,
       ],
-      controllers: [HealthController],
+      controllers: [HealthController, MetricsController],
       providers: [
         ProblemFilter,
         Draining,
+        MetricsService,
+        Tally,
+        Readiness,
         {
           provide: READINESS,
           useFactory: (work: UnitOfWork, transport: JobTransport): ReadinessCheck[] => [

@@ -40,7 +40,7 @@ async function createApp(config: Config, adapters: Partial<Adapters>): Promise<N
   });
   // Nest tells every route and module at level info; operators want to read about runs.
   app.useLogger(Object.assign(app.get(Logger), { log: () => undefined }));
-  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready'] });
+  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics'] });
   app.useGlobalPipes(requestValidation());
   app.useGlobalFilters(app.get(ProblemFilter));
   guardGate(app, config.http.token, config.engine.role);

@@ -31,9 +31,11 @@ export function which(program) {
   return undefined;
 }
 
-/** Runs a program in the project's folder, its output passed through; answers its exit code. */
-export function run(program, args, options = {}) {
-  const child = spawn(program, args, { cwd: root, stdio: 'inherit', env, ...options });
+/** Runs a program in the project's folder, its output passed through, or to `hear`; answers its exit code. */
+export function run(program, args, { hear, ...options } = {}) {
+  const stdio = hear ? ['ignore', 'pipe', 'pipe'] : 'inherit';
+  const child = spawn(program, args, { cwd: root, stdio, env, ...options });
+  for (const stream of hear ? [child.stdout, child.stderr] : []) stream.on('data', hear);
   // However often it comes: whoever is told to stop may need a while to clean up, and is waited for.
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   const forward = (signal) => child.kill(signal);

@@ -25,6 +25,7 @@ const TESTS = {
   faketime: ['faketime', 'puts the clock of a host an hour off'],
 };
 
+const SERVERS = { mariadbd: TESTS.mariadbd, 'redis-server': TESTS['redis-server'] };
 const PEER = { virtnbdbackup: ['virtnbdbackup', 'is what the host script is measured against'] };
 
 const NEEDS = {
@@ -32,6 +33,7 @@ const NEEDS = {
   quickstart: LAB,
   test: { ...LAB, ...TESTS },
   bench: LAB,
+  'bench of the books': SERVERS,
   'bench beside a peer': { ...LAB, ...PEER },
 };
 

@@ -13,6 +13,7 @@ import type { Reason } from '../domain/chain/reasons';
 import { type ChainLink, readChains } from '../domain/chain/read-chain';
 import { type BackupInBooks, BookReader } from '../engine/book-reader';
 import { Planner, refusalError, refuseMaintenance } from '../engine/planner';
+import { RestartForecaster } from '../engine/restart-forecaster';
 import { found } from '../platform/found';
 import { type Page, toPage, toPart } from '../platform/page';
 import type { AskedBy } from '../runs/asked-by';
@@ -30,6 +31,7 @@ export class BackupsService {
     private readonly evidence: Evidence,
     private readonly reader: BookReader,
     private readonly planner: Planner,
+    private readonly restarts: RestartForecaster,
     private readonly runPresenter: RunPresenter,
   ) {}
 
@@ -37,7 +39,7 @@ export class BackupsService {
   async plan({ vm: id, ...wishes }: CreateBackupDto): Promise<PlanDto> {
     const vm = found(await this.vms.find(id), 'vm', id);
     const around = await this.planner.surroundings(vm);
-    const { decision } = await this.planner.decide(vm, around, requestOf(wishes));
+    const { decision, facts } = await this.planner.decide(vm, around, requestOf(wishes));
     if (decision.kind === 'refused') throw refusalError(decision);
     return {
       kind: decision.kind,
@@ -51,6 +53,7 @@ export class BackupsService {
       transfer: decision.transfer,
       transferFrom: decision.transferFrom,
       warnings: [...decision.warnings],
+      restart: await this.restarts.news(around.host, facts, decision),
       disks: decision.disks.map(({ target, mode: diskMode, parentFile }) => ({ target, mode: diskMode, parentFile })),
     };
   }

@@ -45,9 +45,11 @@ export const backupCommand = (): Command =>
           if (options.dryRun) {
             const { body: plan } = await service.send<PlanDto>('POST', '/backups?dryRun=true', body);
             show(options.json, plan, () =>
-              [`${plan.kind} because ${plan.reason}: ${plan.sentence}`, ...plan.warnings.map((text) => `warning: ${text}`)].join(
-                '\n',
-              ),
+              [
+                `${plan.kind} because ${plan.reason}: ${plan.sentence}`,
+                ...(plan.restart === null ? [] : [plan.restart]),
+                ...plan.warnings.map((text) => `warning: ${text}`),
+              ].join('\n'),
             );
             return EXIT.done;
           }

@@ -9,6 +9,7 @@ import { maintenanceCommand } from './maintenance';
 import { bytes, type Column, oneLine, show, table } from './output';
 import { readText } from './read-file';
 import { action, client, command, type CommonOptions } from './program';
+import { forecastCommand } from './restart-forecast';
 import { checkCommand, repositoryCheckCommand, sweepCommand } from './upkeep';
 import { afterRecreationOption, onLostBitmapOption, transferOption } from './way-options';
 
@@ -125,7 +126,7 @@ export function hostCommand(): Command {
     name: 'host',
     path: '/hosts',
     what: 'hosts',
-    verbs: 'add, change, install, check, sweep, maintenance, list, show, remove',
+    verbs: 'add, change, install, check, forecast, sweep, maintenance, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'ADDRESS', of: (row) => `${row.address}:${row.port}` },
@@ -173,6 +174,7 @@ export function hostCommand(): Command {
       ),
   );
   host.addCommand(checkCommand());
+  host.addCommand(forecastCommand());
   host.addCommand(sweepCommand());
   host.addCommand(maintenanceCommand('/hosts', 'host'));
   return host;

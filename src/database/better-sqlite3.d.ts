@@ -6,7 +6,11 @@ declare module 'better-sqlite3' {
     readonly inTransaction: boolean;
     exec(sql: string): void;
     pragma(pragma: string): unknown;
-    prepare(sql: string): { run(...values: unknown[]): unknown; get(...values: unknown[]): unknown };
+    prepare(sql: string): {
+      run(...values: unknown[]): { readonly changes: number; readonly lastInsertRowid: number | bigint };
+      get(...values: unknown[]): unknown;
+      all(...values: unknown[]): unknown[];
+    };
     close(): void;
   }
   export = Database;

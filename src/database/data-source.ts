@@ -1,5 +1,6 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Pool } from 'mysql2';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { MYSQL_MIGRATIONS } from '../../migrations/mysql-migrations';
 import { SQLITE_MIGRATIONS } from '../../migrations/sqlite-migrations';
@@ -36,6 +37,8 @@ export type DatabaseConfig = SqliteConfig | ServerConfig;
 const SQLITE_WAIT_MS = 100;
 /** How long the first answer of a server may take, in milliseconds. */
 const CONNECT_MS = 10_000;
+/** How long a transaction may do nothing, in seconds. They talk to the database alone, so none does for long. */
+const IDLE_SECONDS = 60;
 /** Connections to a server at the same time. */
 const POOL = 10;
 
@@ -47,7 +50,9 @@ const POOL = 10;
 export async function createDataSource(config: DatabaseConfig): Promise<DataSource> {
   try {
     const options = config.kind === 'sqlite' ? sqliteOptions(config) : await serverOptions(config);
-    return await new DataSource(options).initialize();
+    const dataSource = await new DataSource(options).initialize();
+    if (options.type === 'mariadb') await endIdleTransactions(dataSource);
+    return dataSource;
   } catch (error) {
     throw toDatabaseError(error);
   }
@@ -96,6 +101,19 @@ async function serverOptions(config: ServerConfig): Promise<DataSourceOptions> {
     bigNumberStrings: false,
     poolSize: POOL,
   };
+}
+
+/**
+ * An orchestrator that stands still in the middle of a transaction, or its machine, holds up everybody who wants the same rows until its
+ * connection breaks. MariaDB can end such a transaction by itself; MySQL cannot.
+ */
+async function endIdleTransactions(dataSource: DataSource): Promise<void> {
+  const statement = `SET SESSION idle_transaction_timeout = ${IDLE_SECONDS}`;
+  const { pool } = dataSource.driver as unknown as { readonly pool: Pool };
+  // Its statement stands in line before that of whoever asked for the connection.
+  pool.on('connection', (connection) => void connection.query(statement, () => undefined));
+  // The one that is there already.
+  await dataSource.query(statement);
 }
 
 /**

@@ -28,6 +28,9 @@ interface DriverError {
 /** The driver's own error inside TypeORM's, or the error itself; undefined when no database had a part in it. */
 function driverErrorOf(error: unknown): DriverError | undefined {
   const inner: unknown = hasField(error, 'driverError') ? error.driverError : error;
+  // mysql2 gives no code to a statement for a connection that has been closed meanwhile, as in the middle of a transaction.
+  if (hasField(inner, 'fatal') && inner.fatal === true && !hasField(inner, 'code') && hasField(inner, 'message'))
+    return { code: 'PROTOCOL_CONNECTION_LOST', message: String(inner.message) };
   if (!hasField(inner, 'code') || typeof inner.code !== 'string' || !hasField(inner, 'message')) return undefined;
   // ENOENT and its like come from files and sockets of all sorts; these two fields are how mysql2 marks its own.
   const ours = inner !== error || 'fatal' in inner || 'sqlState' in inner || /^(ER|SQLITE|PROTOCOL)_/.test(inner.code);

@@ -12,6 +12,11 @@ export function now(manager: EntityManager): string {
   return isSqlite(manager) ? `strftime('%Y-%m-%d %H:%M:%f', 'now')` : 'UTC_TIMESTAMP(3)';
 }
 
+/** A moment as a statement of our own reads it: a server's driver makes a Date of it, SQLite has the text that is written here. */
+export type RawMoment = Date | string;
+
+export const momentOf = (raw: RawMoment): Date => (raw instanceof Date ? raw : new Date(`${raw.replace(' ', 'T')}Z`));
+
 /** Now in UTC, to the second, for CloudStack's `datetime` columns. */
 export function nowToTheSecond(manager: EntityManager): string {
   return isSqlite(manager) ? `strftime('%Y-%m-%d %H:%M:%S.000', 'now')` : 'UTC_TIMESTAMP()';

@@ -7,6 +7,7 @@ import { Claims } from './repositories/claims';
 import { Dues } from './repositories/dues';
 import { Events } from './repositories/events';
 import { Evidence } from './repositories/evidence';
+import { Figures } from './repositories/figures';
 import { Hosts } from './repositories/hosts';
 import { Leases } from './repositories/leases';
 import { Links } from './repositories/links';
@@ -44,6 +45,7 @@ const BOOKS = [
   Leases,
   Claims,
   Evidence,
+  Figures,
   Vms,
   Volumes,
   Hosts,

@@ -39,18 +39,16 @@ export class UnitOfWork {
    * All of the work is in the books afterwards, or nothing of it. A `run` that fails inside another one fails that one
    * too, even if its error is caught: half of a decision must not be recorded.
    */
-  async run<T>(work: DatabaseWork<T>): Promise<T> {
-    const outer = this.#current();
-    if (outer !== undefined) return this.#join(outer, work);
-    const after: (() => void)[] = [];
-    const result = await this.#inTurn(() =>
-      again(() => {
-        after.length = 0;
-        return this.#transaction(work, after);
-      }),
-    );
-    for (const then of after) then();
-    return result;
+  run<T>(work: DatabaseWork<T>): Promise<T> {
+    return this.#change(work, (after) => this.#transaction(work, after));
+  }
+
+  /**
+   * One statement that writes: the database makes a transaction of it by itself, and nobody has to begin and end one. Inside a `run` it is part of
+   * that.
+   */
+  write<T>(statement: DatabaseWork<T>): Promise<T> {
+    return this.#change(statement, (after) => this.#hold(this.dataSource.manager, false, statement, after));
   }
 
   /** Does it once what is being written is committed, and not at all if it never is. It must not fail; nobody waits for it. */
@@ -74,6 +72,20 @@ export class UnitOfWork {
     const turn = this.#turns.getStore();
     // A turn that is over lives on in timers and in promises that nobody awaited; they start anew.
     return turn?.over === false ? turn : undefined;
+  }
+
+  async #change<T>(work: DatabaseWork<T>, alone: (after: (() => void)[]) => Promise<T>): Promise<T> {
+    const outer = this.#current();
+    if (outer !== undefined) return this.#join(outer, work);
+    const after: (() => void)[] = [];
+    const result = await this.#inTurn(() =>
+      again(() => {
+        after.length = 0;
+        return alone(after);
+      }),
+    );
+    for (const then of after) then();
+    return result;
   }
 
   async #join<T>(outer: Turn, work: DatabaseWork<T>): Promise<T> {

@@ -116,9 +116,10 @@ export class BookReader {
       this.protections.holding(ids),
       this.manifests.ofBackups(ids),
     ]);
-    const repositories = await this.#repositoriesOf(rows);
+    const linkOf = new Map(links.map((link) => [link.backupId, link]));
+    const offered = await this.#offeredTo(rows.filter(({ id }) => repositoryOf(linkOf.get(id)) === undefined));
     return rows.map((row) => {
-      const link = links.find(({ backupId }) => backupId === row.id);
+      const link = linkOf.get(row.id);
       const manifest = manifests.find(({ backupId }) => backupId === row.id);
       const measured = evidence.findLast(({ backupId }) => backupId === row.id);
       return {
@@ -127,12 +128,13 @@ export class BookReader {
         evidence: measured,
         manifest,
         protection: protections.find(({ backupId }) => backupId === row.id),
-        booked: toBooked(row, repositories.get(row.backupOfferingId) ?? null, link, measured, manifest),
+        booked: toBooked(row, offered.get(row.backupOfferingId) ?? null, link, measured, manifest),
       };
     });
   }
 
-  async #repositoriesOf(rows: readonly BackupWithDetails[]): Promise<Map<number, string | null>> {
+  /** The repositories that the offerings of these backups point at. */
+  async #offeredTo(rows: readonly BackupWithDetails[]): Promise<Map<number, string | null>> {
     const ids = [...new Set(rows.map(({ backupOfferingId }) => backupOfferingId))];
     return new Map(
       await Promise.all(ids.map(async (id) => [id, (await this.offerings.findById(id))?.externalId ?? null] as const)),
@@ -173,6 +175,10 @@ function epochOf(plan: BackupPlan | null): number | null {
   return Date.UTC(year, month - 1, day, hour, minute, second) / 1000;
 }
 
+/** An offering may have been moved to another repository since; the plan says where the files went. Undefined: there is none. */
+const repositoryOf = (link: LinkRow | undefined): string | undefined =>
+  (link?.planned as BackupPlan | null | undefined)?.repositoryId;
+
 function toBooked(
   row: BackupWithDetails,
   offeredId: string | null,
@@ -188,8 +194,7 @@ function toBooked(
     externalId: row.externalId,
     date: row.date === null ? null : Math.floor(row.date.getTime() / 1000),
     size: row.size,
-    // An offering may have been moved to another repository since; the plan says where its files went.
-    repositoryId: (link?.planned as BackupPlan | null | undefined)?.repositoryId ?? offeredId,
+    repositoryId: repositoryOf(link) ?? offeredId,
     details: row.details,
     disks: disksOf(link, evidence),
     // Checksums are a witness: whatever was said before, these files are not what was backed up.

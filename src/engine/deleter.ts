@@ -5,7 +5,7 @@ import { BackupRepositories } from '../database/repositories/backup-repositories
 import { Backups, type BookedBackup } from '../database/repositories/backups';
 import { Hosts } from '../database/repositories/hosts';
 import { type Lease, Leases } from '../database/repositories/leases';
-import { Runs } from '../database/repositories/runs';
+import { type RunEvent, Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { Volumes } from '../database/repositories/volumes';
 import { isOfBooks } from '../database/database-error';
@@ -15,6 +15,7 @@ import { readDelete } from '../domain/agent/read-delete';
 import type { Refusal } from '../domain/chain/refusal';
 import { type DeletionPlan, type DeletionRequest, planDeletion } from '../domain/chain/plan-deletion';
 import { ChainkeeperError, InvariantError, OperationalError, UserError, wordsOf } from '../domain/errors';
+import { tellRetention } from '../domain/retention/tell-retention';
 import { hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
@@ -26,7 +27,7 @@ import { BookReader } from './book-reader';
 import { claimOf, leaseLost } from './claim';
 import { NasHosts } from './nas-hosts';
 import { mountOf, refusalError } from './planner';
-import { type AppliedRetention, Retainer, type RetentionRequest } from './retainer';
+import { type AppliedRetention, type NamedRetention, Retainer, type RetentionRequest } from './retainer';
 
 /** A NAS takes a moment for a large file, and a slow one longer. */
 const REMOVE_MS = 30 * 60_000;
@@ -103,12 +104,11 @@ export class Deleter {
 
   /** A plan that was written down is never made again: what it has hidden it must also remove. */
   async #decide({ vm, lease, log }: Deletion, { kind, requested }: RunRow): Promise<StepsPlan> {
-    const plan =
-      kind === 'retention'
-        ? await this.retainer.agreed(vm, requested as RetentionRequest)
-        : await this.plan(vm.id, requested as DeletionRequest);
+    const retention = kind === 'retention' ? await this.retainer.agreed(vm, requested as RetentionRequest) : null;
+    const plan = retention === null ? await this.plan(vm.id, requested as DeletionRequest) : applied(retention);
     if (plan.kind === 'refused') throw refusalError(plan);
-    const noted = await this.runs.note(claimOf(lease), { plan, progress: { done: 0, total: plan.bytesFreed } });
+    const progress = { done: 0, total: plan.bytesFreed };
+    const noted = await this.runs.note(claimOf(lease), { plan, progress }, retention === null ? undefined : eventOf(retention));
     if (!noted) throw leaseLost(lease);
     log.info({ steps: plan.steps.map(({ kind, backup }) => `${kind} ${backup}`) }, 'deletion planned');
     return plan;
@@ -193,6 +193,13 @@ export class Deleter {
   async #end(lease: Lease, end: Parameters<Runs['end']>[1]): Promise<void> {
     if (!(await this.runs.end(claimOf(lease), end))) throw leaseLost(lease);
   }
+}
+
+const applied = ({ planId, plan: { lines: _lines, ...plan } }: NamedRetention): AppliedRetention => ({ ...plan, planId });
+
+function eventOf({ planId, plan }: NamedRetention): RunEvent {
+  const { sentence, facts } = tellRetention(plan);
+  return { kind: 'retention', message: sentence, facts: { planId, ...facts } };
 }
 
 function leftWords(path: string, left: readonly string[]): string {

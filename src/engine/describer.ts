@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { BackupRow } from '../database/entities/backup-row';
 import { BackupRepositories } from '../database/repositories/backup-repositories';
 import { Backups } from '../database/repositories/backups';
 import { Evidence } from '../database/repositories/evidence';
@@ -34,10 +35,10 @@ export class Describer {
   ) {}
 
   /**
-   * Answers why it could not be done, for people; null: it is done. It may be asked for again. `ofRun`: it is the end of its run, which goes on
-   * while its repository is in maintenance.
+   * Answers why it could not be done, for people; null: it is done. It may be asked for again.
+   * @param ofRun the VM's backups at the end of the run that made it, which goes on while its repository is in maintenance
    */
-  async describe(backupId: number, ofRun = false): Promise<string | null> {
+  async describe(backupId: number, ofRun?: readonly BackupInBooks[]): Promise<string | null> {
     const whyNot = await this.#describe(backupId, ofRun).catch((error: unknown) => {
       if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
       return wordsOf(error);
@@ -46,27 +47,35 @@ export class Describer {
     return whyNot;
   }
 
-  async #describe(backupId: number, ofRun: boolean): Promise<string | null> {
-    const row = await this.backups.findById(backupId);
-    const [inBooks] = row === null ? [] : await this.reader.attach([row]);
-    const path = row?.externalId ?? null;
-    if (row === null || inBooks === undefined || path === null) return 'it has no directory';
+  async #describe(backupId: number, ofRun?: readonly BackupInBooks[]): Promise<string | null> {
+    const inBooks = ofRun?.find(({ row }) => row.id === backupId) ?? (await this.#read(backupId));
+    const path = inBooks?.row.externalId ?? null;
+    if (inBooks === undefined || path === null) return 'it has no directory';
     const repository = await this.repositories.find(inBooks.booked.repositoryId ?? '');
     if (repository === null) return 'nobody knows in which repository it lies';
-    if (repository.maintenance !== null && !ofRun) return 'its repository is in maintenance';
-    const manifest = await this.manifest(inBooks);
+    if (repository.maintenance !== null && ofRun === undefined) return 'its repository is in maintenance';
+    const manifest = await this.#manifest(inBooks, ofRun ?? []);
     if ('kind' in manifest) return manifest.message;
-    const host = this.nasHosts.accessOfOurs(await this.nasHosts.thatLooks(row.vmId));
+    const host = this.nasHosts.accessOfOurs(await this.nasHosts.thatLooks(inBooks.row.vmId));
     await this.client.describe(host, { repository: mountOf(repository), path, manifest });
     return null;
   }
 
+  async #parent(uuid: string, ofVm: readonly BackupInBooks[]): Promise<BackupRow | null> {
+    return ofVm.find(({ row }) => row.uuid === uuid)?.row ?? (await this.backups.findByUuid(uuid));
+  }
+
+  async #read(backupId: number): Promise<BackupInBooks | undefined> {
+    const row = await this.backups.findById(backupId);
+    return row === null ? undefined : (await this.reader.attach([row]))[0];
+  }
+
   /** What a backup is to say of itself. */
-  async manifest({ row, booked, link, evidence }: BackupInBooks): Promise<Manifest | Refusal> {
+  async #manifest({ row, booked, link, evidence }: BackupInBooks, ofVm: readonly BackupInBooks[]): Promise<Manifest | Refusal> {
     const vm = await this.vms.findById(row.vmId);
     const run = link?.runId == null ? null : await this.runs.find(link.runId);
     const { keys } = readChainKeys(row.details);
-    const parent = keys.parentBackupId === null ? null : await this.backups.findByUuid(keys.parentBackupId);
+    const parent = keys.parentBackupId === null ? null : await this.#parent(keys.parentBackupId, ofVm);
     const text = evidence === undefined ? null : await this.evidence.verbatim(evidence.id);
     return writeManifest({
       vm: { id: vm?.uuid ?? null, name: vm?.instanceName ?? '' },

@@ -12,6 +12,7 @@ import { NasHosts } from './nas-hosts';
 import { Planner } from './planner';
 import { Queue } from './queue';
 import { Recorder } from './recorder';
+import { RestartForecaster } from './restart-forecaster';
 import { Restorer } from './restorer';
 import { Retainer } from './retainer';
 import { Rhythms } from './rhythms';
@@ -36,6 +37,7 @@ import { Worker } from './worker';
     Planner,
     Queue,
     Recorder,
+    RestartForecaster,
     Restorer,
     Retainer,
     Rhythms,
@@ -64,6 +66,7 @@ import { Worker } from './worker';
     NasHosts,
     Planner,
     Queue,
+    RestartForecaster,
     Restorer,
     Retainer,
     Rhythms,

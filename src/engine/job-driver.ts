@@ -104,7 +104,7 @@ export class JobDriver {
           hears(true);
           if (state === 'running' && progress !== null) {
             const done = progress.processed ?? 0;
-            await this.runs.noteProgress(claim, { done, total: progress.total }, done > most);
+            await this.runs.noteProgress(claim, { done, total: progress.total }, most);
             most = Math.max(most, done);
           }
           if (aborted || state !== 'running') return;

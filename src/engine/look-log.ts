@@ -9,8 +9,13 @@ export class LookLog {
   constructor(
     private readonly log: Log,
     /** What it looks for, as in `looking for work`. */
-    private readonly what: string,
+    readonly what: string,
   ) {}
+
+  /** The last look failed. */
+  get failing(): boolean {
+    return this.#failing !== null;
+  }
 
   /** How a look ended; null: well. */
   ended(error: unknown): void {

@@ -22,7 +22,8 @@ export class NasHosts {
 
   /** One for what every script can do: the VM's own, or any that works. @throws UserError `host.none-usable` */
   async any(vmId: number): Promise<ReachableHost> {
-    const [first] = await this.#working(vmId);
+    const own = await this.#own(vmId);
+    const [first] = own === null ? await this.#working() : [own];
     if (first !== undefined) return first;
     throw new UserError('host.none-usable', 'refused', 'No host is there that could do it.', {
       next: 'Add a host that reaches the repository, or end the maintenance of one.',
@@ -31,7 +32,8 @@ export class NasHosts {
 
   /** One that works and has our script: the VM's own first, where it is about one. @throws UserError `host.none-looks` */
   async thatLooks(vmId?: number): Promise<ReachableHost> {
-    const [first] = await this.#looking(vmId);
+    const own = vmId === undefined ? null : await this.#own(vmId);
+    const [first] = own !== null && this.#looks(own) ? [own] : await this.#looking();
     if (first !== undefined) return first;
     throw new UserError('host.none-looks', 'refused', 'No host is there that works and has our script, which this needs.', {
       next: 'Put our script on one: chainkeeper host install HOST',
@@ -53,17 +55,25 @@ export class NasHosts {
     return { ...hostAccess(host, this.config.ssh), stock: null };
   }
 
-  async #looking(vmId?: number): Promise<ReachableHost[]> {
-    return (await this.#working(vmId)).filter((host) => canLook(hostAccess(host, this.config.ssh)));
+  /** The VM's own, if it works. */
+  async #own(vmId: number): Promise<ReachableHost | null> {
+    const hostId = (await this.vms.findById(vmId))?.hostId ?? null;
+    const host = hostId === null ? null : await this.hosts.findById(hostId);
+    return host !== null && works(host) ? host : null;
   }
 
-  /** The VM's own comes first. */
-  async #working(vmId?: number): Promise<ReachableHost[]> {
-    const vm = vmId === undefined ? null : await this.vms.findById(vmId);
-    const { items } = await this.hosts.page({ limit: HOSTS_LOOKED_AT });
-    const others = (host: ReachableHost): number => (host.id === vm?.hostId ? 0 : 1);
-    return items
-      .filter((host) => host.removed === null && host.resourceState === 'Enabled' && !isInMaintenance(host))
-      .sort((a, b) => others(a) - others(b));
+  async #looking(): Promise<ReachableHost[]> {
+    return (await this.#working()).filter((host) => this.#looks(host));
+  }
+
+  async #working(): Promise<ReachableHost[]> {
+    return (await this.hosts.page({ limit: HOSTS_LOOKED_AT })).items.filter(works);
+  }
+
+  #looks(host: ReachableHost): boolean {
+    return canLook(hostAccess(host, this.config.ssh));
   }
 }
+
+const works = (host: ReachableHost): boolean =>
+  host.removed === null && host.resourceState === 'Enabled' && !isInMaintenance(host);

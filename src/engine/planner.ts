@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Hosts, isInMaintenance, type ReachableHost } from '../database/repositories/hosts';
-import { Offerings } from '../database/repositories/offerings';
+import { Offerings, type OfferingWithDetails } from '../database/repositories/offerings';
 import { type VmDisk, Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { BookedBackup } from '../domain/chain/booked-backup';
@@ -24,7 +24,7 @@ import { BookReader } from './book-reader';
 export interface Surroundings {
   readonly host: ReachableHost;
   readonly repository: RepositoryWithWay;
-  readonly offeringId: number;
+  readonly offering: OfferingWithDetails;
   readonly mount: Mount;
   /** The VM's disks by the books, in its order. */
   readonly disks: readonly VmDisk[];
@@ -74,18 +74,14 @@ export class Planner {
     return {
       host: await this.hosts.ofVm(vm),
       repository,
-      offeringId: offering.id,
+      offering,
       mount: mountOf(repository),
       disks: await this.volumes.ofVm(vm.id),
     };
   }
 
   /** Asks the host, reads the books and decides. Changes nothing. @throws UserError `host.maintenance`, `repository.maintenance` */
-  async decide(
-    vm: VmRow,
-    { host, repository, offeringId, mount, disks }: Surroundings,
-    request: BackupRequest,
-  ): Promise<Decided> {
+  async decide(vm: VmRow, { host, repository, offering, mount, disks }: Surroundings, request: BackupRequest): Promise<Decided> {
     refuseMaintenance(host, repository);
     const access = hostAccess(host, this.config.ssh);
     const looked = canLook(access);
@@ -93,7 +89,7 @@ export class Planner {
     // A look takes its time.
     refuseMaintenance(await this.hosts.findById(host.id), await this.repositories.find(repository.uuid));
     const books = await this.reader.books(vm.id);
-    const offered = readPolicy((await this.offerings.findById(offeringId))?.details ?? []);
+    const offered = readPolicy(offering.details);
     const decision = decideBackup({
       request,
       policy: {

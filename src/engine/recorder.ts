@@ -3,12 +3,12 @@ import { Injectable } from '@nestjs/common';
 import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { Backups } from '../database/repositories/backups';
-import { Evidence } from '../database/repositories/evidence';
+import { Evidence, type InspectEvidence } from '../database/repositories/evidence';
 import { type Lease, Leases } from '../database/repositories/leases';
 import { Links } from '../database/repositories/links';
 import { Offerings } from '../database/repositories/offerings';
 import { OWN_SCOPE } from '../database/repositories/own-scope';
-import { type RunEnd, type RunRetry, Runs } from '../database/repositories/runs';
+import { type ClaimedRun, type RunEnd, type RunProgress, type RunRetry, Runs } from '../database/repositories/runs';
 import { Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
@@ -65,6 +65,14 @@ export class Recorder {
     private readonly offerings: Offerings,
     private readonly schedules: Schedules,
   ) {}
+
+  /** What was seen of the VM, and what was decided by it; null: nothing. False: the run is not ours any more, and only what was seen is kept. */
+  decided(claim: ClaimedRun, seen: InspectEvidence | null, decided: RunProgress | null): Promise<boolean> {
+    return this.work.run(async () => {
+      if (seen !== null) await this.evidence.keepInspect(seen);
+      return decided === null || this.runs.note(claim, decided);
+    });
+  }
 
   /**
    * Books a backup, and the run that has to follow it at once.
@@ -123,6 +131,7 @@ export class Recorder {
 
   /** A run that waits already does as well. */
   async #askForNext({ run, vm, offeringId, plan }: EndedRun, settled: BackedUp, uuid: string): Promise<RunRow | null> {
+    if (settled.recreation === null) return null;
     const { afterRecreation } = readPolicy((await this.offerings.findById(offeringId))?.details ?? []);
     const cause = causeOfNext(settled, uuid, afterRecreation, run.triggeredBy === 'service');
     if (cause === null) return null;

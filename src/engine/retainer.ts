@@ -54,7 +54,7 @@ export class Retainer {
    * The plan that somebody agreed to, as it is to be carried out.
    * @throws UserError `retention.plan-changed`
    */
-  async agreed(vm: VmRow, { planId, rules }: RetentionRequest): Promise<AppliedRetention> {
+  async agreed(vm: VmRow, { planId, rules }: RetentionRequest): Promise<NamedRetention> {
     const now = await this.plan(vm, rules);
     if (planId !== null && planId !== now.planId)
       throw new UserError(
@@ -63,13 +63,12 @@ export class Retainer {
         `Since plan ${planId} was shown, books or rules of VM ${vm.instanceName} have changed: it is plan ${now.planId} now.`,
         { next: 'Look at the plan again and apply that one.', facts: { planId: now.planId } },
       );
-    const { lines: _lines, ...plan } = now.plan;
-    return { ...plan, planId: now.planId };
+    return now;
   }
 
   /** Asks for a run that lets go what no rule keeps any more. Null: there is nothing, or a run of the VM goes on or waits; what comes after it asks again. */
-  async askFor(vm: VmRow, cause: string): Promise<RunRow | null> {
-    const { plan } = await this.plan(vm, null);
+  async askFor(vm: VmRow, cause: string, inBooks?: readonly BackupInBooks[]): Promise<RunRow | null> {
+    const { plan } = await this.plan(vm, null, inBooks);
     if (plan.steps.length === 0) return null;
     return this.runs.requestUnlessActive({ ...retentionRun(vm, { planId: null, rules: null }), triggeredBy: 'service', cause });
   }

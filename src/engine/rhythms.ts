@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DueRow } from '../database/entities/due-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { Dues } from '../database/repositories/dues';
+import { Events } from '../database/repositories/events';
 import { type Schedule, Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
@@ -10,21 +11,27 @@ import { checkZone } from '../domain/schedule/check-zone';
 import { jitterOf } from '../domain/schedule/jitter-of';
 import type { Rhythm } from '../domain/schedule/next-due';
 import { nextDues } from '../domain/schedule/next-dues';
+import { nextRun } from '../domain/schedule/next-run';
 import { readRecurrence, type RecurrenceWish } from '../domain/schedule/read-recurrence';
 
-/** VMs that are read at a time. */
+/** VMs or schedules that are read at a time. */
 const PAGE = 2000;
+/** A clock that goes back by less is one that was set right, and costs a run that much. */
+const BACK_MS = 60_000;
 
 /** What a schedule says of a VM, and what comes next of it: kept in `ck_due` whenever one of both changes. */
 @Injectable()
 export class Rhythms {
   readonly #beats = new WeakMap<Schedule, Omit<Rhythm, 'jitter'> | null>();
+  /** What was put right already of a clock that was ahead: until when it was. */
+  #ahead = 0;
 
   constructor(
     private readonly work: UnitOfWork,
     private readonly schedules: Schedules,
     private readonly dues: Dues,
     private readonly vms: Vms,
+    private readonly events: Events,
   ) {}
 
   /** Null: it cannot be read, as of a row that somebody else has written; or it is paused. */
@@ -76,12 +83,47 @@ export class Rhythms {
     });
   }
 
-  /** What nobody told us: rows of CloudStack's table that are new, and schedules or VMs without a next time. How many were made good. */
+  /**
+   * What nobody told us: rows of CloudStack's table that are new, schedules or VMs without a next time, and a clock that went back. How many
+   * were made good.
+   */
   async makeGood(): Promise<number> {
     await this.schedules.adoptRows();
     const missing = await this.dues.missing();
     for (const vmId of new Set(missing.map((row) => row.vmId))) await this.refreshVm(vmId);
-    return missing.length;
+    return missing.length + (await this.#turnBack());
+  }
+
+  /**
+   * While the database's clock was ahead, instants passed that are yet to come, and a schedule would be silent until it gets there once more.
+   * What runs already of those is told when its time comes, and not made again.
+   */
+  async #turnBack(): Promise<number> {
+    const ahead = (await this.events.ahead(BACK_MS))?.getTime() ?? 0;
+    if (ahead <= this.#ahead) return 0;
+    let count = 0;
+    let after: number | null | undefined;
+    do {
+      const page = await this.schedules.page({ limit: PAGE, after: after ?? undefined });
+      for (const schedule of page.items) count += await this.#turnBackOf(schedule);
+      after = page.next;
+    } while (after !== null);
+    this.#ahead = ahead;
+    return count;
+  }
+
+  async #turnBackOf(schedule: Schedule): Promise<number> {
+    const beat = this.#beatOf(schedule);
+    const now = await this.dues.now();
+    const first = beat && nextRun(beat.recurrence, beat.zone, now);
+    if (first === null) return 0;
+    const nextOf = nextDues(now);
+    let count = 0;
+    for (const due of await this.dues.beyond(schedule.seq, first)) {
+      const vm = await this.vms.findById(due.vmId);
+      if (vm !== null && (await this.dues.move(due, this.#next(schedule, vm, nextOf)))) count += 1;
+    }
+    return count;
   }
 
   #next(schedule: Schedule, vm: VmRow, nextOf: ReturnType<typeof nextDues>): Pick<DueRow, 'instant' | 'dueAt'> {

@@ -3,11 +3,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { isOfBooks } from '../database/database-error';
 import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
-import { Evidence } from '../database/repositories/evidence';
+import { Evidence, type InspectEvidence } from '../database/repositories/evidence';
 import type { Lease } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
-import { Volumes } from '../database/repositories/volumes';
+import { type VmDisk, Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
 import { buildBackup, buildDelete, buildDiscard, type HostCommand, secretsOf } from '../domain/agent/build-argv';
 import { parseOutput } from '../domain/agent/parse-output';
@@ -22,12 +22,14 @@ import { redact } from '../hosts/redact';
 import { hostAccess } from '../inventory/host-access';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
+import { type BackupInBooks, BookReader } from './book-reader';
 import { claimOf, leaseLost } from './claim';
 import { Describer } from './describer';
 import type { FollowedJob } from './follow-job';
 import { type DrivenJob, type Hears, JobDriver } from './job-driver';
 import { Planner, refusalError, type Surroundings } from './planner';
 import { type Again, type EndedRun, Recorder } from './recorder';
+import { RestartForecaster } from './restart-forecaster';
 import { Retainer } from './retainer';
 import { jobOf, retryOf } from './retry-of';
 
@@ -48,6 +50,7 @@ export class Runner {
   constructor(
     private readonly planner: Planner,
     private readonly recorder: Recorder,
+    private readonly reader: BookReader,
     private readonly describer: Describer,
     private readonly jobs: JobDriver,
     private readonly runs: Runs,
@@ -55,6 +58,7 @@ export class Runner {
     private readonly volumes: Volumes,
     private readonly evidence: Evidence,
     private readonly retainer: Retainer,
+    private readonly restarts: RestartForecaster,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
@@ -103,25 +107,25 @@ export class Runner {
     }
     const request: BackupRequest = { quiesce: false, ...(run.requested as Partial<BackupRequest> & { mode: 'auto' | 'full' }) };
     const { decision, facts, looked, activeCheckpoint } = await this.planner.decide(vm, around, request);
-    if (looked) {
-      await this.#keepLook(run, vm, activeCheckpoint, facts);
-      await this.#noteDisks(vm, facts);
-    }
+    // Before the look is kept: what is older than the restart tells nothing of the bitmaps any more.
+    if (looked) await this.restarts.notice(run, around.host, facts, decision);
+    if (looked) await this.#noteDisks(vm, around.disks, facts);
+    const seen = looked ? lookOf(run, vm, activeCheckpoint, facts) : null;
+    const learnt =
+      decision.kind === 'refused' ? null : { hostId: around.host.id, plan: decision, jobId: jobOf(run), reason: decision.reason };
+    if (!(await this.recorder.decided(claimOf(lease), seen, learnt))) throw leaseLost(lease);
     if (decision.kind === 'refused') throw refusalError(decision);
-    const noted = await this.runs.note(claimOf(lease), {
-      hostId: around.host.id,
-      plan: decision,
-      jobId: jobOf(run),
-      reason: decision.reason,
-    });
-    if (!noted) throw leaseLost(lease);
     log.info({ kind: decision.kind, reason: decision.reason, chainId: decision.chainId, position: decision.position }, 'decided');
     return { plan: decision, around };
   }
 
   /** What libvirt shows of a VM that is up is what its disks are, also when it is stopped the next time. */
-  async #noteDisks(vm: VmRow, { vm: { state }, disks }: InspectFacts): Promise<void> {
+  async #noteDisks(vm: VmRow, booked: readonly VmDisk[], { vm: { state }, disks }: InspectFacts): Promise<void> {
     if ((state !== 'running' && state !== 'paused') || disks.length === 0) return;
+    const known = disks.every(({ target, path, virtualSize }) =>
+      booked.some((disk) => disk.target === target && disk.path === path && disk.size === virtualSize),
+    );
+    if (known && booked.length === disks.length) return;
     await this.volumes.replace(
       vm.id,
       disks.map(({ target, path, virtualSize }) => ({ uuid: randomUUID(), target, path: path ?? '', size: virtualSize })),
@@ -153,7 +157,7 @@ export class Runner {
       run,
       vm,
       lease,
-      offeringId: around.offeringId,
+      offeringId: around.offering.id,
       plan,
       facts: parsed.facts,
       output: { stdout: hide(job.stdout), stderr: hide(job.stderr), exitCode: job.exit },
@@ -225,24 +229,26 @@ export class Runner {
         );
       if (next !== null) log.info({ backupId, nextRunId: next.id, detail: next.cause }, 'the next backup is taken at once');
       await this.#retire(drive, plan, access, settled.retire);
-      await this.#describe(drive, id);
-      await this.#letGo({ ...drive, log }, backupId);
+      // Nobody else writes into the VM's books while we have its lease.
+      const inBooks = await this.reader.ofVm(vm.id);
+      await this.#describe(drive, id, inBooks);
+      await this.#letGo({ ...drive, log }, backupId, inBooks);
       return null;
     }
   }
 
   /** A backup that does not say of itself what it is can be restored all the same; the upkeep asks for it again. So a failure is a warning. */
-  async #describe({ run, log }: Drive, backupId: number): Promise<void> {
-    const whyNot = await this.describer.describe(backupId, true);
+  async #describe({ run, log }: Drive, backupId: number, inBooks: readonly BackupInBooks[]): Promise<void> {
+    const whyNot = await this.describer.describe(backupId, inBooks);
     if (whyNot === null) return;
     log.warn({ detail: whyNot }, 'the manifest could not be written; the upkeep tries again');
     await this.runs.warn(run.id, `no manifest beside its files yet: ${whyNot}`);
   }
 
   /** What the new backup has pushed out goes in a run of its own: the backup is taken, whatever becomes of that. */
-  async #letGo({ vm, log }: Drive, backupId: string): Promise<void> {
+  async #letGo({ vm, log }: Drive, backupId: string, inBooks: readonly BackupInBooks[]): Promise<void> {
     try {
-      const run = await this.retainer.askFor(vm, `backup ${backupId} was taken`);
+      const run = await this.retainer.askFor(vm, `backup ${backupId} was taken`, inBooks);
       if (run !== null) log.info({ backupId, nextRunId: run.id }, 'restore points that no rule keeps any more are let go');
     } catch (error) {
       log.warn({ err: error, backupId }, 'what is to be let go could not be planned; it is after the next backup');
@@ -266,7 +272,7 @@ export class Runner {
     if (!worthIt) return { before, after: null };
     try {
       const after = await this.planner.look(vm, access, mount, disks);
-      await this.#keepLook(run, vm, plan.bitmapNew, after);
+      await this.evidence.keepInspect(lookOf(run, vm, plan.bitmapNew, after));
       return { before, after };
     } catch (error) {
       if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
@@ -286,7 +292,7 @@ export class Runner {
     if (retry === null || jobId !== jobOf(run)) return null;
     try {
       const { decision, facts, looked, activeCheckpoint } = await this.planner.decide(vm, around, retry);
-      if (looked) await this.#keepLook(run, vm, activeCheckpoint, facts);
+      if (looked) await this.evidence.keepInspect(lookOf(run, vm, activeCheckpoint, facts));
       if (decision.kind === 'refused') return null;
       const said = [output.stdout, output.stderr].map((text) => text.trim().slice(-LAST_WORDS)).filter((text) => text !== '');
       const words = [`first dispatched as ${plan.kind}, exit ${output.exitCode}: ${code}: ${sentence}`, ...said];
@@ -296,10 +302,6 @@ export class Runner {
       log.warn({ err: error }, 'the full could not be planned');
       return null;
     }
-  }
-
-  async #keepLook(run: RunRow, vm: VmRow, bitmap: string | null, facts: InspectFacts): Promise<void> {
-    await this.evidence.keepInspect({ vmId: vm.id, runId: run.id, bitmap, facts, verbatim: JSON.stringify(facts) });
   }
 
   /** Takes from the NAS what is no backup. What cannot be removed now is told, and left to the sweep. */
@@ -326,6 +328,10 @@ export class Runner {
         );
   }
 }
+
+const lookOf = (run: RunRow, vm: VmRow, bitmap: string | null, facts: InspectFacts): InspectEvidence => ({
+  ...{ vmId: vm.id, runId: run.id, bitmap, facts, verbatim: JSON.stringify(facts) },
+});
 
 /** A stock script takes the way of a stopped VM whenever it is not running, and asks by itself. */
 const needsDiskPaths = ({ vmState }: BackupPlan, access: HostAccess): boolean =>

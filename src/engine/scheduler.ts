@@ -33,7 +33,7 @@ const LOOK_MS = 300_000;
 export class Scheduler implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
-  readonly #looks: LookLog;
+  readonly looks: LookLog;
 
   constructor(
     private readonly work: UnitOfWork,
@@ -48,7 +48,7 @@ export class Scheduler implements BeforeApplicationShutdown {
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {
-    this.#looks = new LookLog(log, 'what is due');
+    this.looks = new LookLog(log, 'what is due');
   }
 
   start(): void {
@@ -75,10 +75,10 @@ export class Scheduler implements BeforeApplicationShutdown {
           lastLook = performance.now();
         }
         again = (await this.tick()) === AT_ONCE;
-        this.#looks.ended(null);
+        this.looks.ended(null);
       } catch (error) {
         // A database that is away for a moment must not end the loop, nor fill the log.
-        this.#looks.ended(error);
+        this.looks.ended(error);
       }
       if (!again) await sleep(this.config.engine.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
@@ -141,10 +141,13 @@ export class Scheduler implements BeforeApplicationShutdown {
   /** Whoever drives such a run sees that it is to stop, and asks the host. */
   async #stopLate(): Promise<void> {
     for (const { id, vmId, scheduleId, stopAt } of await this.runs.outliving()) {
-      if (!(await this.runs.askToAbort(id))) continue;
       const message = `Its window closed at ${stopAt?.toISOString() ?? ''}, and its offering or host wants it stopped then.`;
-      await this.events.add({ kind: 'stopped', vmId, runId: id, scheduleId, reason: 'window-closed', message });
-      this.log.info({ runId: id, vmId }, 'a run has outlived its window and is stopped');
+      const asked = await this.work.run(async () => {
+        if (!(await this.runs.askToAbort(id))) return false;
+        await this.events.add({ kind: 'stopped', vmId, runId: id, scheduleId, reason: 'window-closed', message });
+        return true;
+      });
+      if (asked) this.log.info({ runId: id, vmId }, 'a run has outlived its window and is stopped');
     }
   }
 }

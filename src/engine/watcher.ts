@@ -4,7 +4,7 @@ import type { RunRow } from '../database/entities/run-row';
 import { Dues } from '../database/repositories/dues';
 import { Events } from '../database/repositories/events';
 import { Runs } from '../database/repositories/runs';
-import { judgeStuck, type StuckFinding } from '../domain/run/judge-stuck';
+import { judgeStuck, type StuckCode, type StuckFinding } from '../domain/run/judge-stuck';
 import { hasEnded } from '../domain/run/run-state';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
@@ -20,8 +20,9 @@ const LOOKED_AT = 9;
 @Injectable()
 export class Watcher implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
-  readonly #looks: LookLog;
+  readonly looks: LookLog;
   #loop: Promise<void> | undefined;
+  #stuck: ReadonlyMap<StuckCode, number> | null = null;
 
   constructor(
     private readonly runs: Runs,
@@ -30,7 +31,7 @@ export class Watcher implements BeforeApplicationShutdown {
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {
-    this.#looks = new LookLog(log, 'stuck runs');
+    this.looks = new LookLog(log, 'stuck runs');
   }
 
   start(): void {
@@ -50,16 +51,21 @@ export class Watcher implements BeforeApplicationShutdown {
   async #turn(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.look().then(
-        () => this.#looks.ended(null),
-        (error: unknown) => this.#looks.ended(error),
+        () => this.looks.ended(null),
+        (error: unknown) => this.looks.ended(error),
       );
       await sleep(LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
   }
 
+  /** How many runs seemed to be stuck at the last look, by why; null: there was none yet. */
+  get stuck(): ReadonlyMap<StuckCode, number> | null {
+    return this.#stuck;
+  }
+
   /** Looks at all runs that have not ended; how many of them seem to be stuck. */
   async look(): Promise<number> {
-    let found = 0;
+    const found = new Map<StuckCode, number>();
     for (
       let after = 0, page = await this.runs.unended(after, PAGE);
       page.length > 0;
@@ -68,12 +74,13 @@ export class Watcher implements BeforeApplicationShutdown {
       for (const run of page) {
         const finding = await this.judge(run);
         if (finding === null) continue;
-        found += 1;
+        found.set(finding.code, (found.get(finding.code) ?? 0) + 1);
         await this.#tell(run, finding);
       }
       after = page.at(-1)?.seq ?? after;
     }
-    return found;
+    this.#stuck = found;
+    return [...found.values()].reduce((sum, count) => sum + count, 0);
   }
 
   /** Whether a run seems to be stuck now; null: it does not. */

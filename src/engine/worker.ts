@@ -28,7 +28,7 @@ export class Worker implements BeforeApplicationShutdown {
   readonly #bell = new Doorbell();
   readonly #active = new Map<string, Promise<boolean>>();
   #loop: Promise<void> | undefined;
-  readonly #looks: LookLog;
+  readonly looks: LookLog;
 
   constructor(
     private readonly runs: Runs,
@@ -42,7 +42,7 @@ export class Worker implements BeforeApplicationShutdown {
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {
-    this.#looks = new LookLog(log, 'work');
+    this.looks = new LookLog(log, 'work');
   }
 
   start(): void {
@@ -91,10 +91,10 @@ export class Worker implements BeforeApplicationShutdown {
       // A database that is away for a moment must not end the loop, nor fill the log.
       await this.#claimAll().then(
         (looked) => {
-          this.#looks.ended(null);
+          this.looks.ended(null);
           if (looked) this.#bell.looked();
         },
-        (error: unknown) => this.#looks.ended(error),
+        (error: unknown) => this.looks.ended(error),
       );
       await this.#bell.rest(this.transport.restMs);
     }
@@ -113,7 +113,7 @@ export class Worker implements BeforeApplicationShutdown {
   async #claim(run: Pick<RunRow, 'id' | 'vmId' | 'state' | 'kind'>): Promise<boolean> {
     if (this.#stop.signal.aborted) return false;
     const { owner, leaseSeconds } = this.config.engine;
-    const lease = await this.claims.take(run, owner, leaseSeconds * 1000);
+    const lease = await this.claims.take(run, owner, leaseSeconds * 1000, () => this.queue.mayBegin(run));
     if (lease === null) return false;
     this.queue.driven.add(run.id);
     const driven = this.#drive(run, lease).finally(() => this.#active.delete(run.id));

@@ -78,7 +78,7 @@ export class MaintenanceService {
   }
 
   async #plan({ owner, uuid, name }: Place, wish: RunningWish): Promise<Plan> {
-    const { rows } = await this.places.look(owner === 'host' ? { host: { uuid, name } } : { repository: { uuid, name } });
+    const { rows } = await this.places.look(null, owner === 'host' ? { host: { uuid, name } } : { repository: { uuid, name } });
     const needsIt = ({ state, host, resting }: PlacedRow): boolean => {
       if (owner === 'repository') return resting.repositories.includes(name);
       return state === 'queued' ? resting.host === name : host === name;

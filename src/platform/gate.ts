@@ -18,8 +18,8 @@ function identify(request: Request & { id?: string }, response: Response, next: 
 }
 
 /** A worker tells how it is, and nothing else. */
-function answerHealthOnly(request: Request, _response: Response, next: NextFunction): void {
-  if (/^\/health\/(?:live|ready)\/?$/.test(request.path)) return next();
+function answerHowItIs(request: Request, _response: Response, next: NextFunction): void {
+  if (/^\/(?:health\/(?:live|ready)|metrics)\/?$/.test(request.path)) return next();
   throw new UserError('service.no-api', 'not-found', 'This instance is a worker: it drives runs and takes no calls.', {
     next: 'Call an instance whose CHAINKEEPER_ROLE is api or all.',
   });
@@ -68,7 +68,7 @@ function readBodyError(error: unknown, _request: Request, _response: Response, n
 /** What a call passes before any route sees it, in this order. Must be called before anything else is added to the app. */
 export function guardGate(app: NestExpressApplication, token: string | undefined, role: Role): void {
   app.use(identify);
-  if (role === 'worker') app.use(answerHealthOnly);
+  if (role === 'worker') app.use(answerHowItIs);
   if (token !== undefined) app.use(askToken(token));
   app.use(refuseOtherMedia);
   app.useBodyParser('json', { limit: BODY_LIMIT });

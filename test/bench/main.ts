@@ -1,5 +1,7 @@
 import type { BenchResult } from './bench-result';
 import { benchBackup } from './backup';
+import { benchEngine } from './engine';
+import { benchFairness } from './fairness';
 import { benchGuest } from './guest';
 import { benchPlanner } from './planner';
 import { benchRestore } from './restore';
@@ -15,6 +17,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   restore: benchRestore,
   storm: benchStorm,
   planner: benchPlanner,
+  engine: benchEngine,
+  fairness: benchFairness,
 };
 
 async function main(): Promise<void> {

@@ -65,7 +65,7 @@ async function measure(config: DatabaseConfig, schedules: number, quick: boolean
       new Runs(work),
       new Offerings(work),
     ];
-    const rhythms = new Rhythms(work, rows, dues, vms);
+    const rhythms = new Rhythms(work, rows, dues, vms, new Events(work));
     const reader = new StartRuleReader(new StartRules(work), offerings, new Hosts(work));
     const settings = loadConfig({ CHAINKEEPER_DB_PATH: ':memory:', CHAINKEEPER_LOG_LEVEL: 'silent' });
     const rooms = [work, rows, dues, runs, vms, offerings, new Events(work), rhythms, reader] as const;

@@ -83,9 +83,9 @@ function sum(turns: readonly Turn[], width: number): Measured {
   };
 }
 
-/** Of this process and of those of its children that have ended. */
-export function cpuSeconds(): number {
-  const stat = readFileSync('/proc/self/stat', 'utf8');
+/** Of this process, or of another, and of those of its children that have ended. */
+export function cpuSeconds(pid: number | 'self' = 'self'): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // utime, stime, cutime, cstime in ticks of 10 ms: proc_pid_stat(5).
   return [11, 12, 13, 14].reduce((total, at) => total + Number(fields[at]) / 100, 0);

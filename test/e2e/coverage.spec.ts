@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CoverageDto } from '../../src/coverage/dto/coverage.dto';
+import { Figures, FLEET_PROBLEMS } from '../../src/database/repositories/figures';
 import { Vms } from '../../src/database/repositories/vms';
 import { Volumes } from '../../src/database/repositories/volumes';
 import { runCli } from '../support/cli';
@@ -22,7 +23,14 @@ describeDatabases('coverage', (databases) => {
   const told = async (): Promise<string> => {
     const [vm] = await coverage(`vm=${service.vm}`);
     const disks = (vm?.disks ?? []).flatMap(({ target, problem }) => (problem ? [`${target} ${problem.code}`] : []));
-    return [vm?.state, ...(vm?.problems ?? []).map(({ code }) => code), ...disks].join(', ');
+    const problems = (vm?.problems ?? []).map(({ code }) => code);
+    // What is counted of all VMs says the same.
+    const counted = await new Figures((await databases.reopen(service.config.books)).work).ofFleet();
+    expect(counted).toMatchObject({
+      vms: 1,
+      problems: Object.fromEntries(FLEET_PROBLEMS.map((problem) => [problem, problems.includes(problem) ? 1 : 0])),
+    });
+    return [vm?.state, ...problems, ...disks].join(', ');
   };
   const sql = async (text: string): Promise<void> => {
     const { dataSource } = await databases.reopen(service.config.books);
@@ -31,8 +39,11 @@ describeDatabases('coverage', (databases) => {
 
   it('follows a VM from nothing to what its schedule promises, and back', async () => {
     expect(await told()).toBe('unprotected, no-schedule, no-restore-point, vda no-restore-point, vdb no-restore-point');
-    await service.post('/schedules', { vm: service.vm, cron: '*/10 * * * *' });
+    const { body: schedule } = await service.post('/schedules', { vm: service.vm, cron: '*/10 * * * *' });
     await service.backup();
+    await service.post(`/schedules/${schedule.id}/pause`, {});
+    expect(await told()).toBe('protected, paused');
+    await service.post(`/schedules/${schedule.id}/resume`, {});
     expect(await told()).toBe('protected');
     const [vm] = await coverage();
     expect(vm).toMatchObject({

@@ -1,6 +1,10 @@
+import { BackupRepositories } from '../../src/database/repositories/backup-repositories';
 import { Brake, until } from '../support/brake';
 import { FakeService } from '../support/fake-service';
 import { describeDatabases } from '../support/databases';
+import type { EventDto } from '../../src/events/dto/event.dto';
+import { METRICS } from '../../src/metrics/metric-list';
+import { readMetrics } from '../support/read-metrics';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -180,8 +184,25 @@ describeDatabases('REST', (databases) => {
         state: 'running',
         progress: { total: expect.any(Number) as number },
       });
+      // As if it had gone on for a while.
+      const { dataSource } = await databases.reopen(service.config.books);
+      const started = new Date(Date.now() - 90_000).toISOString().replace('T', ' ').replace('Z', '');
+      await dataSource.query(`UPDATE ck_runs SET started = '${started}' WHERE id = '${accepted.body.id}'`);
+      const progress = async (): Promise<EventDto[]> =>
+        (await service.get(`/events?run=${accepted.body.id}&kind=progress`)).body.items as EventDto[];
+      await until(async () => {
+        if ((await progress()).length > 0) return true;
+        if ((await service.get(location)).body.progress.done === inside()) brake.step();
+        return false;
+      }, 'an event tells how far it is');
       brake.release();
       await service.ended(accepted.body.id as string);
+      const told = await progress();
+      expect(told[0]).toMatchObject({
+        ...{ kind: 'progress', vm: service.vm, message: expect.stringMatching(/^\d+ of \d+ bytes are done\.$/) as string },
+        facts: { done: expect.any(Number) as number, total: expect.any(Number) as number },
+      });
+      expect(new Set(told.map(({ reason }) => reason)).size).toBe(told.length);
 
       const { body: run } = await service.get(`/runs/${accepted.body.id}`);
       expect(run).toMatchObject({
@@ -591,6 +612,44 @@ describeDatabases('REST', (databases) => {
   it('says that it is alive and ready', async () => {
     expect((await service.get('/health/live')).body).toEqual({ status: 'ok' });
     expect((await service.get('/health/ready')).body).toEqual({ status: 'ok', checks: ['books'] });
+  });
+
+  it('tells how it is in numbers, as Prometheus reads them', async () => {
+    const { body: one } = await service.get('/repositories/nas1');
+    const { work } = await databases.reopen(service.config.books);
+    const repositories = new BackupRepositories(work);
+    const { id } = (await repositories.find(one.id as string)) as { id: number };
+    await repositories.change(id, { name: 'na"s\\\n1', usedBytes: 7, capacityBytes: null });
+    const answer = await service.get('/metrics');
+    await repositories.change(id, { name: 'nas1' });
+    expect(answer.headers.get('content-type')).toBe('text/plain; charset=utf-8; version=0.0.4');
+    const read = readMetrics(answer.text);
+    expect([...read].map(([name, { type, help }]) => [name, { type, help }])).toEqual(Object.entries(METRICS));
+    const told = (name: keyof typeof METRICS, labels: object = {}): number[] =>
+      (read.get(name)?.samples ?? [])
+        .filter((sample) => Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
+        .map(({ value }) => value);
+    expect(told('chainkeeper_build_info', { role: 'all', books: service.config.books.kind })).toEqual([1]);
+    expect(told('chainkeeper_check_ok')).toEqual([1]);
+    expect(told('chainkeeper_look_failing')).toEqual([0, 0, 0]);
+    expect(told('chainkeeper_stuck_runs')).toEqual([0, 0, 0]);
+    expect(told('chainkeeper_runs')).toEqual(Array(12).fill(0));
+    expect(told('chainkeeper_repository_used_bytes', { repository: 'na"s\\\n1' })).toEqual([7]);
+    expect(told('chainkeeper_repository_capacity_bytes')).toEqual([]);
+    const { items } = (await service.get('/vms?limit=200')).body as { items: unknown[] };
+    expect(told('chainkeeper_vms')).toEqual([items.length]);
+    const runs = (await service.get('/runs?limit=200')).body.items as { kind: string; state: string }[];
+    for (const kind of ['backup', 'delete'])
+      for (const outcome of ['succeeded', 'failed', 'cancelled'])
+        expect([kind, outcome, told('chainkeeper_runs_ended_total', { kind, outcome })]).toEqual([
+          ...[kind, outcome],
+          [runs.filter((run) => run.kind === kind && run.state === outcome).length],
+        ]);
+    const [seconds = 0, count] = told('chainkeeper_run_duration_seconds', { kind: 'backup' });
+    const ended = told('chainkeeper_runs_ended_total', { kind: 'backup' }).reduce((sum, one) => sum + one, 0);
+    // One came to a maintenance: it was begun and put back.
+    expect([seconds > 0, count, told('chainkeeper_runs_begun_total', { kind: 'backup' })]).toEqual([true, ended, [ended + 1]]);
+    expect(told('process_resident_memory_bytes')[0]).toBeGreaterThan(1e7);
   });
 });
 

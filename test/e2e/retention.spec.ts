@@ -10,6 +10,7 @@ import { Backups } from '../../src/database/repositories/backups';
 import { type Lease, Leases } from '../../src/database/repositories/leases';
 import { Protections } from '../../src/database/repositories/protections';
 import { OperationalError } from '../../src/domain/errors';
+import type { EventDto } from '../../src/events/dto/event.dto';
 import { startService } from '../../src/main';
 import type { RetentionPlanDto } from '../../src/retention/dto/retention.dto';
 import type { SimulationDto } from '../../src/retention/dto/simulation.dto';
@@ -112,6 +113,13 @@ describeDatabases('retention', (databases) => {
     expect([done.status, done.headers.get('location')]).toEqual([202, `/api/v1/runs/${done.body.id}`]);
     expect(await service.ended(done.body.id as string)).toMatchObject({
       ...{ kind: 'retention', state: 'succeeded', plannedKind: 'retention', trigger: 'rest', warnings: [] },
+    });
+    const told = (await service.get(`/events?run=${done.body.id}`)).body.items as EventDto[];
+    expect(told.map(({ kind }) => kind).reverse()).toEqual(['queued', 'started', 'retention', 'succeeded']);
+    expect(told.find(({ kind }) => kind === 'retention')).toMatchObject({
+      vm: service.vm,
+      message: expect.stringMatching(/^4 of 5 restore points go, .*; 1 stay: keep last \(1\)\.$/) as string,
+      facts: { planId, removed: ids.slice(0, 3).reverse(), hidden: ids.slice(3), stay: [{ why: 'keep last', count: 1 }] },
     });
     // The newest stands on one: that stays, hidden.
     expect(await statuses([...ids, newest ?? ''])).toEqual(['gone', 'gone', 'gone', 'Hidden', 'BackedUp']);

@@ -60,6 +60,17 @@ describe('a backup whose attempt failed', () => {
     expect(await service.ended(await ask())).toMatchObject({ state: 'failed', attempt: 1, warnings: [] });
   });
 
+  it('is taken when whatever else is done to the VM has ended, though the caller would have to ask again', async () => {
+    const vm = service.lab.host.vms.get(service.vm);
+    if (vm) vm.job = { ended: new AbortController(), destination: '/elsewhere' };
+    const id = await ask();
+    await until(async () => ((await service.get(`/runs/${id}`)).body as { attempt: number }).attempt === 2, 'it waits');
+    if (vm) vm.job = null;
+    const run = await service.ended(id);
+    expect(run).toMatchObject({ state: 'succeeded', attempt: 2 });
+    expect(run.warnings).toEqual([expect.stringMatching(/^attempt 1 of 3 failed \(vm.busy\); it is tried again in 1 s/)]);
+  });
+
   it('has another job on the host each time, and is a true backup', async () => {
     const jobs: string[] = [];
     let struck = false;

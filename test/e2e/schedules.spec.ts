@@ -4,6 +4,7 @@ import { Schedules } from '../../src/database/repositories/schedules';
 import type { EventDto } from '../../src/events/dto/event.dto';
 import type { RunDto } from '../../src/runs/dto/run.dto';
 import type { PreviewDto } from '../../src/schedules/dto/preview.dto';
+import type { RestartForecastDto } from '../../src/schedules/dto/restart-forecast.dto';
 import type { ScheduleDto } from '../../src/schedules/dto/schedule.dto';
 import { until } from '../support/brake';
 import { runCli } from '../support/cli';
@@ -290,6 +291,52 @@ describeDatabases('schedules over REST', (databases) => {
     expect((await ck('start-rules', 'vm', 'x')).code).toBe(2);
     expect((await ck('offering', 'change', 'daily', '--full-weekday', 'sun', '--json')).out).toContain('"fullWeekday": "sun"');
     expect((await ck('offering', 'change', 'daily', '--no-full-weekday', '--json')).out).toContain('"fullWeekday": null');
+  });
+
+  it('a restart of a host is forecast: which VMs would need a full, why, and when each can begin; one that happened is told', async () => {
+    const forecast = async (query = ''): Promise<RestartForecastDto> =>
+      (await service.get(`/hosts/kvm1/restart-forecast${query}`)).body as RestartForecastDto;
+    await service.backup({ mode: 'full' });
+    expect(await forecast()).toEqual({
+      ...{ host: 'kvm1', crash: false, sentence: '0 of 1 VMs need a full.', fulls: [] },
+      spared: [{ vm: service.vm, sentence: 'Its bitmap was written back when it was shut down, and is registered again.' }],
+    });
+    const lost = { vm: service.vm, sentence: 'Its bitmap went down with the host.' };
+    expect(await forecast('?crash=true')).toMatchObject({ crash: true, fulls: [{ ...lost, startsAt: null }], spared: [] });
+    const made = await added({ vm: service.vm, cron: '0 0 1 1 *' });
+    const crashed = await forecast('?crash=true');
+    expect(crashed.sentence).toMatch(/^1 of 1 VMs need a full: 6 at once at most \(places of one orchestrator\), and the last/);
+    expect(Math.abs(Date.parse(crashed.fulls[0]?.startsAt ?? '') - Date.parse(made.next ?? ''))).toBeLessThan(2000);
+    const ck = (...args: string[]) => runCli(args, { CHAINKEEPER_URL: service.url });
+    expect(JSON.parse((await ck('host', 'forecast', 'kvm1', '--json')).out)).toEqual(await forecast());
+    expect((await ck('host', 'forecast', 'kvm1', '--crash')).out).toMatch(
+      /^1 of 1 VMs need a full[^]*\ni-2-10-VM +20\d\d-.* Its bitmap went down with the host\.\n$/,
+    );
+    await service.call('PATCH', '/offerings/daily', { body: { onLostBitmap: 'rescue' } });
+    expect((await forecast('?crash=true')).spared).toMatchObject([{ sentence: expect.stringContaining('compared') as string }]);
+    await service.call('PATCH', '/offerings/daily', { body: { onLostBitmap: 'full', fullEvery: 1 } });
+    expect((await forecast()).fulls).toMatchObject([{ sentence: 'Its offering takes no incrementals, restart or not.' }]);
+    await service.call('PATCH', '/offerings/daily', { body: { fullEvery: 100 } });
+    // It happens, and whoever looks first tells of it.
+    const restarts = (): Promise<EventDto[]> => eventsOf('kind=host-restarted');
+    expect(await restarts()).toEqual([]);
+    service.lab.host.reboot();
+    await service.lab.vmStart(service.vm);
+    const said = /^Host kvm1 was restarted since it was last seen\. 1 of 1 VMs need a full: 6 at once at most/;
+    const { body: plan } = await service.call('POST', '/backups?dryRun=true', { body: { vm: service.vm } });
+    expect(plan).toMatchObject({ kind: 'full', restart: expect.stringMatching(said) as string });
+    expect((await ck('backup', service.vm, '--dry-run')).out).toContain(plan.restart);
+    expect(await restarts()).toEqual([]);
+    const [first, second] = [await service.backup(), await service.backup()];
+    expect([first.type, second.type]).toEqual(['FULL', 'INCREMENTAL']);
+    expect(await restarts()).toMatchObject([
+      { runId: first.runId, vm: service.vm, message: expect.stringMatching(said) as string },
+    ]);
+    const { body: next } = await service.call('POST', '/backups?dryRun=true', { body: { vm: service.vm } });
+    expect(next.restart).toBeNull();
+    expect((await service.get('/hosts/nobody/restart-forecast')).body.code).toBe('host.not-found');
+    expect((await service.get('/hosts/kvm1/restart-forecast?crash=perhaps')).status).toBe(400);
+    await remove(made.id);
   });
 
   it.each<[object, number, string]>([

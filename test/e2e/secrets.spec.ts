@@ -132,6 +132,7 @@ describeDatabases('secrets', (databases) => {
       for (const [method, path] of [
         ['GET', '/vms'],
         ['GET', '/nope'],
+        ['GET', '/metrics'],
         ['POST', '/backups'],
         ['PUT', '/vms'],
         ['GET', '/api/v1/'],

@@ -5,6 +5,7 @@ import type { RunDto } from '../../src/runs/dto/run.dto';
 import { Brake, until } from '../support/brake';
 import { type Books, describeDatabases } from '../support/databases';
 import { type NodeScript, startScript } from '../support/node-script';
+import { readMetrics } from '../support/read-metrics';
 import { type Redis, startRedis } from '../support/redis';
 import { serveFakeHost } from '../support/remote-fake-host';
 import { environmentOf } from '../support/service-config';
@@ -55,6 +56,11 @@ describeDatabases(
     };
     const ready = async ({ url }: Instance): Promise<unknown> =>
       ((await (await fetch(`${url}/health/ready`)).json()) as { status: string }).status;
+    /** What an instance has of a metric, added up; undefined: it tells nothing of it. */
+    const told = async ({ url }: Instance, metric: string): Promise<number | undefined> => {
+      const samples = readMetrics(await (await fetch(`${url}/metrics`)).text()).get(metric)?.samples ?? [];
+      return samples.length === 0 ? undefined : samples.reduce((sum, { value }) => sum + value, 0);
+    };
     const register = async (client: Client): Promise<void> => {
       const address = await lab.nas('nas1');
       const { address: at, user } = await lab.access();
@@ -86,11 +92,15 @@ describeDatabases(
       ]);
       expect(await ended(first)).toMatchObject({ state: 'succeeded' });
 
-      // A worker answers whether it is well, and nothing else.
+      // A worker answers how it is, and nothing else.
       const [one] = [...workers.values()] as [Instance];
       expect(await ready(one)).toBe('ok');
       for (const path of ['/api/v1/runs', '/api/docs', '/'])
         expect(await (await fetch(one.url + path)).json()).toMatchObject({ status: 404, code: 'service.no-api' });
+
+      const begun = await Promise.all([api, ...workers.values()].map((each) => told(each, 'chainkeeper_runs_begun_total')));
+      expect([begun[0], begun.reduce((sum = 0, count = 0) => sum + count, 0)]).toEqual([0, 1]);
+      expect([await told(api, 'chainkeeper_look_failing'), await told(one, 'chainkeeper_look_failing')]).toEqual([undefined, 0]);
 
       // In the middle of the next one Redis goes, and the worker that drives it.
       const brake = new Brake(lab.host);
@@ -106,6 +116,9 @@ describeDatabases(
       brake.release();
       expect(await ended(second)).toMatchObject({ state: 'succeeded', plannedKind: 'incremental', reason: 'regular' });
       expect(await ready(api)).toBe('degraded');
+      const survivor = workers.get(other) as Instance;
+      expect([await told(survivor, 'chainkeeper_runs_recovered_total'), await told(survivor, 'chainkeeper_vms')]).toEqual([1, 1]);
+      expect(await told(survivor, 'chainkeeper_check_ok')).toBe(1);
 
       // Without Redis, and with one that came back empty.
       expect(await ended(await backup())).toMatchObject({ state: 'succeeded', plannedKind: 'incremental' });

@@ -41,6 +41,16 @@ const server = (what: string, signal: 'SIGKILL' | 'SIGTERM', steps: readonly Ste
     mend: away(({ databases }) => databases.server().startAgain()),
   }));
 
+const readOnly = (steps: readonly Step[]): Fault[] =>
+  steps.map((step) => ({
+    what: 'the server is read-only for a while',
+    step,
+    outcomes: /^succeeded$/,
+    books: ['mariadb'],
+    strike: async ({ databases }) => void (await databases.server().asRoot('SET GLOBAL read_only = 1')),
+    mend: away(async ({ databases }) => void (await databases.server().asRoot('SET GLOBAL read_only = 0'))),
+  }));
+
 /** Holds the lock of one fault; faults strike one after another. */
 let other: NodeScript;
 const locked = (what: string, steps: readonly Step[], begun: 'waiting' | 'locked'): Fault[] =>
@@ -95,6 +105,7 @@ export const DATABASE_FAULTS: readonly Fault[] = [
     'recording',
   ),
   ...server('the server is stopped and started again', 'SIGTERM', ['copying', 'before retire']),
+  ...readOnly(['before inspect', 'copying', 'exit code unread', 'before retire']),
   ...locked('another program has locked the file', ['before inspect', 'copying', 'exit code unread'], 'locked'),
   // Within our transaction nobody else has the lock: it gets it when that one ends.
   ...locked('another program waits for the file, and locks it', ['recording'], 'waiting'),

@@ -10,7 +10,7 @@ import { type Begun, Stricken } from './stricken';
 
 const ROOT = resolve(__dirname, '../..');
 /** What was seen when each last struck, this time or before: a run of some faults does not forget the others. */
-const SEEN = join(ROOT, 'reports/faults.json');
+const SEEN = join(ROOT, 'reports/faults-seen.json');
 const rows = new Map<string, FaultRow | null>();
 const keyOf = ({ database, family, step, what }: Pick<FaultRow, 'database' | 'family' | 'step' | 'what'>): string =>
   [database, family, step, what].join(' | ');
@@ -63,7 +63,9 @@ describeDatabases(
           stricken.go();
           await fault.mend?.(stricken, begun.run);
         } catch (error) {
-          await stricken.startAnew();
+          await stricken.startAnew().catch((later: unknown) => {
+            throw new Error(`${String(error)}; then nothing could be started anew: ${String(later)}`, { cause: error });
+          });
           throw error;
         }
         const { outcome, made, next, compared, wrong } = await stricken.aftermath(begun);

@@ -25,11 +25,13 @@ describeDatabases('a backup', (databases) => {
   });
 
   it('goes in with its details, shown to users as upstream', async () => {
-    const booked = await backups.insert(aBackup(vmId), FULL);
+    const asked = aBackup(vmId);
+    const { id, uuid } = await backups.insert(asked, FULL);
+    const booked = (await backups.findById(id)) as BookedBackup;
+    expect(booked).toMatchObject({ ...asked, id, uuid });
     expect(pairs(booked)).toEqual(FULL);
     expect(booked.details.every(({ display }) => display)).toBe(true);
-    expect(await backups.findByUuid(booked.uuid)).toEqual(booked);
-    expect(await backups.findById(booked.id)).toEqual(booked);
+    expect(await backups.findByUuid(uuid)).toEqual(booked);
     expect(await backups.findByUuid('none')).toBeNull();
   });
 
@@ -75,7 +77,7 @@ describeDatabases('a backup', (databases) => {
   });
 
   it('is listed newest first, by date and then by id, without those removed unless asked for', async () => {
-    const at = (date: string): Promise<BookedBackup> => backups.insert(aBackup(vmId, { date: new Date(date) }), FULL);
+    const at = (date: string): ReturnType<Backups['insert']> => backups.insert(aBackup(vmId, { date: new Date(date) }), FULL);
     const [b, a, c, d] = [
       await at('2026-01-02T00:00:00Z'),
       await at('2026-01-01T00:00:00Z'),

@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { createDataSource, type ServerConfig } from '../../src/database/data-source';
 import { BackupRow } from '../../src/database/entities/backup-row';
 import { EvidenceRow } from '../../src/database/entities/evidence-row';
 import { BackupRepositories } from '../../src/database/repositories/backup-repositories';
 import { Backups } from '../../src/database/repositories/backups';
+import { UnitOfWork } from '../../src/database/unit-of-work';
 import { aBackup, aVm } from '../support/books';
 import { describeDatabases, type Books } from '../support/databases';
 import { startScript } from '../support/node-script';
@@ -139,6 +141,28 @@ describe('a server', () => {
   it('is found to be MariaDB, even when it was called MySQL', async () => {
     const source = await createDataSource({ ...config, kind: 'mysql' });
     expect(source.options.type).toBe('mariadb');
+    await source.destroy();
+  });
+
+  it('ends the transaction of whoever stands still in it, and others go on', async () => {
+    const source = await createDataSource(config);
+    const asked = Array.from({ length: 6 }, () =>
+      source.query<{ wait: number }[]>('SELECT @@idle_transaction_timeout AS wait, SLEEP(0.1)'),
+    );
+    expect((await Promise.all(asked)).map(([row]) => Number(row?.wait))).toEqual(Array(6).fill(60));
+    await source.query('CREATE TABLE held (id int PRIMARY KEY)');
+    await source.query('INSERT INTO held VALUES (1)');
+    const work = new UnitOfWork(source);
+    const asleep = work.run(async (manager) => {
+      await manager.query('SET SESSION idle_transaction_timeout = 1');
+      await manager.query('DELETE FROM held');
+      await sleep(1500);
+      await manager.query('INSERT INTO held VALUES (2)');
+    });
+    const other = work.run((manager) => manager.query('INSERT INTO held VALUES (1) ON DUPLICATE KEY UPDATE id = 3'));
+    await expect(asleep).rejects.toMatchObject({ code: 'database.unreachable' });
+    await other;
+    expect(await source.query('SELECT id FROM held')).toEqual([{ id: 3 }]);
     await source.destroy();
   });
 });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { BackupRepositories } from '../../src/database/repositories/backup-repositories';
-import { Backups, type BookedBackup } from '../../src/database/repositories/backups';
+import { Backups } from '../../src/database/repositories/backups';
 import { Hosts, type Access } from '../../src/database/repositories/hosts';
 import { Links } from '../../src/database/repositories/links';
 import { Offerings } from '../../src/database/repositories/offerings';
@@ -159,7 +159,7 @@ describeDatabases('the inventory', (databases) => {
     const { id: third } = await anOffering(name(), other.uuid);
     const vm = await aVm(books);
     const backups = new Backups(books.work);
-    const take = (backupOfferingId: number, date: string, size: number | null): Promise<BookedBackup> =>
+    const take = (backupOfferingId: number, date: string, size: number | null): ReturnType<Backups['insert']> =>
       backups.insert(aBackup(vm.id, { backupOfferingId, date: new Date(date), size }), []);
     const old = await take(offering, '2026-01-02T03:04:05Z', 1000);
     await take(offering, '2026-11-01T00:00:00Z', 40);

@@ -46,7 +46,10 @@ describeDatabases('maintenance', (databases) => {
     const uuid = randomUUID();
     const repositories = new BackupRepositories(books.work);
     const { id } = await repositories.create({ uuid, name, type: 'dir', address: `/${name}`, mountOpts: '' });
-    const offering = await new Offerings(books.work).create({ uuid: randomUUID(), name: `to-${name}`, description: null, externalId: uuid }, []);
+    const offering = await new Offerings(books.work).create(
+      { uuid: randomUUID(), name: `to-${name}`, description: null, externalId: uuid },
+      [],
+    );
     return { owner: 'repository', ownerId: id, uuid, name, offeringId: offering.id };
   };
   const vmOf = async (host: Owner, offeringId: number): Promise<number> => {
@@ -56,7 +59,7 @@ describeDatabases('maintenance', (databases) => {
     return id;
   };
   const codes = async (): Promise<Record<string, string>> => {
-    const waits = await new Queue(new RunPlaces(books.work), loadConfig({})).waits();
+    const waits = await new Queue(new RunPlaces(books.work), new Leases(books.work), loadConfig({})).waits();
     return Object.fromEntries([...waits].map(([id, { sentence }]) => [id, sentence]));
   };
 
@@ -101,7 +104,7 @@ describeDatabases('maintenance', (databases) => {
         waits[id] === `waits for repository ${name}: in maintenance` ? [what] : [],
       );
     };
-    const { rows } = await new RunPlaces(books.work).look({ repository: old });
+    const { rows } = await new RunPlaces(books.work).look(null, { repository: old });
     const would = rows.flatMap(({ id, resting: { repositories } }) => (repositories.includes('old') ? [id] : []));
     expect(would).toEqual([made.restore, made.deletion, made.retention]);
     expect(await resting('old')).toEqual([]);

@@ -18,6 +18,7 @@ const MIGRATIONS = [
   'RunAttempts1796400000000',
   'Schedules1796500000000',
   'Maintenances1796600000000',
+  'HostBoots1796700000000',
 ];
 
 describeDatabases('migrations', (databases) => {

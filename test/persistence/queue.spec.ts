@@ -1,4 +1,7 @@
 import { Claims } from '../../src/database/repositories/claims';
+import { Dues } from '../../src/database/repositories/dues';
+import { Evidence } from '../../src/database/repositories/evidence';
+import { Figures } from '../../src/database/repositories/figures';
 import { type Access, Hosts } from '../../src/database/repositories/hosts';
 import { type Lease, Leases } from '../../src/database/repositories/leases';
 import { RunPlaces } from '../../src/database/repositories/run-places';
@@ -8,6 +11,7 @@ import { Queue } from '../../src/engine/queue';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { aRun, aVm } from '../support/books';
 import { type Books, describeDatabases } from '../support/databases';
+import { anInspection } from '../support/facts';
 
 const ACCESS: Access = {
   ...{ address: '10.0.0.1', port: 22, sshUser: 'root', privateKeyFile: null, agentSocket: null, knownHostsFile: null },
@@ -23,7 +27,8 @@ describeDatabases('the queue', (databases) => {
     runs = new Runs(books.work);
     claims = new Claims(books.work, new Leases(books.work), runs);
   });
-  const queueOf = (settings: Record<string, string>): Queue => new Queue(new RunPlaces(books.work), loadConfig(settings));
+  const queueOf = (settings: Record<string, string>): Queue =>
+    new Queue(new RunPlaces(books.work), new Leases(books.work), loadConfig(settings));
   const hostOf = async (name: string): Promise<number> => {
     const hosts = new Hosts(books.work);
     return (await hosts.create({ uuid: `uuid-${name}`, name }, ACCESS)).id;
@@ -48,6 +53,36 @@ describeDatabases('the queue', (databases) => {
     expect([...(await queue.waits())]).toEqual([
       [third.id, { code: 'host-places', sentence: 'waits for host kvm1: 2 of 2 places are taken' }],
     ]);
+  });
+
+  it('is told in numbers: what waits and goes on, for how long, and what is due and was not seen', async () => {
+    const figures = new Figures(books.work);
+    expect(await figures.ofWork()).toEqual({
+      ...{ runs: [], oldestQueuedSeconds: 0, overdue: 0, oldestDueSeconds: 0, leases: 0, repositories: [] },
+    });
+    const host = await hostOf('kvm1');
+    const [first, second, third] = [await waiting(host), await waiting(host), await waiting(host)];
+    await waiting(host, { kind: 'restore' });
+    await take(first);
+    const ago = (minutes: number): string =>
+      new Date(Date.now() - minutes * 60_000).toISOString().replace('T', ' ').replace('Z', '');
+    const set = (id: string, columns: string): Promise<unknown> =>
+      books.dataSource.query(`UPDATE ck_runs SET ${columns} WHERE id = '${id}'`);
+    await set(first.id, `created = '${ago(90)}'`);
+    await set(second.id, `created = '${ago(60)}', not_before = '${ago(30)}'`);
+    await set(third.id, `created = '${ago(60)}', not_before = '${ago(-30)}'`);
+    await new Dues(books.work).replace(1, [
+      { vmId: first.vmId, instant: new Date(), dueAt: new Date(Date.now() - 120_000) },
+      { vmId: second.vmId, instant: new Date(), dueAt: new Date(Date.now() + 120_000) },
+      { vmId: third.vmId, instant: null, dueAt: null },
+    ]);
+    const { runs: counted, oldestQueuedSeconds, oldestDueSeconds, ...rest } = await figures.ofWork();
+    expect(counted.map(({ state, kind, count }) => `${state} ${kind} ${count}`).sort()).toEqual([
+      ...['queued backup 2', 'queued restore 1', 'running backup 1'],
+    ]);
+    expect([oldestQueuedSeconds / 60, oldestDueSeconds / 60].map(Math.floor)).toEqual([30, 2]);
+    expect(rest).toEqual({ overdue: 1, leases: 1, repositories: [] });
+    expect(await figures.ofFleet()).toMatchObject({ vms: 4, oldestBackupSeconds: null });
   });
 
   it('knows of fulls: who has no bitmap, who is asked for one, and who is planned as one', async () => {
@@ -84,6 +119,54 @@ describeDatabases('the queue', (databases) => {
     expect(await picked(queue)).toEqual([guest.id]);
     await new Leases(books.work).acquire(guest.vmId, 'somebody', 'a', 60_000);
     expect(await picked(queue)).toEqual([storm[1]?.id]);
+  });
+
+  it('keeps to limits that orchestrators share, though all have looked before anyone begins', async () => {
+    const hosts = [await hostOf('kvm1'), await hostOf('kvm2')];
+    for (let count = 0; count < 12; count += 1) await waiting(hosts[count % 2] ?? 0);
+    const queues = Array.from({ length: 4 }, () =>
+      queueOf({ CHAINKEEPER_RUNS_PER_HOST: '3', CHAINKEEPER_RUNS_IN_ALL: '5', CHAINKEEPER_FULLS_PERCENT: '100' }),
+    );
+    const picks = await Promise.all(queues.map((queue) => queue.pick()));
+    expect(picks.map(({ length }) => length)).toEqual([5, 5, 5, 5]);
+    // Each tries all that wait: those that it has not picked would be too many just as well.
+    const rows = (await new RunPlaces(books.work).look()).rows;
+    const begun = await Promise.all(
+      queues.flatMap((queue, owner) =>
+        rows.map(async (row) => {
+          const lease = await claims.take(row, `owner-${owner}`, 60_000, () => queue.mayBegin(row));
+          return lease && row.host;
+        }),
+      ),
+    );
+    const byHost = begun.filter((host) => host !== null).sort();
+    expect(byHost.length).toBe(5);
+    expect([3, 2]).toContain(byHost.filter((host) => host === 'kvm1').length);
+  });
+
+  it('takes what nobody has looked at since its host was restarted for a full', async () => {
+    const host = await hostOf('kvm1');
+    const hosts = new Hosts(books.work);
+    const evidence = new Evidence(books.work);
+    const look = (vmId: number): Promise<number> =>
+      evidence.keepInspect({ vmId, runId: null, bitmap: null, facts: anInspection([]), verbatim: '{}' });
+    const [first, second, third] = [await waiting(host), await waiting(host), await waiting(host)];
+    for (const { vmId } of [first, second, third]) await new Vms(books.work).setActiveCheckpoint(vmId, 'backup-1');
+    const queue = queueOf({ CHAINKEEPER_RUNS_PER_HOST: '2', CHAINKEEPER_FULLS_PERCENT: '50' });
+    for (const { vmId } of [first, second]) await look(vmId);
+    // Of a host that is seen for the first time nobody knows of a restart.
+    expect([await hosts.noteBoot(host, 'a'), await hosts.noteBoot(host, 'a')]).toEqual([false, false]);
+    expect(await picked(queue)).toEqual([first.id, second.id]);
+    const other = new Hosts((await databases.reopen(books.config)).work);
+    const told = await Promise.all([hosts.noteBoot(host, 'b'), other.noteBoot(host, 'b'), hosts.noteBoot(host, 'b')]);
+    expect(told.filter(Boolean)).toHaveLength(1);
+    expect(await picked(queue)).toEqual([first.id]);
+    expect((await queue.waits()).get(second.id)?.code).toBe('host-fulls');
+    await look(second.vmId);
+    expect(await picked(queue)).toEqual([first.id, second.id]);
+    await look(first.vmId);
+    await take(first);
+    expect(await picked(queue)).toEqual([second.id]);
   });
 
   it('begins nothing on a host in maintenance, nor before its time', async () => {

@@ -303,7 +303,7 @@ describeDatabases('runs, whoever does what to them and in whatever order,', (dat
         real: {
           ...{ books, runs, leases, firstVm, met },
           claims: new Claims(books.work, leases, runs),
-          queue: new Queue(new RunPlaces(books.work), config),
+          queue: new Queue(new RunPlaces(books.work), new Leases(books.work), config),
         },
       };
     };

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Leases } from '../../src/database/repositories/leases';
+import { Events } from '../../src/database/repositories/events';
 import { Runs, type ClaimedRun } from '../../src/database/repositories/runs';
 import { aRun } from '../support/books';
 import { describeDatabases, type Books } from '../support/databases';
@@ -16,8 +17,8 @@ describeDatabases('a run', (databases) => {
     vmId += 1;
   });
 
-  const claimed = async (epoch = 1): Promise<ClaimedRun> => {
-    const { run } = await runs.create(aRun(vmId));
+  const claimed = async (epoch = 1, of = vmId): Promise<ClaimedRun> => {
+    const { run } = await runs.create(aRun(of));
     expect(await runs.claim({ id: run.id, epoch }, 'a')).toBe(true);
     return { id: run.id, epoch };
   };
@@ -84,6 +85,56 @@ describeDatabases('a run', (databases) => {
     expect(await runs.end(next, { state: 'failed' })).toBe(false);
     expect(await runs.adopt({ id: late.id, epoch: 3 }, 'c')).toBe(false);
     expect(await runs.find(late.id)).toMatchObject({ state: 'succeeded', exitCode: 0, jobId: 'ours', plan: { kind: 'full' } });
+  });
+
+  it('lets whoever listens hear what became of it, once it is in the books, and what came too late', async () => {
+    const heard: string[] = [];
+    const own = new Runs(books.work);
+    own.onTold(({ attempt }, { kind, reason }) => heard.push(`${kind} ${reason ?? attempt}`));
+    own.onLate(() => heard.push('late'));
+    const { run } = await own.create(aRun(vmId));
+    const [first, second] = [1, 2].map((epoch) => ({ id: run.id, epoch })) as [ClaimedRun, ClaimedRun];
+    await own.claim(first, 'a');
+    await own.adopt(second, 'b');
+    await own.noteProgress(first, { done: 1, total: 2 }, 0);
+    await own.markUnknown(second, 'host.unreachable', 'x');
+    await expect(
+      books.work.run(async () => {
+        await own.end(second, { state: 'succeeded' });
+        throw new Error('not in the books');
+      }),
+    ).rejects.toThrow('not in the books');
+    await own.end(second, { state: 'failed', errorCode: 'job-failed' });
+    await own.end(second, { state: 'succeeded' });
+    expect(heard).toEqual(['started 0', 'recovered 0', 'late', 'unknown host.unreachable', 'failed job-failed', 'late']);
+  });
+
+  it('tells how far it is at each quarter once it has gone on for a minute, and once that its host keeps silent', async () => {
+    const events = new Events(books.work);
+    const told = async (id: string): Promise<string[]> =>
+      (await events.page({ limit: 20 }, { runId: id })).items.map(({ kind, reason }) => `${kind} ${reason ?? ''}`).reverse();
+    const young = await claimed();
+    await runs.noteProgress(young, { done: 60, total: 100 }, 0);
+    expect(await told(young.id)).toEqual(['queued rest', 'started ']);
+    const run = await claimed(1, vmId + 1000);
+    const started = new Date(Date.now() - 61_000).toISOString().replace('T', ' ').replace('Z', '');
+    await books.dataSource.query(`UPDATE ck_runs SET started = '${started}' WHERE id = '${run.id}'`);
+    for (const [before, done] of [
+      [0, 24],
+      [24, 25],
+      [25, 49],
+      [49, 80],
+      [80, 100],
+    ] as const)
+      await runs.noteProgress(run, { done, total: 100 }, before);
+    expect(await runs.noteProgress({ ...run, epoch: 0 }, { done: 60, total: 100 }, 0)).toBe(false);
+    expect(await told(run.id)).toEqual(['queued rest', 'started ', 'progress quarter', 'progress three-quarters']);
+    const [, last] = (await events.page({ limit: 20 }, { runId: run.id, kind: 'progress' })).items.reverse();
+    expect(last).toMatchObject({ vmId: vmId + 1000, message: '80 of 100 bytes are done.', facts: { done: 80, total: 100 } });
+    // However often a silent host is asked.
+    for (const code of ['host.unreachable', 'host.unreachable', 'host.busy', 'host.busy'])
+      expect(await runs.markUnknown(run, code, 'x')).toBe(true);
+    expect((await told(run.id)).slice(4)).toEqual(['unknown host.unreachable', 'unknown host.busy']);
   });
 
   it('keeps what the script printed, out of the lists', async () => {

@@ -43,7 +43,7 @@ describeDatabases('the scheduler', (databases) => {
       runs: new Runs(work),
       vms: who,
       rules: new StartRules(work),
-      rhythms: new Rhythms(work, all, next, who),
+      rhythms: new Rhythms(work, all, next, who, new Events(work)),
     };
   };
   const schedulerOf = (of: Books): Scheduler => {
@@ -219,6 +219,27 @@ describeDatabases('the scheduler', (databases) => {
     await wasDue(mine as Schedule, halfPast(0));
     await tick();
     expect([await next(vm), await runsOf(vm)]).toMatchObject([{ instant: null, dueAt: null }, []]);
+  });
+
+  it('waits again for what a clock that was days ahead has passed by, and makes none of it twice', async () => {
+    const [vm, other] = [await protectedVm(), await protectedVm()];
+    const [schedule, yearly] = [await aSchedule(vm), await aSchedule(other, { cron: '0 4 1 1 *' })];
+    const [soon, inYears] = [await next(vm), await next(other)];
+    // As if it had been three days ahead: this was made then, and what comes after it is waited for.
+    const instant = soon?.instant as Date;
+    await wasDue(schedule, instant, new Date(Date.now() - 1000));
+    await tick();
+    await wasDue(schedule, new Date(instant.getTime() + 72 * HOUR));
+    const at = new Date(Date.now() + 72 * HOUR).toISOString().slice(0, 23).replace('T', ' ');
+    await books.dataSource.query(`UPDATE ck_events SET at = '${at}' WHERE vm_id = ${vm.id}`);
+    expect(await rhythms.makeGood()).toBe(1);
+    expect(await rhythms.makeGood()).toBe(0);
+    expect([await next(vm), await next(other)]).toEqual([soon, inYears]);
+    await wasDue(schedule, instant, new Date(Date.now() - 1000));
+    await tick();
+    expect([(await runsOf(vm)).length, await told(vm)]).toEqual([1, ['queued schedule', 'skipped run-made']]);
+    await Promise.all([schedules.remove(schedule.id), schedules.remove(yearly.id)]);
+    await books.dataSource.query(`DELETE FROM ck_events WHERE vm_id = ${vm.id}`);
   });
 
   it('spreads the VMs of an offering, each always at its place, and those that come later too', async () => {

@@ -35,6 +35,24 @@ describeDatabases('a unit of work', (databases) => {
     expect(await names(work)).toEqual(['kept']);
   });
 
+  it('writes one statement by itself, and inside another one as a part of it', async () => {
+    const heard: string[] = [];
+    await work.write(async (manager) => {
+      await put('alone')(manager);
+      work.onCommit(() => heard.push('alone'));
+      expect(heard).toEqual([]);
+    });
+    const failed = work.run(async () => {
+      await work.write(put('part'));
+      throw new Error('no');
+    });
+    await expect(failed).rejects.toThrow('no');
+    expect(await names(work)).toEqual(['alone']);
+    expect(heard).toEqual(['alone']);
+    const inside = work.write(() => work.run(put('two')));
+    await expect(inside).rejects.toMatchObject({ code: 'database.write-in-read' });
+  });
+
   it('does afterwards what waits for its commit, once, and nothing of it when it came to nothing', async () => {
     const heard: string[] = [];
     const inside = async (name: string): Promise<void> => {

@@ -69,10 +69,10 @@ describeDatabases('the watcher', (databases) => {
     const run = aRun(vm.id);
     await runs.create(run);
     await books.dataSource.query(`UPDATE ck_runs SET state = 'running', epoch = 7 WHERE id = '${run.id}'`);
-    expect(await runs.noteProgress({ id: run.id, epoch: 7 }, { done: 0, total: 10 }, false)).toBe(true);
+    expect(await runs.noteProgress({ id: run.id, epoch: 7 }, { done: 0, total: 10 }, 0)).toBe(true);
     expect((await runs.find(run.id))?.progressed).toBeNull();
-    expect(await runs.noteProgress({ id: run.id, epoch: 7 }, { done: 4, total: 10 }, true)).toBe(true);
-    expect(await runs.noteProgress({ id: run.id, epoch: 6 }, { done: 9, total: 10 }, true)).toBe(false);
+    expect(await runs.noteProgress({ id: run.id, epoch: 7 }, { done: 4, total: 10 }, 0)).toBe(true);
+    expect(await runs.noteProgress({ id: run.id, epoch: 6 }, { done: 9, total: 10 }, 4)).toBe(false);
     expect(await runs.find(run.id)).toMatchObject({ progress: { done: 4, total: 10 }, progressed: expect.any(Date) as Date });
   });
 });

@@ -38,7 +38,7 @@ describeDatabases('the worker, whose books are away for a while', (databases) =>
       runs,
       leases,
       claims,
-      new Queue(new RunPlaces(work), config),
+      new Queue(new RunPlaces(work), leases, config),
       driven,
       driven,
       driven,

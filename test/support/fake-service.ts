@@ -89,10 +89,10 @@ export class FakeService {
     return fake;
   }
 
-  /** One call of the API; paths that do not begin with /health or /api get /api/v1 before them. */
+  /** One call of the API; paths that do not begin with /health, /metrics or /api get /api/v1 before them. */
   async call(method: string, path: string, { body, raw, headers = {} }: Call = {}): Promise<HttpAnswer> {
     const content = raw ?? (body === undefined ? undefined : JSON.stringify(body));
-    const response = await fetch(this.url + (/^\/(?:health|api)\b/.test(path) ? path : `/api/v1${path}`), {
+    const response = await fetch(this.url + (/^\/(?:health|api|metrics)\b/.test(path) ? path : `/api/v1${path}`), {
       method,
       headers: { ...this.headers, ...(content === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       ...(content === undefined ? {} : { body: content }),

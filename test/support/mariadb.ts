@@ -36,30 +36,41 @@ export async function startMariadb(): Promise<Mariadb> {
   cpSync(template(server), data, { recursive: true });
   const port = await freePort();
   const socketPath = join(home, 's');
-  const log = join(home, 'log');
+  // Without an ending the server adds one of its own.
+  const log = join(home, 'log.err');
   // setpriv: the server dies with the test process, even when that one is killed.
   const spawnServer = (): ChildProcess => spawn(
     'setpriv',
     ['--pdeathsig', 'TERM', '--', server, '--no-defaults', `--user=${userInfo().username}`, `--datadir=${data}`,
       `--socket=${socketPath}`, `--port=${port}`, '--bind-address=127.0.0.1', `--pid-file=${join(home, 'pid')}`,
+      // A server that starts takes away every temporary table that lies there, those of others too, and the others crash.
+      `--tmpdir=${home}`,
       // What is committed outlives the process, as in the field; it need not outlive the machine.
       `--log-error=${log}`, '--innodb-buffer-pool-size=32M', '--innodb-flush-log-at-trx-commit=2',
       '--innodb-doublewrite=0', '--performance-schema=0', '--skip-name-resolve', '--default-time-zone=+05:30'],
     { stdio: 'ignore' },
   ); // prettier-ignore
+  const meant = new WeakSet<ChildProcess>();
   let child: ChildProcess | undefined;
   let root: Connection | undefined;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     root?.destroy();
     root = undefined;
     if (child && child.exitCode === null && child.signalCode === null) {
+      meant.add(child);
       const gone = once(child, 'exit');
       child.kill(signal);
       await gone;
     }
   };
   const startAgain = async (): Promise<void> => {
-    child = spawnServer();
+    const spawned = spawnServer();
+    child = spawned;
+    // Nobody asked it to: whatever fails from here on, this is why.
+    spawned.once('exit', (code, signal) => {
+      if (!meant.has(spawned))
+        process.stderr.write(`mariadbd has ended by itself (${signal ?? code}). Its log:\n${readFileSync(log, 'utf8')}\n`);
+    });
     root = await firstAnswer(child, socketPath, log);
     // Whoever asks next hears of it; unheard, it would end the tests.
     root.on('error', () => undefined);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import {
+  fullsAtOnce,
   pickRuns,
   type QueuedRun,
   type RunLimits,
@@ -156,6 +157,25 @@ function simulate(runs: readonly Lasting[], limits: RunLimits): Map<string, numb
 }
 
 const minuteOf = ({ queuedAt }: QueuedRun): number => (queuedAt.getTime() - START) / MINUTE;
+
+describe('fullsAtOnce', () => {
+  it('says how many fulls of one host begin where there is nothing else', () => {
+    fc.assert(
+      fc.property(anyLimits, (limits) => {
+        const one = { host: 'h', repository: 'nas', zone: 'z', expects: 'full', askedBy: 'schedule', notBefore: null } as const;
+        const queued = Array.from({ length: 9 }, (_, vmId) => ({ ...one, id: `r${vmId}`, vmId, queuedAt: at(0) }));
+        const none = { running: [], busy: new Set<number>(), turns: [], maintenance: NONE, now: at(1) };
+        const { atOnce, of } = fullsAtOnce(limits);
+        const { start, waits } = pickRuns({ ...none, queued, limits });
+        expect(start.length).toBe(Math.min(9, atOnce));
+        const [bound = ''] = [...waits.values()][0]?.code.split('-') ?? [];
+        const whose = { host: 'the host', repository: 'the repository', zone: 'the zone', whole: 'all orchestrators', here: 'one orchestrator' }; // prettier-ignore
+        if (start.length < 9) expect(of).toBe(whose[bound as Bound]);
+      }),
+      { numRuns: 300 * THOROUGH },
+    );
+  });
+});
 
 describe('pickRuns, in a storm', () => {
   it('lets every run begin before all that shares a place with it could have ended one after another', () => {

@@ -66,6 +66,8 @@ export class PlanDto {
   transferFrom!: string;
   /** What may go wrong for the guest, for people. */
   warnings!: string[];
+  /** That its host was restarted since it was last seen, which of its VMs need a full and how those are spread; null: it was not. */
+  restart!: string | null;
   /** What would be done per disk. */
   disks!: PlanDiskDto[];
 }

@@ -24,4 +24,8 @@ export class HostAccessRow {
   @Column(WORD) scriptVersion!: string | null;
   @Column(WORD) scriptSha256!: string | null;
   @Column(MOMENT) installedAt!: Date | null;
+  /** The kernel's name of the boot that was seen last; null: nobody has looked. */
+  @Column(WORD) bootId!: string | null;
+  /** When that was first seen in place of another, in the database's time; null: never. */
+  @Column(MOMENT) restarted!: Date | null;
 }

@@ -3,7 +3,9 @@ import type { RunState } from '../../domain/run/run-state';
 import { COUNT, JSON_TEXT, LOG_TEXT, MOMENT, NUMBER, TEXT, WORD } from '../columns';
 
 /** What a run does. */
-export type RunKind = 'backup' | 'delete' | 'retention' | 'restore';
+export const RUN_KINDS = ['backup', 'delete', 'retention', 'restore'] as const;
+/** What a run does. */
+export type RunKind = (typeof RUN_KINDS)[number];
 
 /** Runs that let restore points go. */
 export const DELETING: readonly RunKind[] = ['delete', 'retention'];

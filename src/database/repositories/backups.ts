@@ -28,12 +28,12 @@ export interface ChainKey {
 export class Backups {
   constructor(private readonly work: UnitOfWork) {}
 
-  insert(backup: NewBackup, details: readonly DetailRow[]): Promise<BookedBackup> {
+  insert(backup: NewBackup, details: readonly DetailRow[]): Promise<Pick<BackupRow, 'id' | 'uuid'>> {
     return this.work.run(async (manager) => {
-      await manager.insert(BackupRow, { ...backup, removed: null });
-      const { id } = await manager.findOneByOrFail(BackupRow, { uuid: backup.uuid });
+      const { identifiers } = await manager.insert(BackupRow, { ...backup, removed: null });
+      const { id } = identifiers[0] as { id: number };
       await addDetails(manager, id, details);
-      return one(await withDetails(manager, { id }));
+      return { id, uuid: backup.uuid };
     });
   }
 
@@ -129,8 +129,4 @@ async function attach(manager: EntityManager, backups: BackupRow[]): Promise<Boo
   const details = await manager.find(BackupDetailRow, { where: { backupId: In(ids) }, order: { id: 'ASC' } });
   const detailsOf = byOwner(details, ({ backupId }) => backupId);
   return backups.map((backup) => Object.assign(backup, { details: detailsOf(backup.id) }));
-}
-
-function one<T>(rows: readonly T[]): T {
-  return rows[0] as T;
 }

@@ -16,9 +16,16 @@ export class Claims {
   /**
    * Takes a run that waits, or takes over one that its owner left. In one transaction: nobody can sleep between the two, and wake up with a
    * lease that is somebody else's by then. Null: somebody works on the VM, or the run is not to be had any more.
+   * @param mayBegin asked first in that transaction
    */
-  take({ id, vmId, state }: Pick<RunRow, 'id' | 'vmId' | 'state'>, owner: string, forMs: number): Promise<Lease | null> {
+  take(
+    { id, vmId, state }: Pick<RunRow, 'id' | 'vmId' | 'state'>,
+    owner: string,
+    forMs: number,
+    mayBegin: () => Promise<boolean> = () => Promise.resolve(true),
+  ): Promise<Lease | null> {
     return this.work.run(async () => {
+      if (!(await mayBegin())) return null;
       const answer = await this.leases.acquire(vmId, id, owner, forMs);
       if (answer.kind === 'busy') return null;
       const { lease } = answer;

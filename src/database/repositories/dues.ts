@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { In, type EntityManager } from 'typeorm';
-import { now } from '../database-time';
+import { In, MoreThan } from 'typeorm';
+import { momentOf, now, type RawMoment } from '../database-time';
 import { DueRow } from '../entities/due-row';
 import { ScheduleRow } from '../entities/schedule-row';
 import { VmRow } from '../entities/vm-row';
@@ -35,7 +35,7 @@ export class Dues {
   }
 
   /** Goes on to what comes after. False: another did, or the schedule was changed meanwhile. */
-  move({ scheduleSeq, vmId, instant, dueAt }: ReadyDue, to: Pick<DueRow, 'instant' | 'dueAt'>): Promise<boolean> {
+  move({ scheduleSeq, vmId, instant, dueAt }: DueRow, to: Pick<DueRow, 'instant' | 'dueAt'>): Promise<boolean> {
     return this.work.run(
       async (manager) => (await manager.update(DueRow, { scheduleSeq, vmId, instant, dueAt }, to)).affected === 1,
     );
@@ -76,6 +76,11 @@ export class Dues {
     });
   }
 
+  /** What comes next of a schedule where that is later than an instant. */
+  beyond(scheduleSeq: number, instant: Date): Promise<DueRow[]> {
+    return this.work.read((manager) => manager.findBy(DueRow, { scheduleSeq, instant: MoreThan(instant) }));
+  }
+
   /** All that comes next of a schedule, in place of what was there. */
   replace(scheduleSeq: number, rows: readonly Omit<DueRow, 'scheduleSeq'>[]): Promise<void> {
     return this.work.run(async (manager) => {
@@ -106,12 +111,9 @@ export class Dues {
 
   /** Now by the database's clock: what is due hangs on no other. */
   now(): Promise<Date> {
-    return this.work.read(async (manager) => moment(manager));
+    return this.work.read(async (manager) => {
+      const [row] = await manager.query<{ at: RawMoment }[]>(`SELECT ${now(manager)} AS at`);
+      return momentOf((row as { at: RawMoment }).at);
+    });
   }
-}
-
-async function moment(manager: EntityManager): Promise<Date> {
-  const [row] = await manager.query<{ at: string | Date }[]>(`SELECT ${now(manager)} AS at`);
-  const at = row?.at ?? '';
-  return at instanceof Date ? at : new Date(`${at.replace(' ', 'T')}Z`);
 }

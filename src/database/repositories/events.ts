@@ -58,6 +58,19 @@ export class Events {
     );
   }
 
+  /** The latest time that something was told of, if that is yet to come by so much: the database's clock has gone back since. */
+  async ahead(ofMs: number): Promise<Date | null> {
+    return this.work.read(async (manager) => {
+      const [row] = await manager
+        .createQueryBuilder(EventRow, 'event')
+        .where(`event.at > ${nowPlus(manager, ofMs)}`)
+        .orderBy('event.at', 'DESC')
+        .limit(1)
+        .getMany();
+      return row?.at ?? null;
+    });
+  }
+
   /** The newest there is; 0: none. */
   last(): Promise<number> {
     return this.work.read(async (manager) => {

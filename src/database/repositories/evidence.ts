@@ -94,6 +94,7 @@ export class Evidence {
 type DiskColumns = Omit<EvidenceDiskRow, 'evidenceId'>;
 
 async function attach(manager: EntityManager, rows: EvidenceRow[]): Promise<MeasuredEvidence[]> {
+  if (rows.length === 0) return [];
   const disks = await manager.find(EvidenceDiskRow, {
     where: { evidenceId: In(rows.map(({ id }) => id)) },
     order: { evidenceId: 'ASC', target: 'ASC' },

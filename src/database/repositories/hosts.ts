@@ -14,7 +14,7 @@ import { maintenancesOf } from './maintenances';
 import { OWN_SCOPE } from './own-scope';
 
 /** How to reach a host, as people give it. */
-export type Access = Omit<HostAccessRow, 'hostId' | 'scriptVersion' | 'scriptSha256' | 'installedAt'>;
+export type Access = Omit<HostAccessRow, 'hostId' | 'scriptVersion' | 'scriptSha256' | 'installedAt' | 'bootId' | 'restarted'>;
 /** A host, how it is reached, and what somebody said of its maintenance; null: nothing. */
 export type ReachableHost = HostRow & { readonly access: HostAccessRow; readonly maintenance: MaintenanceRow | null };
 
@@ -102,6 +102,21 @@ export class Hosts {
       const beside = (await manager.existsBy(HostAccessRow, { hostId: id, stockPath: Not(IsNull()) })) ? { beside: true } : {};
       const change = { scriptVersion, scriptSha256, installedAt: () => now(manager), ...beside };
       return (await manager.update(HostAccessRow, { hostId: id }, change)).affected === 1;
+    });
+  }
+
+  /** Which boot of a host was seen. True: it was restarted since it was last seen; of all who see that one is told so. */
+  noteBoot(hostId: number, bootId: string): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      const known = await manager.findOneBy(HostAccessRow, { hostId });
+      if (known === null || known.bootId === bootId) return false;
+      const isFirst = known.bootId === null;
+      const { affected } = await manager.update(
+        HostAccessRow,
+        { hostId, bootId: known.bootId ?? IsNull() },
+        { bootId, ...(isFirst ? {} : { restarted: () => now(manager) }) },
+      );
+      return affected === 1 && !isFirst;
     });
   }
 

@@ -44,12 +44,12 @@ export class Leases {
 
   /** Keeps it for longer. False: it has run out, was given back, or is somebody else's now; stop changing anything. */
   renew(lease: Lease, forMs: number): Promise<boolean> {
-    return this.work.run((manager) => change(manager, lease, { leaseUntil: () => nowPlus(manager, forMs) }, true));
+    return this.work.write((manager) => change(manager, lease, { leaseUntil: () => nowPlus(manager, forMs) }, true));
   }
 
   /** Gives it back. False: it was somebody else's already. */
   release(lease: Lease): Promise<boolean> {
-    return this.work.run((manager) => change(manager, lease, { runId: null, owner: null, leaseUntil: null }, false));
+    return this.work.write((manager) => change(manager, lease, { runId: null, owner: null, leaseUntil: null }, false));
   }
 
   /**
@@ -70,11 +70,19 @@ export class Leases {
       );
   }
 
+  /** To be called first in a transaction: no other one that calls it goes on until that one ends, whichever orchestrator's it is. */
+  async takeTurns(): Promise<void> {
+    await this.work.run((manager) => rowFor(manager, NO_VM));
+  }
+
   /** Who has it, held or not; null: nobody ever had. */
   find(vmId: number): Promise<VmLeaseRow | null> {
     return this.work.read((manager) => manager.findOneBy(VmLeaseRow, { vmId }));
   }
 }
+
+/** Its row is nobody's lease: whoever touches it holds up the others. */
+const NO_VM = 0;
 
 /**
  * The first lease of a VM needs a row to compare with; two that make it at once find the same one. Its epochs begin at

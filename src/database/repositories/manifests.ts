@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, Not, type EntityManager } from 'typeorm';
+import { In, IsNull, Not, type EntityManager, type QueryDeepPartialEntity } from 'typeorm';
 import { now } from '../database-time';
 import { BackupRow } from '../entities/backup-row';
 import { ManifestRow } from '../entities/manifest-row';
@@ -20,7 +20,7 @@ export interface HashJob {
   readonly verifies: boolean;
 }
 
-type Change = Parameters<EntityManager['update']>[2];
+type Change = QueryDeepPartialEntity<ManifestRow>;
 
 /** What lies beside the files of the backups. */
 @Injectable()
@@ -99,9 +99,8 @@ export class Manifests {
   }
 
   #set(backupId: number, change: (manager: EntityManager) => Change): Promise<void> {
-    return this.work.run(async (manager) => {
-      await rowFor(manager, backupId);
-      await manager.update(ManifestRow, { backupId }, change(manager));
+    return this.work.write(async (manager) => {
+      await manager.upsert(ManifestRow, { backupId, ...change(manager) }, ['backupId']);
     });
   }
 }

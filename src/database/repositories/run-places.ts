@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { ACTIVE_CHECKPOINT_KEY } from '../../domain/chain/chain-keys';
-import { now } from '../database-time';
+import { momentOf, now, nowPlus, type RawMoment } from '../database-time';
 import { BackupRow } from '../entities/backup-row';
 import type { RunRow } from '../entities/run-row';
 import { UnitOfWork } from '../unit-of-work';
@@ -24,14 +24,15 @@ export interface PlacedRow extends Pick<
   readonly resting: { readonly host: string | null; readonly repositories: readonly string[] };
   /** The VM has a bitmap that an incremental can build on, by the books. */
   readonly hasCheckpoint: boolean;
+  /** Its host was restarted, and nobody has looked at the VM since: whether that bitmap has survived is not known. */
+  readonly restarted: boolean;
   /** Somebody holds the lease on its VM. */
   readonly leased: boolean;
 }
 
-type RawMoment = Date | string;
 type RawRow = Omit<
   PlacedRow,
-  'requested' | 'plan' | 'created' | 'notBefore' | 'abortAsked' | 'resting' | 'hasCheckpoint' | 'leased'
+  'requested' | 'plan' | 'created' | 'notBefore' | 'abortAsked' | 'resting' | 'hasCheckpoint' | 'restarted' | 'leased'
 > & {
   readonly requested: string;
   readonly plan: string | null;
@@ -41,9 +42,12 @@ type RawRow = Omit<
   readonly hostId: string | null;
   readonly repositoryId: string | null;
   readonly checkpoint: string | null;
+  readonly restarted: number | string;
   readonly leased: number | string;
 };
 type Run = Omit<PlacedRow, 'resting'>;
+
+const NONE_RESTS: PlacedRow['resting'] = { host: null, repositories: [] };
 
 /** A host or a repository that is taken for one in maintenance. */
 export type AsIf = { readonly host: Named } | { readonly repository: Named };
@@ -57,13 +61,20 @@ interface Resting {
   })[];
 }
 
+/** For so long after a restart of a host its VMs are asked for: a week, in which most have their backup. It costs a look at the evidence of each. */
+const STORM_MS = 7 * 86_400_000;
+
 /** Where runs have their places. There may be ten thousand that wait, and they are looked at often: one statement, no entities. */
 @Injectable()
 export class RunPlaces {
   constructor(private readonly work: UnitOfWork) {}
 
-  /** All runs that have not ended, oldest first, and the time that it is. */
-  look(asIf?: AsIf): Promise<{ readonly now: Date; readonly rows: readonly PlacedRow[] }> {
+  /**
+   * All runs that have not ended, oldest first, and the time that it is.
+   * @param only of those that wait, this one alone
+   * @param asIf what is taken for one in maintenance
+   */
+  look(only: string | null = null, asIf?: AsIf): Promise<{ readonly now: Date; readonly rows: readonly PlacedRow[] }> {
     return this.work.read(async (manager) => {
       const [clock] = await manager.query<{ now: RawMoment }[]>(`SELECT ${now(manager)} AS now`);
       const rows = await manager.query<RawRow[]>(
@@ -72,15 +83,19 @@ export class RunPlaces {
            run.abort_asked AS abortAsked,
            host.name AS host, host.uuid AS hostId, repository.name AS repository, repository.uuid AS repositoryId, vm.data_center_id AS zone,
            (SELECT MAX(detail.value) FROM vm_instance_details detail WHERE detail.vm_id = run.vm_id AND detail.name = ?) AS checkpoint,
+           CASE WHEN access.restarted > ${nowPlus(manager, -STORM_MS)} AND NOT COALESCE(
+             (SELECT seen.at FROM ck_evidence seen WHERE seen.vm_id = run.vm_id ORDER BY seen.id DESC LIMIT 1) >= access.restarted, 0
+           ) THEN 1 ELSE 0 END AS restarted,
            CASE WHEN lease.lease_until > ${now(manager)} THEN 1 ELSE 0 END AS leased
          FROM ck_runs run
            LEFT JOIN vm_instance vm ON vm.id = run.vm_id
            LEFT JOIN host ON host.id = COALESCE(run.host_id, vm.host_id)
+           LEFT JOIN ck_hosts access ON access.host_id = host.id
            LEFT JOIN backup_offering offering ON offering.id = vm.backup_offering_id
            LEFT JOIN backup_repository repository ON repository.uuid = offering.external_id
            LEFT JOIN ck_vm_leases lease ON lease.vm_id = run.vm_id
-         WHERE run.state IN ('queued', 'running', 'unknown') ORDER BY run.seq`,
-        [ACTIVE_CHECKPOINT_KEY],
+         WHERE run.state IN ('running', 'unknown') OR ${only === null ? "run.state = 'queued'" : 'run.id = ?'} ORDER BY run.seq`,
+        [ACTIVE_CHECKPOINT_KEY, ...(only === null ? [] : [only])],
       );
       const resting = await restingFor(manager, rows, asIf);
       return { now: momentOf((clock as { now: RawMoment }).now), rows: rows.map((row) => placed(row, resting)) };
@@ -88,19 +103,31 @@ export class RunPlaces {
   }
 }
 
-function placed({ hostId, repositoryId, checkpoint, leased, ...row }: RawRow, resting: Resting): PlacedRow {
+// Field by field: to spread ten thousand of them takes several times as long.
+function placed(row: RawRow, resting: Resting): PlacedRow {
   const run = {
-    ...row,
+    id: row.id,
     vmId: Number(row.vmId),
+    state: row.state,
+    kind: row.kind,
+    triggeredBy: row.triggeredBy,
+    host: row.host,
+    repository: row.repository,
     zone: row.zone === null ? null : String(row.zone),
     requested: JSON.parse(row.requested) as object,
     plan: row.plan === null ? null : (JSON.parse(row.plan) as object),
     created: momentOf(row.created),
     notBefore: row.notBefore === null ? null : momentOf(row.notBefore),
     abortAsked: row.abortAsked === null ? null : momentOf(row.abortAsked),
-    hasCheckpoint: checkpoint !== null,
-    leased: Number(leased) === 1,
+    hasCheckpoint: row.checkpoint !== null,
+    restarted: Number(row.restarted) === 1,
+    leased: Number(row.leased) === 1,
+    resting: NONE_RESTS,
   };
+  return resting.hosts.length + resting.repositories.length === 0 ? run : atRest(run, row, resting);
+}
+
+function atRest(run: PlacedRow, { hostId, repositoryId }: RawRow, resting: Resting): PlacedRow {
   const repositories = restingIn(run, repositoryId, resting);
   const offered = resting.repositories.some(({ uuid }) => uuid === repositoryId) ? null : run.repository;
   return {
@@ -155,6 +182,3 @@ async function backupsIn(manager: EntityManager, repositoryId: string, vmIds: nu
   for (const { vmId, uuid } of rows) byVm.set(vmId, (byVm.get(vmId) ?? new Set<string>()).add(uuid));
   return byVm;
 }
-
-/** A server's driver makes a Date of it; SQLite has the text that `database-time.ts` writes. */
-const momentOf = (value: RawMoment): Date => (value instanceof Date ? value : new Date(`${value.replace(' ', 'T')}Z`));

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan, MoreThan, Not, Raw, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import { OperationalError, UserError } from '../../domain/errors';
 import { hasEnded, RUN_STATES, type RunState, statesBefore } from '../../domain/run/run-state';
+import { type BytesDone, tellProgress } from '../../domain/run/tell-progress';
 import { isDuplicate } from '../database-error';
 import { now, nowPlus } from '../database-time';
 import { type RunKind, RunRow } from '../entities/run-row';
@@ -31,6 +32,9 @@ export interface RunRetry {
   readonly afterMs: number;
 }
 
+/** What became of a run. */
+export type RunEvent = Pick<NewEvent, 'kind' | 'message' | 'reason' | 'facts'>;
+
 /** A run that is going on, claimed at an epoch of its VM's lease. */
 export interface ClaimedRun {
   readonly id: string;
@@ -41,12 +45,24 @@ export interface ClaimedRun {
 @Injectable()
 export class Runs {
   #queued: (runId: string) => void = () => undefined;
+  #told: (run: RunRow, event: RunEvent) => void = () => undefined;
+  #late: () => void = () => undefined;
 
   constructor(private readonly work: UnitOfWork) {}
 
   /** From now on hears of every run that is written down here, once it is in the books. */
   onQueued(hear: (runId: string) => void): void {
     this.#queued = hear;
+  }
+
+  /** From now on hears of all that becomes of runs by what is written here, once it is in the books. */
+  onTold(hear: (run: RunRow, event: RunEvent) => void): void {
+    this.#told = hear;
+  }
+
+  /** From now on hears of every write under a lease that came too late: the run had ended, or had another owner. */
+  onLate(hear: () => void): void {
+    this.#late = hear;
   }
 
   /**
@@ -247,21 +263,23 @@ export class Runs {
     return this.work.read((manager) => manager.existsBy(RunRow, { id, abortAsked: Not(IsNull()) }));
   }
 
-  /** Writes down what was learnt on the way. False: this run is not ours any more. */
-  note({ id, epoch }: ClaimedRun, learnt: RunProgress): Promise<boolean> {
-    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, () => learnt);
+  /** Writes down what was learnt on the way, and tells of it where that is an event. False: this run is not ours any more. */
+  note({ id, epoch }: ClaimedRun, learnt: RunProgress, event?: RunEvent): Promise<boolean> {
+    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, () => learnt, event && (() => event));
   }
 
-  /** How far it is; `more` than when it was last told. False: this run is not ours any more. */
-  noteProgress(
-    { id, epoch }: ClaimedRun,
-    progress: { readonly done: number; readonly total: number | null },
-    more: boolean,
-  ): Promise<boolean> {
-    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, (manager) => ({
-      ...{ progress },
-      ...(more ? { progressed: () => now(manager) } : {}),
-    }));
+  /**
+   * How far it is, and from time to time an event of it.
+   * @param before bytes that were done when that was last noted
+   * @returns false: this run is not ours any more
+   */
+  noteProgress({ id, epoch }: ClaimedRun, progress: BytesDone, before: number): Promise<boolean> {
+    return this.#set(
+      { id, epoch, state: In(['running', 'unknown']) },
+      (manager) => ({ progress, ...(progress.done > before ? { progressed: () => now(manager) } : {}) }),
+      // Few have something to tell, and most of those are too young: only they are read again.
+      tellProgress(before, progress, Infinity) === null ? undefined : (run) => progressEvent(run, progress, before),
+    );
   }
 
   /** Runs that have not ended, by their order of creation, from one on. */
@@ -270,13 +288,16 @@ export class Runs {
     return this.work.read((manager) => manager.find(RunRow, { where, order: { seq: 'ASC' }, take: limit }));
   }
 
-  /** The outcome could not be established yet; the host will be asked again. */
+  /** The outcome could not be established yet; the host will be asked again. It is told once for each reason, however long that takes. */
   markUnknown({ id, epoch }: ClaimedRun, errorCode: string, errorMessage: string): Promise<boolean> {
-    return this.#set(
-      { id, epoch, state: In(statesBefore('unknown', 'runner')) },
-      () => ({ state: 'unknown', errorCode, errorMessage }),
-      () => ({ kind: 'unknown', reason: errorCode, message: errorMessage }),
-    );
+    return this.work.run(async (manager) => {
+      const told = await manager.existsBy(RunRow, { id, epoch, state: 'unknown', errorCode });
+      return this.#set(
+        { id, epoch, state: In(statesBefore('unknown', 'runner')) },
+        () => ({ state: 'unknown', errorCode, errorMessage }),
+        told ? undefined : () => ({ kind: 'unknown', reason: errorCode, message: errorMessage }),
+      );
+    });
   }
 
   /**
@@ -349,13 +370,19 @@ export class Runs {
   #set(
     where: FindOptionsWhere<RunRow> & { readonly id: string },
     change: (manager: EntityManager) => Parameters<EntityManager['update']>[2],
-    event?: (run: RunRow) => Pick<NewEvent, 'kind' | 'message' | 'reason'>,
+    event?: (run: RunRow) => RunEvent | null,
   ): Promise<boolean> {
-    return this.work.run(async (manager) => {
-      if ((await manager.update(RunRow, where, change(manager))).affected !== 1) return false;
+    return this.work[event === undefined ? 'write' : 'run'](async (manager) => {
+      if ((await manager.update(RunRow, where, change(manager))).affected !== 1) {
+        if (typeof where.epoch === 'number') this.work.onCommit(this.#late);
+        return false;
+      }
       if (event === undefined) return true;
       const run = await manager.findOneByOrFail(RunRow, { id: where.id });
-      await addEvent(manager, { ...aboutOf(run), ...event(run) });
+      const told = event(run);
+      if (told === null) return true;
+      await addEvent(manager, { ...aboutOf(run), ...told });
+      this.work.onCommit(() => this.#told(run, told));
       return true;
     });
   }
@@ -387,11 +414,17 @@ const queuedEvent = (run: NewRun): NewEvent => ({
   message: run.cause ?? ASKED[run.triggeredBy],
 });
 
-const endEvent = ({ kind, state, reason, errorCode, errorMessage }: RunRow): Pick<NewEvent, 'kind' | 'message' | 'reason'> => ({
+const endEvent = ({ kind, state, reason, errorCode, errorMessage }: RunRow): RunEvent => ({
   kind: state,
   reason: errorCode ?? reason,
   message: errorMessage ?? `The ${kind} ended: ${state}.`,
 });
+
+function progressEvent({ started, progressed }: RunRow, progress: BytesDone, before: number): RunEvent | null {
+  const goneOnMs = (progressed?.getTime() ?? 0) - (started?.getTime() ?? Infinity);
+  const news = tellProgress(before, progress, goneOnMs);
+  return news && { kind: 'progress', reason: news.code, message: news.sentence, facts: progress };
+}
 
 async function sameAs(manager: EntityManager, asked: Omit<NewRun, 'id'>, idempotencyKey: string): Promise<RunRow> {
   const run = await manager.findOneBy(RunRow, { idempotencyKey });

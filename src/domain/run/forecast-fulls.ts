@@ -5,6 +5,8 @@ export interface RestartedVm {
   readonly vm: string;
   /** It is up again. */
   readonly running: boolean;
+  /** Its offering takes incrementals. */
+  readonly incrementals: boolean;
   /** The books have a bitmap that its next incremental could build on. */
   readonly hasCheckpoint: boolean;
   /** Who takes its backups: our script, or a stock one of this dialect. */
@@ -14,25 +16,28 @@ export interface RestartedVm {
   readonly onLostBitmap: 'full' | 'rescue';
   /** How long a full of it takes, by its last; null: nobody has seen one. */
   readonly fullSeconds: number | null;
+  /** Seconds until its next backup is due, 0 where it is; null: no schedule asks for one. */
+  readonly dueInSeconds: number | null;
 }
 
-/** How a storm of fulls is spread. */
-export interface FullsPolicy {
+/** How many fulls of one host go on at once, and whose places these are, for people. */
+export interface FullPlaces {
   readonly atOnce: number;
-  /** That begin within an hour. */
-  readonly perHour: number;
+  readonly of: string;
 }
 
-/** A full that is to come, and when it can begin. */
+/** A full that is to come. */
 export interface ComingFull {
   readonly vm: string;
-  /** Seconds from now. */
-  readonly inSeconds: number;
+  /** Seconds from now until it begins; null: when somebody asks for it. */
+  readonly inSeconds: number | null;
+  /** Why it is a full. */
   readonly sentence: string;
 }
 
 /** What the restart of a host costs. */
 export interface FullsForecast {
+  /** In the order in which they begin. */
   readonly fulls: readonly ComingFull[];
   /** Those that need none, and why. */
   readonly spared: readonly { readonly vm: string; readonly sentence: string }[];
@@ -42,36 +47,41 @@ export interface FullsForecast {
 
 /** Taken for a full that nobody has seen. */
 const UNKNOWN_SECONDS = 3600;
-const HOUR = 3600;
 
 /**
- * Which VMs of a host need a full after its restart, and how they are spread.
+ * Which VMs of a host need a full after its restart, and how they are spread: each begins when its backup is due and a place for it is free.
  * @param clean the guests were shut down before, so that QEMU has written their bitmaps back; false: the host went down with them
  */
-export function forecastFulls(vms: readonly RestartedVm[], clean: boolean, policy: FullsPolicy): FullsForecast {
-  const judged = vms.map((vm) => ({ vm, ...nextOf(vm, clean) }));
-  const needy = judged.filter(({ full }) => full);
-  // Until when each of the places is taken, and when each full began.
-  const places = Array.from({ length: Math.max(1, policy.atOnce) }, () => 0);
-  const begun: number[] = [];
-  const fulls = needy.map(({ vm, sentence }): ComingFull => {
+export function forecastFulls(vms: readonly RestartedVm[], clean: boolean, { atOnce, of }: FullPlaces): FullsForecast {
+  const judged = vms.map((vm) => ({ ...vm, ...nextOf(vm, clean) }));
+  const needy = judged.filter(({ full }) => full).sort((a, b) => dueOf(a) - dueOf(b));
+  // Until when each of the places is taken.
+  const places = Array.from({ length: Math.min(atOnce, needy.length) }, () => 0);
+  const fulls = needy.map(({ vm, sentence, fullSeconds, dueInSeconds }): ComingFull => {
+    if (dueInSeconds === null) return { vm, inSeconds: null, sentence };
     const place = places.indexOf(Math.min(...places));
-    const anHourAfter = begun[begun.length - Math.max(1, policy.perHour)];
-    const inSeconds = Math.max(places[place] ?? 0, anHourAfter === undefined ? 0 : anHourAfter + HOUR);
-    begun.push(inSeconds);
-    places[place] = inSeconds + (vm.fullSeconds ?? UNKNOWN_SECONDS);
-    return { vm: vm.vm, inSeconds, sentence };
+    const inSeconds = Math.max(places[place] ?? 0, dueInSeconds);
+    places[place] = inSeconds + (fullSeconds ?? UNKNOWN_SECONDS);
+    return { vm, inSeconds, sentence };
   });
-  const spared = judged.filter(({ full }) => !full).map(({ vm, sentence }) => ({ vm: vm.vm, sentence }));
-  const hours = Math.ceil(Math.max(0, ...places) / HOUR);
-  const plan = `at most ${policy.atOnce} at once and ${policy.perHour} an hour, so the last has ended after ${hours} h`;
-  const many = `${fulls.length} of ${vms.length} VMs need a full`;
-  return { fulls, spared, sentence: fulls.length === 0 ? `${many}.` : `${many}: ${plan}.` };
+  const spared = judged.filter(({ full }) => !full).map(({ vm, sentence }) => ({ vm, sentence }));
+  const hours = Math.ceil(Math.max(0, ...places) / 3600);
+  const asked = fulls.filter(({ inSeconds }) => inSeconds === null).length;
+  const sentence = [
+    `${fulls.length} of ${vms.length} VMs need a full`,
+    ...(asked === fulls.length ? [] : [`: ${atOnce} at once at most (places of ${of}), and the last has ended after ${hours} h`]),
+    ...(asked === 0 ? [] : [`; ${asked} of them when somebody asks, for no schedule does`]),
+    '.',
+  ].join('');
+  return { fulls, spared, sentence };
 }
+
+const dueOf = ({ dueInSeconds }: RestartedVm): number => dueInSeconds ?? Number.MAX_SAFE_INTEGER;
 
 /** What the next backup of a VM is, and why. */
 function nextOf(vm: RestartedVm, clean: boolean): { readonly full: boolean; readonly sentence: string } {
   const full = (sentence: string): { full: boolean; sentence: string } => ({ full: true, sentence });
+  if (!vm.incrementals) return full('Its offering takes no incrementals, restart or not.');
   if (!vm.hasCheckpoint) return full('No bitmap of it is in the books, restart or not.');
   if (!vm.running) return full('It is stopped, and a stopped VM is copied whole.');
   const registersAgain = vm.script === 'ours' || (vm.script === 'final' && vm.looked);

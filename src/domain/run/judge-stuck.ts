@@ -23,9 +23,14 @@ export interface StuckLimits {
   readonly queuedHours: number;
 }
 
+/** Why a run seems to be stuck. */
+export const STUCK_CODES = ['no-progress', 'longer-than-usual', 'queued-long'] as const;
+/** Why a run seems to be stuck. */
+export type StuckCode = (typeof STUCK_CODES)[number];
+
 /** That a run seems to be stuck. */
 export interface StuckFinding {
-  readonly code: 'no-progress' | 'longer-than-usual' | 'queued-long';
+  readonly code: StuckCode;
   /** What is seen, for people. */
   readonly sentence: string;
   /** What to do. */

@@ -1,3 +1,5 @@
+import type { FullPlaces } from './forecast-fulls';
+
 /** What a run takes places of; null: the books do not say. */
 export interface PlacedRun {
   readonly vmId: number;
@@ -78,6 +80,29 @@ export interface PickedRuns {
   readonly waits: ReadonlyMap<string, Wait>;
 }
 
+/** Whose places they are, for people. */
+const WHOSE: Readonly<Record<Bound, string>> = {
+  host: 'the host',
+  repository: 'the repository',
+  zone: 'the zone',
+  whole: 'all orchestrators',
+  here: 'one orchestrator',
+};
+
+/** Of so many places fulls may take so many. */
+const placesOfFulls = (places: number, share: number): number =>
+  places === Infinity ? Infinity : Math.max(1, Math.floor(places * share));
+
+/** How many fulls of one host go on at once where nothing else does: its VMs write to one repository, and one orchestrator drives them. */
+export function fullsAtOnce({ perHost, perRepository, perZone, whole, here, fullShare }: RunLimits): FullPlaces {
+  const limits = { host: perHost, repository: perRepository, zone: perZone, whole, here };
+  const all = (Object.keys(limits) as Bound[]).map((bound) => ({
+    atOnce: placesOfFulls(limits[bound], fullShare),
+    of: WHOSE[bound],
+  }));
+  return all.reduce((least, one) => (one.atOnce < least.atOnce ? one : least));
+}
+
 /** What somebody waits for goes before what comes by itself, as if it had waited for so much longer: so an old run wins in the end. */
 const MANUAL_LEAD_MS = 15 * 60_000;
 
@@ -98,7 +123,7 @@ export function pickRuns({ queued, running, busy: held, turns, limits, maintenan
   const lines = new Map<string, Line>();
   for (const run of [...queued].sort(oldestFirst)) {
     const wait = notNow(run, maintenance, now);
-    if (wait === null) lineOf(run, lines, places).push(run);
+    if (wait === null) lineOf(run, lines, places).runs.push(run);
     else waits.set(run.id, wait);
   }
   const lastTurns = new Map<string, LastTurn>();
@@ -120,8 +145,8 @@ export function pickRuns({ queued, running, busy: held, turns, limits, maintenan
     line.places.forEach((place) => place.take(run));
     lastTurns.set(line.whose, { at: now.getTime(), count: start.size });
   }
-  for (const line of lines.values())
-    for (const { id, vmId } of line.runs) if (!start.has(id)) waits.set(id, (busy.has(vmId) ? undefined : line.wait) ?? VM_BUSY);
+  for (const { runs, wait = VM_BUSY } of lines.values())
+    for (const { id, vmId } of runs) if (!start.has(id)) waits.set(id, busy.has(vmId) ? VM_BUSY : wait);
   return { start: [...start], waits };
 }
 
@@ -173,10 +198,6 @@ class Line {
     readonly places: readonly Place[],
   ) {}
 
-  push(run: QueuedRun): void {
-    this.runs.push(run);
-  }
-
   /** The first whose VM nobody works on. */
   next(busy: ReadonlySet<number>): QueuedRun | undefined {
     for (; ; this.#at += 1) {
@@ -207,7 +228,7 @@ class Place {
     limit: number,
     share: number,
   ) {
-    this.#limit = { runs: limit, fulls: Math.max(1, Math.floor(limit * share)) };
+    this.#limit = { runs: limit, fulls: placesOfFulls(limit, share) };
   }
 
   take(run: PlacedRun): void {

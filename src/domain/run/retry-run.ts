@@ -45,6 +45,9 @@ const NEEDS_SOMEBODY: ReadonlySet<string> = new Set([
   'wrong-vm',
 ]);
 
+/** What the caller is told to ask for again later, and nothing has to be changed for: the run does that by itself. */
+const PASSES: ReadonlySet<string> = new Set(['backup.in-progress', 'vm.busy', 'vm.migrating', 'vm.restoring']);
+
 /** Waits are up to this part shorter than they could be: runs that failed together do not come back together. */
 const JITTER = 0.25;
 
@@ -57,7 +60,8 @@ const JITTER = 0.25;
  */
 export function retryRun({ runId, attempt, family, code }: FailedAttempt, limits: RetryLimits): RetryAnswer {
   const failed = `attempt ${attempt} of ${limits.attempts} failed (${code})`;
-  if (family === 'user') return never('of-the-caller', `${failed}; it fails again until somebody changes what was asked for`);
+  if (family === 'user' && !PASSES.has(code))
+    return never('of-the-caller', `${failed}; it fails again until somebody changes what was asked for`);
   if (family === 'invariant') return never('of-ours', `${failed}; that is an error of ours, and trying again does not mend it`);
   if (NEEDS_SOMEBODY.has(code)) return never('needs-somebody', `${failed}; it fails again until somebody mends it`);
   if (attempt >= limits.attempts) return never('attempts-spent', `${failed}, and there is no further one`);

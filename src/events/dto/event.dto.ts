@@ -33,7 +33,7 @@ export class EventsQuery extends PageQuery {
 export class EventDto {
   /** In order of happening; what a stream goes on from. */
   seq!: number;
-  /** `queued`, `started`, `delayed`, `skipped`, `recovered`, `stopped`, `succeeded`, `failed`, `cancelled`, `paused` and others. */
+  /** `queued`, `started`, `progress`, `delayed`, `skipped`, `retried`, `recovered`, `stuck`, `retention`, `succeeded`, `failed` and others (docs/schedules.md). */
   kind!: string;
   /** Why, as a stable code; null: the kind says it. */
   reason!: string | null;

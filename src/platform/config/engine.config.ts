@@ -13,7 +13,7 @@ const DRAINS = ['detach', 'finish'] as const;
 export class EngineConfig {
   @Setting({
     env: 'CHAINKEEPER_ROLE',
-    help: 'What this instance does: `api` takes calls and drives nothing, `worker` drives runs and upkeep and answers nothing but /health, `all` does both.',
+    help: 'What this instance does: `api` takes calls and drives nothing, `worker` drives runs and upkeep and answers nothing but /health and /metrics, `all` does both.',
   })
   @IsIn(ROLES)
   role: Role = 'all';

@@ -1,32 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Controller, Get, Inject, Optional } from '@nestjs/common';
+import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 import { OperationalError } from '../../domain/errors';
 import { Draining } from './draining';
-
-/** One thing that must work before the service takes calls; it throws when it does not. */
-export interface ReadinessCheck {
-  readonly name: string;
-  /** The service does its work without it too, only not as well: it is ready, and says so. */
-  readonly spare?: boolean;
-  check(): Promise<void>;
-}
-
-/** How long a check may take; what answers later answers no call in time either. */
-const ANSWER_MS = 2_000;
-
-/** Injection token of the readiness checks, wired in the composition root. */
-export const READINESS = Symbol('readiness');
+import { Readiness } from './readiness';
 
 /** Health for balancers and people: alive means the process turns, ready means that calls will be answered. */
 @ApiTags('health')
 @Controller('health')
 export class HealthController {
-  readonly #going = new Map<string, Promise<void>>();
-
   constructor(
     private readonly draining: Draining,
-    @Optional() @Inject(READINESS) private readonly checks: readonly ReadinessCheck[] = [],
+    private readonly readiness: Readiness,
   ) {}
 
   @Get('live')
@@ -42,25 +26,15 @@ export class HealthController {
   })
   async ready(): Promise<{ status: string; checks: string[]; degraded?: string[] }> {
     this.draining.refuse();
+    const parts = await this.readiness.look();
     const degraded: string[] = [];
-    for (const part of this.checks)
-      await this.#ask(part).catch((error: unknown) => {
-        if (part.spare) return void degraded.push(`${part.name}: ${(error as Error).message}`);
-        throw new OperationalError('service.not-ready', 'unreachable', `${part.name}: ${(error as Error).message}`, {
-          cause: error,
-        });
-      });
-    const checks = this.checks.map(({ name }) => name);
+    for (const { name, spare, trouble } of parts) {
+      if (trouble === null) continue;
+      const words = `${name}: ${trouble.message}`;
+      if (!spare) throw new OperationalError('service.not-ready', 'unreachable', words, { cause: trouble });
+      degraded.push(words);
+    }
+    const checks = parts.map(({ name }) => name);
     return degraded.length === 0 ? { status: 'ok', checks } : { status: 'degraded', checks, degraded };
-  }
-
-  /** However many want to know, a check goes on once: what hangs must not pile up. */
-  #ask(part: ReadinessCheck): Promise<void> {
-    const going = this.#going.get(part.name) ?? part.check().finally(() => this.#going.delete(part.name));
-    this.#going.set(part.name, going);
-    const late = sleep(ANSWER_MS, undefined, { ref: false }).then(() => {
-      throw new Error(`No answer within ${ANSWER_MS / 1000} s.`);
-    });
-    return Promise.race([going, late]);
   }
 }
