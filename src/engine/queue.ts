@@ -9,23 +9,11 @@ import { Config } from '../platform/config/load-config';
 /** Whoever asks what runs wait for gets an answer this old at most; the queue may be long, and many may ask. */
 const FRESH_MS = 1000;
 
-/** So many more runs than there are places are drawn lots of. */
-const SPREAD = 64;
-
-/** What was seen of the runs that have not ended. */
-interface Looked {
-  readonly now: Date;
-  readonly rows: readonly PlacedRow[];
-  readonly queued: readonly PlacedRow[];
-}
-
 /** The runs that wait, and whose turn it is. */
 @Injectable()
 export class Queue {
   /** The runs that this orchestrator drives, but for those whose host keeps silent: those take nobody's place, it may be days. */
   readonly driven = new Set<string>();
-  /** At the last look another orchestrator was quicker. */
-  contended = false;
   readonly #turns = new Map<string, Turn>();
   /** In the database's time. */
   #now = new Date(0);
@@ -37,17 +25,10 @@ export class Queue {
     @Inject(Config) private readonly config: Config,
   ) {}
 
-  /**
-   * Runs that this orchestrator may begin now, in this order. Where others were quicker the last time, some of those that may begin by lot:
-   * all of them choose the same ones otherwise, and one gets them.
-   */
+  /** Runs that this orchestrator may begin now, in this order. */
   async pick(): Promise<PlacedRow[]> {
-    const looked = await this.#look();
-    const { start } = this.#choose(looked);
-    if (!this.contended || start.length === 0) return start;
-    const many = this.#choose(looked, SPREAD).start;
-    const some = new Set(shuffled(many).slice(0, start.length));
-    return this.#choose({ ...looked, queued: looked.queued.filter((row) => some.has(row)) }).start;
+    const { start } = await this.#choose();
+    return start;
   }
 
   /**
@@ -57,7 +38,7 @@ export class Queue {
   async mayBegin({ id, state }: Pick<PlacedRow, 'id' | 'state'>): Promise<boolean> {
     if (state !== 'queued' || !this.#shares) return true;
     await this.leases.takeTurns();
-    return this.#choose(await this.#look(id)).start.length > 0;
+    return (await this.#choose(id)).start.length > 0;
   }
 
   /** One of them was begun: the next turn is another's. */
@@ -70,7 +51,7 @@ export class Queue {
   waits(): Promise<ReadonlyMap<string, Wait>> {
     const at = Date.now();
     if (this.#looked === undefined || at - this.#looked.at > FRESH_MS)
-      this.#looked = { at, waits: this.#look().then((looked) => this.#choose(looked).waits) };
+      this.#looked = { at, waits: this.#choose().then(({ waits }) => waits) };
     return this.#looked.waits;
   }
 
@@ -80,22 +61,17 @@ export class Queue {
     return runsPerHost + runsPerRepository + runsPerZone + runsInAll > 0;
   }
 
-  async #look(only?: string): Promise<Looked> {
+  async #choose(only?: string): Promise<{ start: PlacedRow[]; waits: ReadonlyMap<string, Wait> }> {
     const { now, rows } = await this.places.look(only);
     this.#now = now;
-    return { now, rows, queued: rows.filter(({ state }) => state === 'queued') };
-  }
-
-  /** @param more places than this orchestrator has */
-  #choose({ now, rows, queued }: Looked, more = 0): { start: PlacedRow[]; waits: ReadonlyMap<string, Wait> } {
+    const queued = rows.filter(({ state }) => state === 'queued');
     const going = rows.filter(({ id, state }) => state === 'running' || this.driven.has(id));
-    const limits = limitsOf(this.config.engine);
     const { start, waits } = pickRuns({
       queued: queued.map(queuedOf),
       running: going.map((row) => ({ ...placeOf(row), here: this.driven.has(row.id) })),
       busy: new Set(rows.flatMap(({ vmId, state, leased }) => (leased || state !== 'queued' ? [vmId] : []))),
       turns: [...this.#turns.values()],
-      limits: { ...limits, here: limits.here + more },
+      limits: limitsOf(this.config.engine),
       maintenance: {
         hosts: new Set(queued.flatMap(({ resting }) => resting.host ?? [])),
         repositories: new Set(queued.flatMap(({ resting }) => resting.repositories)),
@@ -137,11 +113,4 @@ function queuedOf(row: PlacedRow): QueuedRun {
   const askedBy = row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual';
   const { id, created: queuedAt, notBefore, resting } = row;
   return { id, vmId, host: resting.host ?? host, repository, zone, expects, askedBy, queuedAt, notBefore };
-}
-
-function shuffled<T>(all: readonly T[]): T[] {
-  return all
-    .map((one) => ({ one, lot: Math.random() }))
-    .sort((a, b) => a.lot - b.lot)
-    .map(({ one }) => one);
 }

@@ -106,19 +106,8 @@ export class Worker implements BeforeApplicationShutdown {
     if (free <= 0) return false;
     // Ours that go on are in the books as running too, with a lease that has not run out; they are not listed here.
     for (const run of await this.runs.abandoned(free)) if (!this.#active.has(run.id)) await this.#claim(run);
-    this.queue.contended = await this.#claimPicked();
-    // Its places are still free.
-    if (this.queue.contended) this.#bell.ring();
+    for (const run of await this.queue.pick()) if (await this.#claim(run)) this.queue.began(run);
     return true;
-  }
-
-  /** Whether one of them went to somebody else. */
-  async #claimPicked(): Promise<boolean> {
-    let lost = false;
-    for (const run of await this.queue.pick())
-      if (await this.#claim(run)) this.queue.began(run);
-      else lost = true;
-    return lost && !this.#stop.signal.aborted;
   }
 
   async #claim(run: Pick<RunRow, 'id' | 'vmId' | 'state' | 'kind'>): Promise<boolean> {

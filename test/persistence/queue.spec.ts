@@ -169,23 +169,6 @@ describeDatabases('the queue', (databases) => {
     expect(await picked(queue)).toEqual([second.id]);
   });
 
-  it('draws lots of what may begin where others are quicker, and gives out no more places for it', async () => {
-    const host = await hostOf('kvm1');
-    for (let count = 0; count < 20; count += 1) await waiting(host);
-    const twice = async (queue: Queue): Promise<string[][]> => [await picked(queue), await picked(queue)];
-    const queue = queueOf({ CHAINKEEPER_RUNS_AT_ONCE: '4', CHAINKEEPER_FULLS_PERCENT: '50' });
-    const [first, again] = await twice(queue);
-    expect([first?.length, again]).toEqual([2, first]);
-    queue.contended = true;
-    const drawn = new Set<string>();
-    for (let times = 0; times < 8; times += 1)
-      for (const some of await twice(queue)) {
-        expect(some).toHaveLength(2);
-        some.forEach((id) => drawn.add(id));
-      }
-    expect(drawn.size).toBeGreaterThan(5);
-  });
-
   it('begins nothing on a host in maintenance, nor before its time', async () => {
     const host = await hostOf('kvm1');
     const [resting, later] = [await waiting(host), await waiting(await hostOf('kvm2'))];
