@@ -232,6 +232,7 @@ describeDatabases('the scheduler', (databases) => {
     await wasDue(schedule, new Date(instant.getTime() + 72 * HOUR));
     const at = new Date(Date.now() + 72 * HOUR).toISOString().slice(0, 23).replace('T', ' ');
     await books.dataSource.query(`UPDATE ck_events SET at = '${at}' WHERE vm_id = ${vm.id}`);
+    expect(await new Events(books.work).settledSince(0, 10, { vmId: vm.id })).toHaveLength(1);
     expect(await rhythms.makeGood()).toBe(1);
     expect(await rhythms.makeGood()).toBe(0);
     expect([await next(vm), await next(other)]).toEqual([soon, inYears]);

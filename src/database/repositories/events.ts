@@ -44,14 +44,14 @@ export class Events {
 
   /**
    * What has happened since that one, oldest first, but for the last second: a transaction that began earlier may still be about to
-   * write an earlier one, and whoever goes on from here would never see it.
+   * write an earlier one, and whoever goes on from here would never see it. What was told while the clock was ahead is not waited for.
    */
   settledSince(seq: number, limit: number, of: EventsOf = {}): Promise<EventRow[]> {
     return this.work.read((manager) =>
       manager
         .createQueryBuilder(EventRow, 'event')
         .where({ ...of, seq: MoreThan(seq) })
-        .andWhere(`event.at <= ${nowPlus(manager, -1000)}`)
+        .andWhere(`(event.at <= ${nowPlus(manager, -1000)} OR event.at > ${nowPlus(manager, 60_000)})`)
         .orderBy('event.seq', 'ASC')
         .limit(limit)
         .getMany(),
