@@ -967,8 +967,12 @@ vm_is_live() { [[ $VM_STATE != @(absent|shut off) ]]; }
 # job_active: some job works on the machine right now, whoever started it; JOB_OPERATION says which.
 JOB_OPERATION=''
 job_active() {
-  virsh_q domjobinfo "$OPT_VM" || die_unless_gone "Cannot ask for jobs of $OPT_VM"
   JOB_OPERATION=''
+  if ! virsh_q domjobinfo "$OPT_VM"; then
+    [[ $RUN_ERR == *'backup job data missing'* ]] || die_unless_gone "Cannot ask for jobs of $OPT_VM"
+    JOB_OPERATION=Backup # one that is just beginning
+    return 0
+  fi
   local line
   lines "$RUN_OUT"
   for line in "${LINES[@]}"; do
@@ -993,7 +997,7 @@ die_unless_gone() {
 DISKS=0
 declare -A D=() B=()
 readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse written bitmaps
-  mode parent file backing size allocated filecluster data zero dirty compared parentbitmap check'
+  mode parent file image backing size allocated filecluster data zero dirty compared parentbitmap check'
 
 disk_new() {
   local field
@@ -1070,16 +1074,31 @@ look_at_inode() {
   [[ ${D[$1.type]} != file ]] || { run "$NAS_SECONDS" stat -L -c %i -- "${D[$1.path]}" && D[$1.inode]=$RUN_OUT; } || :
 }
 
-# look_at_nodes: format, sizes and bitmaps of each disk's active layer.
+# look_at_nodes: format, sizes and bitmaps of each disk's active layer. What the devices hold is asked for, not the list of all nodes:
+# that ends a QEMU which is making an image at that moment (see make_images), for whomever it makes it.
 look_at_nodes() {
-  local i n count
+  local i n count found=0
+  qmp '{"execute":"query-block"}' || return 1
+  json_get QMP 'return#' && count=$REPLY
+  for ((n = 0; n < count; n++)); do
+    ! json_get QMP "return.$n.inserted.node-name" || look_at_disk_of "return.$n.inserted"
+  done
+  ((found < DISKS)) || return 0
+  # A job stands between a device and its disk: then it has all its images.
   qmp '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' || return 1
   json_get QMP 'return#' && count=$REPLY
   for ((n = 0; n < count; n++)); do
-    json_get QMP "return.$n.node-name"
-    for ((i = 0; i < DISKS; i++)); do
-      [[ $REPLY != "${D[$i.node]}" ]] || { look_at_node "$i" "return.$n" && break; }
-    done
+    ! json_get QMP "return.$n.node-name" || look_at_disk_of "return.$n"
+  done
+}
+
+# look_at_disk_of AT: the disk, if any, whose node REPLY names.
+look_at_disk_of() {
+  for ((i = 0; i < DISKS; i++)); do
+    [[ $REPLY == "${D[$i.node]}" ]] || continue
+    look_at_node "$i" "$1"
+    found=$((found + 1))
+    return 0
   done
 }
 
@@ -1108,18 +1127,13 @@ look_at_node() {
 
 # look_at_written: bytes that the guest wrote since QEMU started, a witness independent of any bitmap.
 look_at_written() {
-  local line i block=''
-  virsh_q domstats "$OPT_VM" --block --raw || return 0
-  lines "$RUN_OUT"
-  for line in "${LINES[@]}"; do
-    case $line in
-      *.name=*) block=${line#*=} ;;
-      *.wr.bytes=*)
-        for ((i = 0; i < DISKS; i++)); do
-          [[ ${D[$i.target]} != "$block" ]] || D[$i.written]=${line#*=}
-        done
-        ;;
-    esac
+  local i line
+  for ((i = 0; i < DISKS; i++)); do
+    virsh_q domblkstat "$OPT_VM" "${D[$i.target]}" || continue
+    lines "$RUN_OUT"
+    for line in "${LINES[@]}"; do
+      [[ $line != *' wr_bytes '* ]] || { line=${line##* wr_bytes } && D[$i.written]=${line// /}; }
+    done
   done
 }
 
@@ -1430,6 +1444,9 @@ look_at_qemu_start() {
   utc_ms "$stat" && QEMU_STARTED=$REPLY
 }
 
+# owner_of_qemu: REPLY is UID:GID of a live machine's QEMU.
+owner_of_qemu() { [[ $QEMU_PID ]] && REPLY=$(stat -c %u:%g -- "/proc/$QEMU_PID" 2>/dev/null); }
+
 json_host() {
   local boot='' name=''
   read -r boot </proc/sys/kernel/random/boot_id || :
@@ -1631,9 +1648,9 @@ look_at_preflight() {
   look_at_space || problem nas-silent "The NAS does not tell its space: $RUN_ERR"
   if [[ $QEMU_PID ]]; then
     mounted "$MNT" "/proc/$QEMU_PID/mountinfo" || problem mount-not-visible "QEMU of $OPT_VM does not see new mounts of this host: restart the machine after 'mount --make-rshared /'"
-    user=$(stat -c '%u %g' -- "/proc/$QEMU_PID") || return 0
-    run "$NAS_SECONDS" setpriv --reuid="${user% *}" --regid="${user#* }" --clear-groups test -x "$MNT" ||
-      problem nas-not-reachable "QEMU's user (${user% *}) may not enter the NAS: it needs the x bit, and no root_squash in its way"
+    owner_of_qemu && user=$REPLY || return 0
+    run "$NAS_SECONDS" setpriv --reuid="${user%:*}" --regid="${user#*:}" --clear-groups test -x "$MNT" ||
+      problem nas-not-reachable "QEMU's user (${user%:*}) may not enter the NAS: it needs the x bit, and no root_squash in its way"
   fi
   [[ ! $OPT_PATH ]] || nas test -d "$MNT/$OPT_PATH" || problem path-missing "$OPT_PATH is not on the NAS"
 }
@@ -2216,10 +2233,35 @@ save_definition() {
   nas cp -- "$WORK"/definition/* "$DEST/" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
 }
 
+# make_images: what QEMU writes to lies there before the job begins. Otherwise libvirt has QEMU make the images, and one that is asked
+# at that moment for all its nodes (virsh domstats --block or domblkinfo, as monitoring does) ends with a failed assertion, and its
+# guest with it: QEMU 7.2, qcow2_get_specific_info. It also keeps a quiesced guest frozen for less long.
+make_images() {
+  local i image options made=()
+  for ((i = 0; i < DISKS; i++)); do [[ ! ${D[$i.image]} ]] || made+=("${D[$i.image]}"); done
+  ((${#made[@]} == 0)) || nas rm -f -- "${made[@]}" || die "Cannot remove the images of another plan: $RUN_ERR" nas-not-writable
+  for ((i = 0; i < DISKS; i++)); do
+    image=$DEST/${D[$i.file]}
+    [[ $TRANSFER != pull ]] || image=$SCRATCH/${D[$i.target]}.qcow2
+    options=compat=1.1
+    [[ ${D[$i.format]} != qcow2 ]] || options+=,cluster_size=${D[$i.cluster]}
+    D[$i.image]=$image
+    run "$NAS_SECONDS" qemu-img create -q -f qcow2 -o "$options" -- "$image" "${D[$i.virtual]}" || image_fails "$image"
+    # Where an owner cannot be changed, libvirt and QEMU say whether it matters.
+    ! owner_of_qemu || run "$NAS_SECONDS" chown -- "$REPLY" "$image" || :
+  done
+}
+
+image_fails() {
+  [[ $TRANSFER != pull ]] || die "Cannot make $1: $RUN_ERR" scratch-full
+  ((RUN_CODE != 124)) || die "The NAS does not answer: $RUN_ERR" target-hung
+  die "Cannot make $1: $RUN_ERR" nas-not-writable
+}
+
 push_xml() {
   local i path out="<domainbackup mode='push'><disks>"
   for ((i = 0; i < DISKS; i++)); do
-    xml_escape "$DEST/${D[$i.file]}" && path=$REPLY
+    xml_escape "${D[$i.image]}" && path=$REPLY
     out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]}'"
     [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT'"
     out+="><target file='$path'/><driver type='qcow2'/></disk>"
@@ -2233,6 +2275,7 @@ run_job() {
   count_writes
   [[ $PLAN_MODE == legacy-full ]] || undo_push drop_new_bitmap
   undo_push end_job
+  make_images
   freeze
   if ! begin_job && [[ $PLAN_MODE == incremental && $RUN_ERR == *'missing or broken bitmap'* ]]; then
     # libvirt looks at more than the active layer; it has refused before anything was changed.
@@ -2241,6 +2284,7 @@ run_job() {
     [[ $TRANSFER != pull || $SCRATCH ]] || { open_scratch && undo_push end_job; }
     name_files
     check_space
+    make_images
     begin_job || :
   fi
   local code=$RUN_CODE error=$RUN_ERR
@@ -2272,7 +2316,7 @@ begin_job() {
     checkpoint=("$WORK/checkpoint.xml")
   fi
   RUN_MUST_FINISH=yes
-  run 90 "${VIRSH[@]}" backup-begin "$OPT_VM" "$WORK/backup.xml" "${checkpoint[@]}" || :
+  run 90 "${VIRSH[@]}" backup-begin "$OPT_VM" "$WORK/backup.xml" "${checkpoint[@]}" --reuse-external || :
   RUN_MUST_FINISH=''
   ((RUN_CODE == 0)) && BEGUN=yes
 }
@@ -2538,16 +2582,16 @@ look_at_scratch() {
 }
 SCRATCH_FREE=''
 
-# open_scratch: folders that QEMU's user can write to and nobody else can enter.
+# open_scratch: a folder for the scratch files, and one in which QEMU's user makes the socket.
 open_scratch() {
   local user=0:0
   look_at_scratch || die "There is no scratch space: $RUN_ERR" scratch-missing
   ((SCRATCH_FREE >= RESERVE_BYTES)) || die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes free; $RESERVE_BYTES are kept in reserve" scratch-full
-  [[ ! $QEMU_PID ]] || user=$(stat -c %u:%g -- "/proc/$QEMU_PID") || die_unless_gone "Cannot look at QEMU of $OPT_VM"
+  ! owner_of_qemu || user=$REPLY
   # Named like the backup, so that whoever finds the files knows whose they are.
   SCRATCH=$SCRATCH_DIR/$OPT_PATH
   [[ ! -e $SCRATCH ]] || die "$SCRATCH is there already: another run has left it" scratch-missing
-  (umask 066 && mkdir -p -- "${SCRATCH%/*}") && mkdir -m 0700 -- "$SCRATCH" && chown "$user" -- "$SCRATCH" || die "Cannot make $SCRATCH" scratch-missing
+  (umask 066 && mkdir -p -- "${SCRATCH%/*}") && mkdir -m 0711 -- "$SCRATCH" || die "Cannot make $SCRATCH" scratch-missing
   owned "$SCRATCH"
   always_push remove_scratch
   # The path of a socket is short by nature.
@@ -2565,7 +2609,7 @@ pull_xml() {
   local i path out
   out="<domainbackup mode='pull'><server transport='unix' socket='$SOCKET'/><disks>"
   for ((i = 0; i < DISKS; i++)); do
-    xml_escape "$SCRATCH/${D[$i.target]}.qcow2" && path=$REPLY
+    xml_escape "${D[$i.image]}" && path=$REPLY
     out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]/rescued/full}'"
     [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT' exportbitmap='dirty-${D[$i.target]}'"
     out+="><scratch file='$path'/><driver type='qcow2'/></disk>"

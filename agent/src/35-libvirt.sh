@@ -132,8 +132,12 @@ vm_is_live() { [[ $VM_STATE != @(absent|shut off) ]]; }
 # job_active: some job works on the machine right now, whoever started it; JOB_OPERATION says which.
 JOB_OPERATION=''
 job_active() {
-  virsh_q domjobinfo "$OPT_VM" || die_unless_gone "Cannot ask for jobs of $OPT_VM"
   JOB_OPERATION=''
+  if ! virsh_q domjobinfo "$OPT_VM"; then
+    [[ $RUN_ERR == *'backup job data missing'* ]] || die_unless_gone "Cannot ask for jobs of $OPT_VM"
+    JOB_OPERATION=Backup # one that is just beginning
+    return 0
+  fi
   local line
   lines "$RUN_OUT"
   for line in "${LINES[@]}"; do

@@ -5,7 +5,7 @@
 DISKS=0
 declare -A D=() B=()
 readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse written bitmaps
-  mode parent file backing size allocated filecluster data zero dirty compared parentbitmap check'
+  mode parent file image backing size allocated filecluster data zero dirty compared parentbitmap check'
 
 disk_new() {
   local field
@@ -82,16 +82,31 @@ look_at_inode() {
   [[ ${D[$1.type]} != file ]] || { run "$NAS_SECONDS" stat -L -c %i -- "${D[$1.path]}" && D[$1.inode]=$RUN_OUT; } || :
 }
 
-# look_at_nodes: format, sizes and bitmaps of each disk's active layer.
+# look_at_nodes: format, sizes and bitmaps of each disk's active layer. What the devices hold is asked for, not the list of all nodes:
+# that ends a QEMU which is making an image at that moment (see make_images), for whomever it makes it.
 look_at_nodes() {
-  local i n count
+  local i n count found=0
+  qmp '{"execute":"query-block"}' || return 1
+  json_get QMP 'return#' && count=$REPLY
+  for ((n = 0; n < count; n++)); do
+    ! json_get QMP "return.$n.inserted.node-name" || look_at_disk_of "return.$n.inserted"
+  done
+  ((found < DISKS)) || return 0
+  # A job stands between a device and its disk: then it has all its images.
   qmp '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' || return 1
   json_get QMP 'return#' && count=$REPLY
   for ((n = 0; n < count; n++)); do
-    json_get QMP "return.$n.node-name"
-    for ((i = 0; i < DISKS; i++)); do
-      [[ $REPLY != "${D[$i.node]}" ]] || { look_at_node "$i" "return.$n" && break; }
-    done
+    ! json_get QMP "return.$n.node-name" || look_at_disk_of "return.$n"
+  done
+}
+
+# look_at_disk_of AT: the disk, if any, whose node REPLY names.
+look_at_disk_of() {
+  for ((i = 0; i < DISKS; i++)); do
+    [[ $REPLY == "${D[$i.node]}" ]] || continue
+    look_at_node "$i" "$1"
+    found=$((found + 1))
+    return 0
   done
 }
 
@@ -120,18 +135,13 @@ look_at_node() {
 
 # look_at_written: bytes that the guest wrote since QEMU started, a witness independent of any bitmap.
 look_at_written() {
-  local line i block=''
-  virsh_q domstats "$OPT_VM" --block --raw || return 0
-  lines "$RUN_OUT"
-  for line in "${LINES[@]}"; do
-    case $line in
-      *.name=*) block=${line#*=} ;;
-      *.wr.bytes=*)
-        for ((i = 0; i < DISKS; i++)); do
-          [[ ${D[$i.target]} != "$block" ]] || D[$i.written]=${line#*=}
-        done
-        ;;
-    esac
+  local i line
+  for ((i = 0; i < DISKS; i++)); do
+    virsh_q domblkstat "$OPT_VM" "${D[$i.target]}" || continue
+    lines "$RUN_OUT"
+    for line in "${LINES[@]}"; do
+      [[ $line != *' wr_bytes '* ]] || { line=${line##* wr_bytes } && D[$i.written]=${line// /}; }
+    done
   done
 }
 

@@ -36,6 +36,9 @@ look_at_qemu_start() {
   utc_ms "$stat" && QEMU_STARTED=$REPLY
 }
 
+# owner_of_qemu: REPLY is UID:GID of a live machine's QEMU.
+owner_of_qemu() { [[ $QEMU_PID ]] && REPLY=$(stat -c %u:%g -- "/proc/$QEMU_PID" 2>/dev/null); }
+
 json_host() {
   local boot='' name=''
   read -r boot </proc/sys/kernel/random/boot_id || :

@@ -109,9 +109,9 @@ look_at_preflight() {
   look_at_space || problem nas-silent "The NAS does not tell its space: $RUN_ERR"
   if [[ $QEMU_PID ]]; then
     mounted "$MNT" "/proc/$QEMU_PID/mountinfo" || problem mount-not-visible "QEMU of $OPT_VM does not see new mounts of this host: restart the machine after 'mount --make-rshared /'"
-    user=$(stat -c '%u %g' -- "/proc/$QEMU_PID") || return 0
-    run "$NAS_SECONDS" setpriv --reuid="${user% *}" --regid="${user#* }" --clear-groups test -x "$MNT" ||
-      problem nas-not-reachable "QEMU's user (${user% *}) may not enter the NAS: it needs the x bit, and no root_squash in its way"
+    owner_of_qemu && user=$REPLY || return 0
+    run "$NAS_SECONDS" setpriv --reuid="${user%:*}" --regid="${user#*:}" --clear-groups test -x "$MNT" ||
+      problem nas-not-reachable "QEMU's user (${user%:*}) may not enter the NAS: it needs the x bit, and no root_squash in its way"
   fi
   [[ ! $OPT_PATH ]] || nas test -d "$MNT/$OPT_PATH" || problem path-missing "$OPT_PATH is not on the NAS"
 }

@@ -64,10 +64,35 @@ save_definition() {
   nas cp -- "$WORK"/definition/* "$DEST/" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
 }
 
+# make_images: what QEMU writes to lies there before the job begins. Otherwise libvirt has QEMU make the images, and one that is asked
+# at that moment for all its nodes (virsh domstats --block or domblkinfo, as monitoring does) ends with a failed assertion, and its
+# guest with it: QEMU 7.2, qcow2_get_specific_info. It also keeps a quiesced guest frozen for less long.
+make_images() {
+  local i image options made=()
+  for ((i = 0; i < DISKS; i++)); do [[ ! ${D[$i.image]} ]] || made+=("${D[$i.image]}"); done
+  ((${#made[@]} == 0)) || nas rm -f -- "${made[@]}" || die "Cannot remove the images of another plan: $RUN_ERR" nas-not-writable
+  for ((i = 0; i < DISKS; i++)); do
+    image=$DEST/${D[$i.file]}
+    [[ $TRANSFER != pull ]] || image=$SCRATCH/${D[$i.target]}.qcow2
+    options=compat=1.1
+    [[ ${D[$i.format]} != qcow2 ]] || options+=,cluster_size=${D[$i.cluster]}
+    D[$i.image]=$image
+    run "$NAS_SECONDS" qemu-img create -q -f qcow2 -o "$options" -- "$image" "${D[$i.virtual]}" || image_fails "$image"
+    # Where an owner cannot be changed, libvirt and QEMU say whether it matters.
+    ! owner_of_qemu || run "$NAS_SECONDS" chown -- "$REPLY" "$image" || :
+  done
+}
+
+image_fails() {
+  [[ $TRANSFER != pull ]] || die "Cannot make $1: $RUN_ERR" scratch-full
+  ((RUN_CODE != 124)) || die "The NAS does not answer: $RUN_ERR" target-hung
+  die "Cannot make $1: $RUN_ERR" nas-not-writable
+}
+
 push_xml() {
   local i path out="<domainbackup mode='push'><disks>"
   for ((i = 0; i < DISKS; i++)); do
-    xml_escape "$DEST/${D[$i.file]}" && path=$REPLY
+    xml_escape "${D[$i.image]}" && path=$REPLY
     out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]}'"
     [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT'"
     out+="><target file='$path'/><driver type='qcow2'/></disk>"
@@ -81,6 +106,7 @@ run_job() {
   count_writes
   [[ $PLAN_MODE == legacy-full ]] || undo_push drop_new_bitmap
   undo_push end_job
+  make_images
   freeze
   if ! begin_job && [[ $PLAN_MODE == incremental && $RUN_ERR == *'missing or broken bitmap'* ]]; then
     # libvirt looks at more than the active layer; it has refused before anything was changed.
@@ -89,6 +115,7 @@ run_job() {
     [[ $TRANSFER != pull || $SCRATCH ]] || { open_scratch && undo_push end_job; }
     name_files
     check_space
+    make_images
     begin_job || :
   fi
   local code=$RUN_CODE error=$RUN_ERR
@@ -120,7 +147,7 @@ begin_job() {
     checkpoint=("$WORK/checkpoint.xml")
   fi
   RUN_MUST_FINISH=yes
-  run 90 "${VIRSH[@]}" backup-begin "$OPT_VM" "$WORK/backup.xml" "${checkpoint[@]}" || :
+  run 90 "${VIRSH[@]}" backup-begin "$OPT_VM" "$WORK/backup.xml" "${checkpoint[@]}" --reuse-external || :
   RUN_MUST_FINISH=''
   ((RUN_CODE == 0)) && BEGUN=yes
 }

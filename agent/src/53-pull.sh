@@ -37,16 +37,16 @@ look_at_scratch() {
 }
 SCRATCH_FREE=''
 
-# open_scratch: folders that QEMU's user can write to and nobody else can enter.
+# open_scratch: a folder for the scratch files, and one in which QEMU's user makes the socket.
 open_scratch() {
   local user=0:0
   look_at_scratch || die "There is no scratch space: $RUN_ERR" scratch-missing
   ((SCRATCH_FREE >= RESERVE_BYTES)) || die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes free; $RESERVE_BYTES are kept in reserve" scratch-full
-  [[ ! $QEMU_PID ]] || user=$(stat -c %u:%g -- "/proc/$QEMU_PID") || die_unless_gone "Cannot look at QEMU of $OPT_VM"
+  ! owner_of_qemu || user=$REPLY
   # Named like the backup, so that whoever finds the files knows whose they are.
   SCRATCH=$SCRATCH_DIR/$OPT_PATH
   [[ ! -e $SCRATCH ]] || die "$SCRATCH is there already: another run has left it" scratch-missing
-  (umask 066 && mkdir -p -- "${SCRATCH%/*}") && mkdir -m 0700 -- "$SCRATCH" && chown "$user" -- "$SCRATCH" || die "Cannot make $SCRATCH" scratch-missing
+  (umask 066 && mkdir -p -- "${SCRATCH%/*}") && mkdir -m 0711 -- "$SCRATCH" || die "Cannot make $SCRATCH" scratch-missing
   owned "$SCRATCH"
   always_push remove_scratch
   # The path of a socket is short by nature.
@@ -64,7 +64,7 @@ pull_xml() {
   local i path out
   out="<domainbackup mode='pull'><server transport='unix' socket='$SOCKET'/><disks>"
   for ((i = 0; i < DISKS; i++)); do
-    xml_escape "$SCRATCH/${D[$i.target]}.qcow2" && path=$REPLY
+    xml_escape "${D[$i.image]}" && path=$REPLY
     out+="<disk name='${D[$i.target]}' backup='yes' type='file' backupmode='${D[$i.mode]/rescued/full}'"
     [[ ${D[$i.mode]} != incremental ]] || out+=" incremental='$OPT_BITMAP_PARENT' exportbitmap='dirty-${D[$i.target]}'"
     out+="><scratch file='$path'/><driver type='qcow2'/></disk>"

@@ -300,3 +300,51 @@ END
   identical
   [[ $(bitmaps_of) == *'vda theirs,'* ]]
 }
+
+# A QEMU that is making an image ends when it is asked for all its nodes (agent/README.md): the guest is gone, and its log says why.
+lives() { [[ $(virsh_q domstate "$VM") == running ]] || { tail -n 3 "/var/log/libvirt/qemu/$VM.log" >&2 && return 1; }; }
+
+@test "monitoring asks libvirt about all disks, without a pause, while backups begin: the guest lives" {
+  new_vm vda:64M vdb:64M
+  slow_nas
+  local monitor monitors=()
+  for monitor in 1 2; do
+    (exec 3>&-; while virsh_q domstats "$VM" --block; do :; done) >/dev/null 2>&1 &
+    monitors+=($!)
+  done
+  full
+  done_is full null
+  lives
+  identical
+  for transfer in push pull push pull; do
+    lab write "$VM" vda 0x22 4M 1M
+    incremental --transfer "$transfer"
+    done_is incremental regular
+    lives
+    identical
+  done
+  kill -0 "${monitors[@]}"
+  kill "${monitors[@]}"
+  wait "${monitors[@]}" || :
+}
+
+@test "we look while another tool begins a backup, whose images QEMU makes: the guest lives" {
+  new_vm vda:64M vdb:64M
+  slow_nas
+  line 4M
+  mkdir -m 777 "$REPOSITORY/theirs"
+  local round looker lookers=()
+  for looker in 1 2; do
+    (exec 3>&-; while [[ ! -e $BATS_TEST_TMPDIR/enough ]]; do "$SCRIPT" inspect -v "$VM" || exit; done) >"$BATS_TEST_TMPDIR/looks$looker" 2>&1 &
+    lookers+=($!)
+  done
+  for round in {1..6}; do
+    printf "<domainbackup><disks><disk name='vda' type='file'><target file='%s'/></disk></disks></domainbackup>" "$REPOSITORY/theirs/$round" >"$BATS_TEST_TMPDIR/theirs.xml"
+    virsh_q backup-begin "$VM" "$BATS_TEST_TMPDIR/theirs.xml"
+    until [[ $(virsh_q domjobinfo "$VM") == *None* ]]; do sleep 0.1; done
+  done
+  lives
+  touch "$BATS_TEST_TMPDIR/enough"
+  for looker in "${lookers[@]}"; do wait "$looker" || { tail -n 2 "$BATS_TEST_TMPDIR"/looks* && return 1; }; done
+  grep -q '"operation":"Backup"' "$BATS_TEST_TMPDIR"/looks*
+}

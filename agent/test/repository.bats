@@ -149,7 +149,7 @@ quick_script() { use_stubs && sed -i 's/^CHECK_SECONDS=10/CHECK_SECONDS=2/' "$SC
   stub dd <<'SH'
 real "$@" || exit
 case "$*" in
-  *iflag=direct*) for word; do [[ $word != of=* ]] || printf x | real of="${word#of=}" bs=1 seek=70000 conv=notrunc status=none; done ;;
+  *iflag=direct*) for word; do [[ $word != of=* ]] || printf 'not what it was' | real of="${word#of=}" bs=1 seek=70000 conv=notrunc status=none; done ;;
 esac
 SH
   check
