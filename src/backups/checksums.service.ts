@@ -16,7 +16,7 @@ export class ChecksumsService {
 
   async show(id: string): Promise<ChecksumsDto> {
     const { id: row, uuid } = await this.#find(id);
-    const [known] = await this.manifests.ofBackups([row]);
+    const known = await this.manifests.find(row);
     return {
       backupId: uuid,
       manifest: known?.written?.toISOString() ?? null,

@@ -1,13 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { LinkRow } from '../database/entities/link-row';
 import type { ProtectionRow } from '../database/entities/protection-row';
-import { Backups, type BookedBackup as BackupWithDetails } from '../database/repositories/backups';
+import { Backups, type BookedBackup as BackupWithDetails, type KeptOfBackup } from '../database/repositories/backups';
 import { Evidence, type MeasuredEvidence } from '../database/repositories/evidence';
 import type { ManifestRow } from '../database/entities/manifest-row';
-import { Links } from '../database/repositories/links';
-import { Manifests } from '../database/repositories/manifests';
 import { Offerings } from '../database/repositories/offerings';
-import { Protections } from '../database/repositories/protections';
 import { Restores } from '../database/repositories/restores';
 import { Runs } from '../database/repositories/runs';
 import { Schedules } from '../database/repositories/schedules';
@@ -40,16 +37,15 @@ export interface BackupInBooks {
   readonly booked: BookedBackup;
 }
 
+const NOTHING: KeptOfBackup = { link: undefined, manifest: undefined, protection: undefined };
+
 /** Reads the books into the words of the domain. */
 @Injectable()
 export class BookReader {
   constructor(
     private readonly backups: Backups,
-    private readonly links: Links,
     private readonly evidence: Evidence,
-    private readonly protections: Protections,
     private readonly restores: Restores,
-    private readonly manifests: Manifests,
     private readonly runs: Runs,
     private readonly vms: Vms,
     private readonly offerings: Offerings,
@@ -110,26 +106,15 @@ export class BookReader {
   /** Reads what is known of these backups, in their order. */
   async attach(rows: readonly BackupWithDetails[]): Promise<BackupInBooks[]> {
     const ids = rows.map(({ id }) => id);
-    const [links, evidence, protections, manifests] = await Promise.all([
-      this.links.ofBackups(ids),
-      this.evidence.ofBackups(ids),
-      this.protections.holding(ids),
-      this.manifests.ofBackups(ids),
-    ]);
-    const linkOf = new Map(links.map((link) => [link.backupId, link]));
-    const offered = await this.#offeredTo(rows.filter(({ id }) => repositoryOf(linkOf.get(id)) === undefined));
+    const [kept, evidence] = await Promise.all([this.backups.kept(ids), this.evidence.ofBackups(ids)]);
+    const offered = await this.#offeredTo(rows.filter(({ id }) => repositoryOf(kept.get(id)?.link) === undefined));
+    // Of one that was asked again the last has it.
+    const evidenceOf = new Map(evidence.map((one) => [one.backupId, one]));
     return rows.map((row) => {
-      const link = linkOf.get(row.id);
-      const manifest = manifests.find(({ backupId }) => backupId === row.id);
-      const measured = evidence.findLast(({ backupId }) => backupId === row.id);
-      return {
-        row,
-        link,
-        evidence: measured,
-        manifest,
-        protection: protections.find(({ backupId }) => backupId === row.id),
-        booked: toBooked(row, offered.get(row.backupOfferingId) ?? null, link, measured, manifest),
-      };
+      const { link, manifest, protection } = kept.get(row.id) ?? NOTHING;
+      const measured = evidenceOf.get(row.id);
+      const booked = toBooked(row, offered.get(row.backupOfferingId) ?? null, link, measured, manifest);
+      return { row, link, evidence: measured, manifest, protection, booked };
     });
   }
 
@@ -142,8 +127,8 @@ export class BookReader {
   }
 
   async #lastUsedEpoch(vmId: number): Promise<number | null> {
-    const { items } = await this.runs.page({ limit: RUNS_BACK }, { vmId });
-    const epochs = items.flatMap(({ plan }) => epochOf(plan as BackupPlan | null) ?? []);
+    const plans = await this.runs.plans(vmId, RUNS_BACK);
+    const epochs = plans.flatMap((plan) => epochOf(plan as BackupPlan | null) ?? []);
     return epochs.length === 0 ? null : Math.max(...epochs);
   }
 

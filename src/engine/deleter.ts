@@ -76,11 +76,10 @@ export class Deleter {
   }
 
   /** @throws when the run cannot go on under this lease; it stays in the books and is looked at again. */
-  async drive(runId: string, lease: Lease, signal: AbortSignal): Promise<void> {
-    const run = await this.runs.find(runId);
-    const vm = run && (await this.vms.findById(run.vmId));
-    if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
-    const log = this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch });
+  async drive(run: RunRow, lease: Lease, signal: AbortSignal): Promise<void> {
+    const vm = await this.vms.findById(run.vmId);
+    if (!vm) throw new InvariantError('run.without-vm', `The VM of run ${run.id} is not in the books.`);
+    const log = this.log.child({ runId: run.id, vm: vm.instanceName, epoch: lease.epoch });
     const warnings = new Set(run.warnings);
     const deletion = { vm, lease, signal, log, warnings };
     try {

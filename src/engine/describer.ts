@@ -1,8 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BackupRow } from '../database/entities/backup-row';
-import { BackupRepositories } from '../database/repositories/backup-repositories';
+import type { VmRow } from '../database/entities/vm-row';
+import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Backups } from '../database/repositories/backups';
 import { Evidence } from '../database/repositories/evidence';
+import type { ReachableHost } from '../database/repositories/hosts';
 import { Manifests } from '../database/repositories/manifests';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
@@ -18,6 +20,16 @@ import { VERSION } from '../platform/version';
 import { BookReader, type BackupInBooks } from './book-reader';
 import { NasHosts } from './nas-hosts';
 import { mountOf } from './planner';
+
+/** What need not be asked for again at the end of a run. */
+export interface KnownToRun {
+  readonly vm: VmRow;
+  /** The host that it ran on. */
+  readonly host: ReachableHost;
+  readonly repository: RepositoryWithWay;
+  /** The VM's backups, the new one among them. */
+  readonly inBooks: readonly BackupInBooks[];
+}
 
 /** Has a host write down, beside the files of a booked backup, what they are. */
 @Injectable()
@@ -36,9 +48,9 @@ export class Describer {
 
   /**
    * Answers why it could not be done, for people; null: it is done. It may be asked for again.
-   * @param ofRun the VM's backups at the end of the run that made it, which goes on while its repository is in maintenance
+   * @param ofRun what the run that made it knows at its end; that goes on while its repository is in maintenance
    */
-  async describe(backupId: number, ofRun?: readonly BackupInBooks[]): Promise<string | null> {
+  async describe(backupId: number, ofRun?: KnownToRun): Promise<string | null> {
     const whyNot = await this.#describe(backupId, ofRun).catch((error: unknown) => {
       if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
       return wordsOf(error);
@@ -47,16 +59,16 @@ export class Describer {
     return whyNot;
   }
 
-  async #describe(backupId: number, ofRun?: readonly BackupInBooks[]): Promise<string | null> {
-    const inBooks = ofRun?.find(({ row }) => row.id === backupId) ?? (await this.#read(backupId));
+  async #describe(backupId: number, ofRun?: KnownToRun): Promise<string | null> {
+    const inBooks = ofRun?.inBooks.find(({ row }) => row.id === backupId) ?? (await this.#read(backupId));
     const path = inBooks?.row.externalId ?? null;
     if (inBooks === undefined || path === null) return 'it has no directory';
-    const repository = await this.repositories.find(inBooks.booked.repositoryId ?? '');
+    const repository = ofRun?.repository ?? (await this.repositories.find(inBooks.booked.repositoryId ?? ''));
     if (repository === null) return 'nobody knows in which repository it lies';
     if (repository.maintenance !== null && ofRun === undefined) return 'its repository is in maintenance';
-    const manifest = await this.#manifest(inBooks, ofRun ?? []);
+    const manifest = await this.#manifest(inBooks, ofRun);
     if ('kind' in manifest) return manifest.message;
-    const host = this.nasHosts.accessOfOurs(await this.nasHosts.thatLooks(inBooks.row.vmId));
+    const host = this.nasHosts.accessOfOurs(await this.nasHosts.thatLooks(inBooks.row.vmId, ofRun?.host));
     await this.client.describe(host, { repository: mountOf(repository), path, manifest });
     return null;
   }
@@ -71,11 +83,11 @@ export class Describer {
   }
 
   /** What a backup is to say of itself. */
-  async #manifest({ row, booked, link, evidence }: BackupInBooks, ofVm: readonly BackupInBooks[]): Promise<Manifest | Refusal> {
-    const vm = await this.vms.findById(row.vmId);
+  async #manifest({ row, booked, link, evidence }: BackupInBooks, ofRun?: KnownToRun): Promise<Manifest | Refusal> {
+    const vm = ofRun?.vm ?? (await this.vms.findById(row.vmId));
     const run = link?.runId == null ? null : await this.runs.find(link.runId);
     const { keys } = readChainKeys(row.details);
-    const parent = keys.parentBackupId === null ? null : await this.#parent(keys.parentBackupId, ofVm);
+    const parent = keys.parentBackupId === null ? null : await this.#parent(keys.parentBackupId, ofRun?.inBooks ?? []);
     const text = evidence === undefined ? null : await this.evidence.verbatim(evidence.id);
     return writeManifest({
       vm: { id: vm?.uuid ?? null, name: vm?.instanceName ?? '' },

@@ -57,7 +57,7 @@ export class Hasher implements BeforeApplicationShutdown {
    * @throws UserError `checksums.active`, `checksums.none`, `repository.maintenance`
    */
   async begin(backupId: number, verifies: boolean): Promise<void> {
-    const [known] = await this.manifests.ofBackups([backupId]);
+    const known = await this.manifests.find(backupId);
     if (verifies && !known?.hashed)
       throw new UserError(
         'checksums.none',

@@ -30,8 +30,13 @@ export class NasHosts {
     });
   }
 
-  /** One that works and has our script: the VM's own first, where it is about one. @throws UserError `host.none-looks` */
-  async thatLooks(vmId?: number): Promise<ReachableHost> {
+  /**
+   * One that works and has our script: the VM's own first, where it is about one.
+   * @param at where something of the VM goes on just now
+   * @throws UserError `host.none-looks`
+   */
+  async thatLooks(vmId?: number, at?: ReachableHost): Promise<ReachableHost> {
+    if (at !== undefined && this.#looks(at)) return at;
     const own = vmId === undefined ? null : await this.#own(vmId);
     const [first] = own !== null && this.#looks(own) ? [own] : await this.#looking();
     if (first !== undefined) return first;

@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Hosts, isInMaintenance, type ReachableHost } from '../database/repositories/hosts';
+import { Maintenances } from '../database/repositories/maintenances';
 import { Offerings, type OfferingWithDetails } from '../database/repositories/offerings';
 import { type VmDisk, Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
@@ -48,6 +49,7 @@ export class Planner {
     private readonly offerings: Offerings,
     private readonly repositories: BackupRepositories,
     private readonly volumes: Volumes,
+    private readonly maintenances: Maintenances,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
   ) {}
@@ -87,7 +89,7 @@ export class Planner {
     const looked = canLook(access);
     const facts = looked ? await this.look(vm, access, mount, disks) : byTheBooks(vm, host, disks);
     // A look takes its time.
-    refuseMaintenance(await this.hosts.findById(host.id), await this.repositories.find(repository.uuid));
+    refuseMaintenance(...(await this.maintenances.again(host, repository)));
     const books = await this.reader.books(vm.id);
     const offered = readPolicy(offering.details);
     const decision = decideBackup({

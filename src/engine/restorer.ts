@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Backups } from '../database/repositories/backups';
@@ -94,11 +95,10 @@ export class Restorer {
   }
 
   /** @throws when the run cannot go on under this lease; it stays in the books and is looked at again. */
-  async drive(runId: string, lease: Lease, signal: AbortSignal, hears: Hears): Promise<void> {
-    const run = await this.runs.find(runId);
-    const vm = run && (await this.vms.findById(run.vmId));
-    if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
-    const log = this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch });
+  async drive(run: RunRow, lease: Lease, signal: AbortSignal, hears: Hears): Promise<void> {
+    const vm = await this.vms.findById(run.vmId);
+    if (!vm) throw new InvariantError('run.without-vm', `The VM of run ${run.id} is not in the books.`);
+    const log = this.log.child({ runId: run.id, vm: vm.instanceName, epoch: lease.epoch });
     const drive: Drive = { run, jobId: run.jobId ?? run.id, adopted: run.plan !== null, vm, lease, signal, hears, log };
     const prepared = await this.#prepare(drive).catch((error: unknown) => this.jobs.giveUp(drive, error));
     if (prepared === null) return;

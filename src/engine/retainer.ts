@@ -38,8 +38,8 @@ export class Retainer {
 
   /** The rules of a VM. */
   async rules({ id, backupOfferingId }: VmRow): Promise<RetentionRules> {
-    const offering = backupOfferingId === null ? null : { owner: 'offering' as const, ownerId: backupOfferingId };
-    return settleRules(await this.policies.find({ owner: 'vm', ownerId: id }), offering && (await this.policies.find(offering)));
+    const { vm, offering } = await this.policies.of(id, backupOfferingId);
+    return settleRules(vm, offering);
   }
 
   /** What goes now. Changes nothing. `inBooks`: the VM's backups, where somebody has read them already. */

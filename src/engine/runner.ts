@@ -24,7 +24,7 @@ import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { type BackupInBooks, BookReader } from './book-reader';
 import { claimOf, leaseLost } from './claim';
-import { Describer } from './describer';
+import { Describer, type KnownToRun } from './describer';
 import type { FollowedJob } from './follow-job';
 import { type DrivenJob, type Hears, JobDriver } from './job-driver';
 import { Planner, refusalError, type Surroundings } from './planner';
@@ -65,10 +65,9 @@ export class Runner {
   ) {}
 
   /** @throws when the run cannot go on under this lease; it stays in the books and is looked at again. */
-  async drive(runId: string, lease: Lease, signal: AbortSignal, hears: Hears): Promise<void> {
-    const run = await this.runs.find(runId);
-    const vm = run && (await this.vms.findById(run.vmId));
-    if (!run || !vm) throw new InvariantError('run.without-vm', `Run ${runId} or its VM is not in the books.`);
+  async drive(run: RunRow, lease: Lease, signal: AbortSignal, hears: Hears): Promise<void> {
+    const vm = await this.vms.findById(run.vmId);
+    if (!vm) throw new InvariantError('run.without-vm', `The VM of run ${run.id} is not in the books.`);
     const drive: Drive = {
       run,
       jobId: run.jobId ?? jobOf(run),
@@ -77,7 +76,7 @@ export class Runner {
       lease,
       signal,
       hears,
-      log: this.log.child({ runId, vm: vm.instanceName, epoch: lease.epoch }),
+      log: this.log.child({ runId: run.id, vm: vm.instanceName, epoch: lease.epoch }),
     };
     const prepared = await this.#prepare(drive).catch((error: unknown) => this.jobs.giveUp(drive, error));
     if (prepared === null) return;
@@ -231,15 +230,15 @@ export class Runner {
       await this.#retire(drive, plan, access, settled.retire);
       // Nobody else writes into the VM's books while we have its lease.
       const inBooks = await this.reader.ofVm(vm.id);
-      await this.#describe(drive, id, inBooks);
+      await this.#describe(drive, id, { vm, host: around.host, repository: around.repository, inBooks });
       await this.#letGo({ ...drive, log }, backupId, inBooks);
       return null;
     }
   }
 
   /** A backup that does not say of itself what it is can be restored all the same; the upkeep asks for it again. So a failure is a warning. */
-  async #describe({ run, log }: Drive, backupId: number, inBooks: readonly BackupInBooks[]): Promise<void> {
-    const whyNot = await this.describer.describe(backupId, inBooks);
+  async #describe({ run, log }: Drive, backupId: number, ofRun: KnownToRun): Promise<void> {
+    const whyNot = await this.describer.describe(backupId, ofRun);
     if (whyNot === null) return;
     log.warn({ detail: whyNot }, 'the manifest could not be written; the upkeep tries again');
     await this.runs.warn(run.id, `no manifest beside its files yet: ${whyNot}`);

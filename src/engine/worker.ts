@@ -1,6 +1,5 @@
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
-import { Claims } from '../database/repositories/claims';
-import type { Lease } from '../database/repositories/leases';
+import { Claims, type TakenRun } from '../database/repositories/claims';
 import { Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
 import { DELETING, type RunRow } from '../database/entities/run-row';
@@ -110,13 +109,13 @@ export class Worker implements BeforeApplicationShutdown {
     return true;
   }
 
-  async #claim(run: Pick<RunRow, 'id' | 'vmId' | 'state' | 'kind'>): Promise<boolean> {
+  async #claim(run: Pick<RunRow, 'id' | 'vmId' | 'state'>): Promise<boolean> {
     if (this.#stop.signal.aborted) return false;
     const { owner, leaseSeconds } = this.config.engine;
-    const lease = await this.claims.take(run, owner, leaseSeconds * 1000, () => this.queue.mayBegin(run));
-    if (lease === null) return false;
+    const taken = await this.claims.take(run, owner, leaseSeconds * 1000, () => this.queue.mayBegin(run));
+    if (taken === null) return false;
     this.queue.driven.add(run.id);
-    const driven = this.#drive(run, lease).finally(() => this.#active.delete(run.id));
+    const driven = this.#drive(taken).finally(() => this.#active.delete(run.id));
     this.#active.set(run.id, driven);
     // Its place, its VM and its host are free again.
     void driven.then((well) => well && this.#bell.ring());
@@ -124,7 +123,7 @@ export class Worker implements BeforeApplicationShutdown {
   }
 
   /** Whether it went its way; a run that could not be driven waits for the next look. */
-  async #drive(run: Pick<RunRow, 'id' | 'vmId' | 'kind'>, lease: Lease): Promise<boolean> {
+  async #drive({ run, lease }: TakenRun): Promise<boolean> {
     const log = this.log.child({ runId: run.id, vmId: run.vmId });
     const kept = keepLease(lease, this.leases, this.config.engine.leaseSeconds * 1000, log);
     try {
@@ -133,9 +132,9 @@ export class Worker implements BeforeApplicationShutdown {
         if (answers) this.queue.driven.add(run.id);
         else this.queue.driven.delete(run.id);
       };
-      if (DELETING.includes(run.kind)) await this.deleter.drive(run.id, lease, lost);
-      else if (run.kind === 'restore') await this.restorer.drive(run.id, lease, lost, hears);
-      else await this.runner.drive(run.id, lease, lost, hears);
+      if (DELETING.includes(run.kind)) await this.deleter.drive(run, lease, lost);
+      else if (run.kind === 'restore') await this.restorer.drive(run, lease, lost, hears);
+      else await this.runner.drive(run, lease, lost, hears);
       return true;
     } catch (error) {
       if (this.#letGo.signal.aborted) log.info('let go of the run: it goes on on its host, and whoever looks next adopts it');

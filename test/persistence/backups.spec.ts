@@ -1,5 +1,6 @@
 import { BackupDetailRow } from '../../src/database/entities/backup-detail-row';
 import { Backups, type BookedBackup } from '../../src/database/repositories/backups';
+import { LinkRow } from '../../src/database/entities/link-row';
 import { Links } from '../../src/database/repositories/links';
 import { aBackup, aVm } from '../support/books';
 import { describeDatabases, type Books } from '../support/databases';
@@ -119,7 +120,7 @@ describeDatabases('a backup', (databases) => {
     await links.insert({ ...link, assurance: 'accounted', assuranceWhy: null });
     await books.dataSource.query(`DELETE FROM backups WHERE id = ${id}`);
     expect(await books.work.read((manager) => manager.countBy(BackupDetailRow, { backupId: id }))).toBe(0);
-    expect(await links.ofBackups([id])).toMatchObject([{ ...link, assuranceAtBirth: 'accounted', assurance: 'accounted' }]);
+    expect(await linkOf(id)).toMatchObject([{ ...link, assuranceAtBirth: 'accounted', assurance: 'accounted' }]);
   });
 
   it('keeps what was said of it at birth when a witness says otherwise', async () => {
@@ -128,7 +129,7 @@ describeDatabases('a backup', (databases) => {
     const about = { backupId: id, backupUuid: uuid, runId: null, reason: 'regular', recreateMethod: 'redefined', planned: null };
     await links.insert({ ...about, assurance: 'accounted', assuranceWhy: null });
     expect(await links.setAssurance(id, 'broken', 'The file is missing.')).toBe(true);
-    const [link] = await links.ofBackups([id]);
+    const [link] = await linkOf(id);
     expect(link).toMatchObject({ assuranceAtBirth: 'accounted', assurance: 'broken', assuranceWhy: 'The file is missing.' });
     expect(await links.setAssurance(999_999, 'broken', 'x')).toBe(false);
     await expect(links.insert({ ...about, assurance: 'proven', assuranceWhy: null })).rejects.toMatchObject({
@@ -136,6 +137,7 @@ describeDatabases('a backup', (databases) => {
     });
   });
 
+  const linkOf = (backupId: number): Promise<LinkRow[]> => books.work.read((manager) => manager.findBy(LinkRow, { backupId }));
   const addDetail = (backupId: number, name: string, value: string): Promise<unknown> =>
     books.work.run((manager) => manager.insert(BackupDetailRow, { backupId, name, value, display: true }));
 });

@@ -225,7 +225,7 @@ describeDatabases('a copy of the books', (databases) => {
       const { run } = await runs.create(aRun(vm.id));
       const answer = await leases.acquire(vm.id, run.id, 'orchestrator', 3_600_000);
       if (answer.kind !== 'held') throw new Error('taken');
-      await runs.claim({ id: run.id, epoch: answer.lease.epoch }, 'orchestrator');
+      await runs.claim(answer.lease);
       if (plan !== null) await runs.note({ id: run.id, epoch: answer.lease.epoch }, { plan });
       started.push(run.id);
     }

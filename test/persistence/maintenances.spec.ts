@@ -157,10 +157,10 @@ describeDatabases('maintenance', (databases) => {
     const leases = new Leases(books.work);
     const claims = new Claims(books.work, leases, runs);
     const take = async (): Promise<number> => {
-      const lease = await claims.take(run, 'one', 60_000);
-      if (lease === null) throw new Error('it can be taken');
-      await leases.release(lease);
-      return lease.epoch;
+      const taken = await claims.take(run, 'one', 60_000);
+      if (taken === null) throw new Error('it can be taken');
+      await leases.release(taken.lease);
+      return taken.lease.epoch;
     };
     const epoch = await take();
     expect(await runs.putBack({ id: run.id, epoch: epoch - 1 }, 'host.maintenance', 'm')).toBe(false);

@@ -1,4 +1,4 @@
-import { Claims } from '../../src/database/repositories/claims';
+import { Claims, type TakenRun } from '../../src/database/repositories/claims';
 import { Dues } from '../../src/database/repositories/dues';
 import { Evidence } from '../../src/database/repositories/evidence';
 import { Figures } from '../../src/database/repositories/figures';
@@ -41,7 +41,7 @@ describeDatabases('the queue', (databases) => {
     return { id: run.id, vmId: vm.id };
   };
   const take = async ({ id, vmId }: { id: string; vmId: number }): Promise<Lease> =>
-    (await claims.take({ id, vmId, state: 'queued' }, 'other', 60_000)) as Lease;
+    ((await claims.take({ id, vmId, state: 'queued' }, 'other', 60_000)) as TakenRun).lease;
   const picked = async (queue: Queue): Promise<string[]> => (await queue.pick()).map(({ id }) => id);
 
   it('gives out as many places as there are, and says what the others wait for', async () => {
@@ -134,8 +134,8 @@ describeDatabases('the queue', (databases) => {
     const begun = await Promise.all(
       queues.flatMap((queue, owner) =>
         rows.map(async (row) => {
-          const lease = await claims.take(row, `owner-${owner}`, 60_000, () => queue.mayBegin(row));
-          return lease && row.host;
+          const taken = await claims.take(row, `owner-${owner}`, 60_000, () => queue.mayBegin(row));
+          return taken && row.host;
         }),
       ),
     );

@@ -162,13 +162,13 @@ const take = (at: number, seen: 'queued' | 'running'): Command =>
     // Epochs go up and never come twice, whoever has them.
     if (!lease.held) Object.assign(lease, { runId: null, epoch: (await real.leases.find(real.firstVm + run.vm))?.epoch });
     if (taken === null) return;
-    if (model.holders.some((other) => other.run.vm === run.vm && other.claim.epoch >= taken.epoch))
+    if (model.holders.some((other) => other.run.vm === run.vm && other.claim.epoch >= taken.lease.epoch))
       throw new Error('an old epoch');
     Object.assign(lease, { runId: run.id, held: true });
     if (seen === 'queued') run.begun.push(run.attempts);
     move(real, run, 'running', seen === 'queued' ? 'runner' : 'reaper');
-    run.epoch = taken.epoch;
-    model.holders.push({ run, claim: { id: run.id, epoch: taken.epoch }, lease: taken });
+    run.epoch = taken.lease.epoch;
+    model.holders.push({ run, claim: { id: run.id, epoch: taken.lease.epoch }, lease: taken.lease });
   });
 
 /** What a look for work would offer is what can be taken. */

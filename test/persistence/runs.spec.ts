@@ -1,9 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Leases } from '../../src/database/repositories/leases';
+import { type Lease, Leases } from '../../src/database/repositories/leases';
 import { Events } from '../../src/database/repositories/events';
-import { Runs, type ClaimedRun } from '../../src/database/repositories/runs';
+import { type ClaimedRun, type NewRun, Runs } from '../../src/database/repositories/runs';
 import { aRun } from '../support/books';
 import { describeDatabases, type Books } from '../support/databases';
+
+const leaseOf = ({ id, vmId }: Pick<NewRun, 'id' | 'vmId'>, epoch: number, owner: string): Lease => ({
+  runId: id,
+  vmId,
+  epoch,
+  owner,
+});
 
 describeDatabases('a run', (databases) => {
   let books: Books;
@@ -19,7 +26,7 @@ describeDatabases('a run', (databases) => {
 
   const claimed = async (epoch = 1, of = vmId): Promise<ClaimedRun> => {
     const { run } = await runs.create(aRun(of));
-    expect(await runs.claim({ id: run.id, epoch }, 'a')).toBe(true);
+    expect(await runs.claim(leaseOf(run, epoch, 'a'))).toMatchObject({ id: run.id, state: 'running', owner: 'a', epoch });
     return { id: run.id, epoch };
   };
 
@@ -56,7 +63,7 @@ describeDatabases('a run', (databases) => {
     expect(run).toMatchObject({ ...asked, state: 'queued' });
     expect(await runs.find(asked.id)).toEqual(run);
     expect(await runs.requestUnlessActive(aRun(vmId))).toBeNull();
-    expect(await runs.claim({ id: asked.id, epoch: 1 }, 'a')).toBe(true);
+    expect(await runs.claim(leaseOf(asked, 1, 'a'))).not.toBeNull();
     expect(await runs.requestUnlessActive(aRun(vmId))).toBeNull();
     expect(await runs.end({ id: asked.id, epoch: 1 }, { state: 'succeeded' })).toBe(true);
     expect(await runs.requestUnlessActive(aRun(vmId))).toMatchObject({ state: 'queued', cause: null });
@@ -65,25 +72,25 @@ describeDatabases('a run', (databases) => {
   it('is claimed by one of two', async () => {
     const { run } = await runs.create(aRun(vmId));
     const other = new Runs((await databases.reopen(books.config)).work);
-    const both = await Promise.all([runs.claim({ id: run.id, epoch: 1 }, 'a'), other.claim({ id: run.id, epoch: 2 }, 'b')]);
-    expect(both.filter(Boolean).length).toBe(1);
+    const both = await Promise.all([runs.claim(leaseOf(run, 1, 'a')), other.claim(leaseOf(run, 2, 'b'))]);
+    expect(both.filter((run) => run !== null).length).toBe(1);
     expect((await runs.find(run.id))?.owner).toBe(both[0] ? 'a' : 'b');
   });
 
   it('is changed by nobody whose epoch has passed', async () => {
     const late = await claimed(1);
     const next = { id: late.id, epoch: 2 };
-    expect(await runs.adopt(next, 'b')).toBe(true);
+    expect(await runs.adopt(leaseOf({ id: late.id, vmId }, 2, 'b'))).toMatchObject({ state: 'running', owner: 'b', epoch: 2 });
     expect(await runs.note(late, { jobId: 'late' })).toBe(false);
     expect(await runs.markUnknown(late, 'host.gone', 'gone')).toBe(false);
     expect(await runs.end(late, { state: 'failed' })).toBe(false);
-    expect(await runs.adopt(late, 'a')).toBe(false);
-    expect(await runs.adopt(next, 'c')).toBe(false);
+    expect(await runs.adopt(leaseOf({ id: late.id, vmId }, 1, 'a'))).toBeNull();
+    expect(await runs.adopt(leaseOf({ id: late.id, vmId }, 2, 'c'))).toBeNull();
     expect(await runs.find(late.id)).toMatchObject({ state: 'running', owner: 'b', epoch: 2, jobId: null });
     expect(await runs.note(next, { jobId: 'ours', plan: { kind: 'full' }, progress: { done: 1, total: 2 } })).toBe(true);
     expect(await runs.end(next, { state: 'succeeded', exitCode: 0 })).toBe(true);
     expect(await runs.end(next, { state: 'failed' })).toBe(false);
-    expect(await runs.adopt({ id: late.id, epoch: 3 }, 'c')).toBe(false);
+    expect(await runs.adopt(leaseOf({ id: late.id, vmId }, 3, 'c'))).toBeNull();
     expect(await runs.find(late.id)).toMatchObject({ state: 'succeeded', exitCode: 0, jobId: 'ours', plan: { kind: 'full' } });
   });
 
@@ -94,8 +101,8 @@ describeDatabases('a run', (databases) => {
     own.onLate(() => heard.push('late'));
     const { run } = await own.create(aRun(vmId));
     const [first, second] = [1, 2].map((epoch) => ({ id: run.id, epoch })) as [ClaimedRun, ClaimedRun];
-    await own.claim(first, 'a');
-    await own.adopt(second, 'b');
+    await own.claim(leaseOf(run, 1, 'a'));
+    await own.adopt(leaseOf(run, 2, 'b'));
     await own.noteProgress(first, { done: 1, total: 2 }, 0);
     await own.markUnknown(second, 'host.unreachable', 'x');
     await expect(
@@ -187,10 +194,11 @@ describeDatabases('a run', (databases) => {
       ...{ owner: null, hostId: null, plan: null, jobId: null, reason: null, progress: null },
     });
     expect(Math.abs((waiting?.notBefore?.getTime() ?? 0) - Date.now() - 500)).toBeLessThan(400);
-    expect(await runs.claim({ ...run, epoch: 2 }, 'b')).toBe(false);
+    expect(await runs.claim(leaseOf({ ...run, vmId }, 2, 'b'))).toBeNull();
     await sleep(600);
     // Whoever had it before and wakes up now comes too late, although it is free.
-    expect([await runs.claim(run, 'a'), await runs.claim({ ...run, epoch: 2 }, 'b')]).toEqual([false, true]);
+    expect(await runs.claim(leaseOf({ ...run, vmId }, run.epoch, 'a'))).toBeNull();
+    expect(await runs.claim(leaseOf({ ...run, vmId }, 2, 'b'))).not.toBeNull();
     expect(await runs.find(run.id)).toMatchObject({ state: 'running', attempt: 1, warnings: ['attempt 1 failed'] });
     // Somebody wants it to stop.
     await runs.askToAbort(run.id);
@@ -200,17 +208,17 @@ describeDatabases('a run', (databases) => {
   it('is not taken while another one of its VM goes on, whoever holds the lease', async () => {
     const going = await claimed(1);
     const { run } = await runs.create(aRun(vmId));
-    expect(await runs.claim({ id: run.id, epoch: 2 }, 'b')).toBe(false);
+    expect(await runs.claim(leaseOf(run, 2, 'b'))).toBeNull();
     await runs.markUnknown(going, 'c', 'm');
-    expect(await runs.claim({ id: run.id, epoch: 2 }, 'b')).toBe(false);
+    expect(await runs.claim(leaseOf(run, 2, 'b'))).toBeNull();
     await runs.end(going, { state: 'failed' });
-    expect(await runs.claim({ id: run.id, epoch: 2 }, 'b')).toBe(true);
+    expect(await runs.claim(leaseOf(run, 2, 'b'))).not.toBeNull();
   });
 
   it('is cancelled only while it waits', async () => {
     const { run } = await runs.create(aRun(vmId));
     expect(await runs.endQueued(run.id, { state: 'cancelled' })).toBe(true);
-    expect(await runs.claim({ id: run.id, epoch: 1 }, 'a')).toBe(false);
+    expect(await runs.claim(leaseOf(run, 1, 'a'))).toBeNull();
     const going = await claimed();
     expect(await runs.endQueued(going.id, { state: 'cancelled' })).toBe(false);
   });
@@ -246,9 +254,8 @@ describeDatabases('the list of runs', (databases) => {
       const id = await make(vmId);
       const answer = await leases.acquire(vmId, id, 'a', forMs);
       if (answer.kind !== 'held') throw new Error('The VM is taken.');
-      const run = { id, epoch: answer.lease.epoch };
-      expect(await runs.claim(run, 'a')).toBe(true);
-      return run;
+      expect(await runs.claim(answer.lease)).not.toBeNull();
+      return { id, epoch: answer.lease.epoch };
     };
     await start(1, 60_000);
     const dead = await start(2, 30);
@@ -259,7 +266,7 @@ describeDatabases('the list of runs', (databases) => {
     await sleep(100);
     expect(ids(await runs.abandoned(10))).toEqual([dead.id, unknown.id]);
     const answer = await leases.acquire(2, dead.id, 'b', 60_000);
-    if (answer.kind === 'held') await runs.adopt({ id: dead.id, epoch: answer.lease.epoch }, 'b');
+    if (answer.kind === 'held') await runs.adopt(answer.lease);
     expect(ids(await runs.abandoned(10))).toEqual([unknown.id]);
   });
 });

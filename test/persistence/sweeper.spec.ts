@@ -5,11 +5,9 @@ import { Backups } from '../../src/database/repositories/backups';
 import { Evidence } from '../../src/database/repositories/evidence';
 import { Hosts } from '../../src/database/repositories/hosts';
 import { Leases } from '../../src/database/repositories/leases';
-import { Links } from '../../src/database/repositories/links';
 import { Maintenances } from '../../src/database/repositories/maintenances';
 import { Manifests } from '../../src/database/repositories/manifests';
 import { Offerings } from '../../src/database/repositories/offerings';
-import { Protections } from '../../src/database/repositories/protections';
 import { Restores } from '../../src/database/repositories/restores';
 import { Runs } from '../../src/database/repositories/runs';
 import { Schedules } from '../../src/database/repositories/schedules';
@@ -80,8 +78,7 @@ describeDatabases(
       ); // prettier-ignore
       const [backups, evidence, manifests] = [new Backups(work), new Evidence(work), new Manifests(work)];
       const reader = new BookReader(
-        backups, new Links(work), evidence, new Protections(work), new Restores(work), manifests, runs, vms, new Offerings(work),
-        new Schedules(work),
+        backups, evidence, new Restores(work), runs, vms, new Offerings(work), new Schedules(work),
       ); // prettier-ignore
       const nasHosts = new NasHosts(hosts, vms, config);
       const describer = new Describer(backups, manifests, repositories, evidence, runs, vms, reader, nasHosts, client);

@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import { CHAIN_KEYS, type DetailRow } from '../../domain/chain/chain-keys';
-import { nowToTheSecond } from '../database-time';
+import { now, nowToTheSecond } from '../database-time';
 import { BackupDetailRow } from '../entities/backup-detail-row';
 import { BackupRow } from '../entities/backup-row';
+import { LinkRow } from '../entities/link-row';
+import { ManifestRow } from '../entities/manifest-row';
+import { ProtectionRow } from '../entities/protection-row';
 import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
 import { byOwner } from './by-owner';
@@ -14,6 +17,14 @@ export type NewBackup = Omit<BackupRow, 'id' | 'removed'>;
 export type BackupChange = Partial<Omit<BackupRow, 'id' | 'uuid' | 'vmId' | 'removed'>>;
 /** A backup with its details as they are, duplicates and unknown keys included. */
 export type BookedBackup = BackupRow & { readonly details: BackupDetailRow[] };
+
+/** What we keep of a backup beside CloudStack's rows; undefined: nothing. */
+export interface KeptOfBackup {
+  readonly link: LinkRow | undefined;
+  readonly manifest: ManifestRow | undefined;
+  /** What holds now, by the database's clock. */
+  readonly protection: ProtectionRow | undefined;
+}
 
 /** A chain by its keys alone. */
 export interface ChainKey {
@@ -69,6 +80,27 @@ export class Backups {
   /** Newest first: by date, and where that is the same second by id. Removed ones only on request: a chain reader may want them. */
   listByVm(vmId: number, { removed = false }: { readonly removed?: boolean } = {}): Promise<BookedBackup[]> {
     return this.work.read((manager) => withDetails(manager, removed ? { vmId } : { vmId, removed: IsNull() }));
+  }
+
+  /** What we keep of these backups, by their ids. */
+  kept(ids: readonly number[]): Promise<Map<number, KeptOfBackup>> {
+    return this.work.read(async (manager) => {
+      const holds = `(protection.until IS NULL OR protection.until > ${now(manager)})`;
+      const rows = (await manager
+        .createQueryBuilder(BackupRow, 'backup')
+        .select('backup.id')
+        .leftJoinAndMapOne('backup.link', LinkRow, 'link', 'link.backupId = backup.id')
+        .leftJoinAndMapOne('backup.manifest', ManifestRow, 'manifest', 'manifest.backupId = backup.id')
+        .leftJoinAndMapOne('backup.protection', ProtectionRow, 'protection', `protection.backupId = backup.id AND ${holds}`)
+        .where({ id: In([...ids]) })
+        .getMany()) as (BackupRow & { readonly [kept in keyof KeptOfBackup]: KeptOfBackup[kept] | null })[];
+      return new Map(
+        rows.map(({ id, link, manifest, protection }) => [
+          id,
+          { link: link ?? undefined, manifest: manifest ?? undefined, protection: protection ?? undefined },
+        ]),
+      );
+    });
   }
 
   /** The VM that a chain belongs to, by its `nas.chain_id`; null: no such chain. Goes by our index on (name, value). */

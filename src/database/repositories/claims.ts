@@ -4,6 +4,12 @@ import { UnitOfWork } from '../unit-of-work';
 import { type Lease, Leases } from './leases';
 import { Runs } from './runs';
 
+/** A run that was taken, and the lease that it is driven under. */
+export interface TakenRun {
+  readonly run: RunRow;
+  readonly lease: Lease;
+}
+
 /** Runs are taken together with the lease on their VM, or not at all. */
 @Injectable()
 export class Claims {
@@ -23,14 +29,14 @@ export class Claims {
     owner: string,
     forMs: number,
     mayBegin: () => Promise<boolean> = () => Promise.resolve(true),
-  ): Promise<Lease | null> {
+  ): Promise<TakenRun | null> {
     return this.work.run(async () => {
       if (!(await mayBegin())) return null;
       const answer = await this.leases.acquire(vmId, id, owner, forMs);
       if (answer.kind === 'busy') return null;
       const { lease } = answer;
-      const claim = { id, epoch: lease.epoch };
-      if (await (state === 'queued' ? this.runs.claim(claim, owner) : this.runs.adopt(claim, owner))) return lease;
+      const run = await (state === 'queued' ? this.runs.claim(lease) : this.runs.adopt(lease));
+      if (run !== null) return { run, lease };
       await this.leases.release(lease);
       return null;
     });

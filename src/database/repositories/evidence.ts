@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { In, MoreThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import { In, MoreThan, type FindOptionsWhere } from 'typeorm';
 import type { Facts, InspectFacts } from '../../domain/agent/facts';
 import { now } from '../database-time';
 import { EvidenceDiskRow } from '../entities/evidence-disk-row';
 import { EvidenceRow } from '../entities/evidence-row';
 import { UnitOfWork } from '../unit-of-work';
-import { byOwner } from './by-owner';
 import { diskOfInspect, diskOfRun, inspectColumns, runColumns } from './evidence-columns';
 
 /** A piece of evidence with its disks, without the facts word for word. */
@@ -87,18 +86,19 @@ export class Evidence {
   }
 
   #find(where: FindOptionsWhere<EvidenceRow>): Promise<MeasuredEvidence[]> {
-    return this.work.read(async (manager) => attach(manager, await manager.find(EvidenceRow, { where, order: { id: 'ASC' } })));
+    return this.work.read(
+      (manager) =>
+        manager
+          .createQueryBuilder(EvidenceRow, 'evidence')
+          .leftJoinAndMapMany('evidence.disks', EvidenceDiskRow, 'disk', 'disk.evidenceId = evidence.id')
+          .where(where)
+          .orderBy('evidence.id', 'ASC')
+          .addOrderBy('disk.target', 'ASC')
+          .getMany() as Promise<Rows>,
+    );
   }
 }
 
+/** As the join makes them. */
+type Rows = (EvidenceRow & { readonly disks: EvidenceDiskRow[] })[];
 type DiskColumns = Omit<EvidenceDiskRow, 'evidenceId'>;
-
-async function attach(manager: EntityManager, rows: EvidenceRow[]): Promise<MeasuredEvidence[]> {
-  if (rows.length === 0) return [];
-  const disks = await manager.find(EvidenceDiskRow, {
-    where: { evidenceId: In(rows.map(({ id }) => id)) },
-    order: { evidenceId: 'ASC', target: 'ASC' },
-  });
-  const disksOf = byOwner(disks, ({ evidenceId }) => evidenceId);
-  return rows.map((row) => Object.assign(row, { disks: disksOf(row.id) }));
-}

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { In } from 'typeorm';
 import { now } from '../database-time';
 import { LinkRow } from '../entities/link-row';
 import { UnitOfWork } from '../unit-of-work';
@@ -19,11 +18,6 @@ export class Links {
     return this.work.run(async (manager) => {
       await manager.insert(LinkRow, { ...link, assuranceAtBirth: link.assurance, changed: () => now(manager) });
     });
-  }
-
-  /** Those of these backups that we know something about. */
-  ofBackups(backupIds: readonly number[]): Promise<LinkRow[]> {
-    return this.work.read((manager) => manager.findBy(LinkRow, { backupId: In([...backupIds]) }));
   }
 
   /** A witness changed what the link is worth; what was said at birth stays. False: we know no such link. */

@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { In, type EntityManager } from 'typeorm';
 import { now } from '../database-time';
+import { HostRow } from '../entities/host-row';
 import { MaintenanceRow } from '../entities/maintenance-row';
 import { UnitOfWork } from '../unit-of-work';
+import type { RepositoryWithWay } from './backup-repositories';
 import { addEvent } from './events';
+import type { ReachableHost } from './hosts';
 
 /** A host or repository, by row id. */
 export type MaintenanceOwner = Pick<MaintenanceRow, 'owner' | 'ownerId'>;
@@ -18,6 +21,22 @@ export interface Named {
 @Injectable()
 export class Maintenances {
   constructor(private readonly work: UnitOfWork) {}
+
+  /** A host and a repository that were read a while ago, with what is said of them now. */
+  again(host: ReachableHost, repository: RepositoryWithWay): Promise<[ReachableHost, RepositoryWithWay]> {
+    return this.work.read(async (manager) => {
+      const row = await manager.findOne(HostRow, { where: { id: host.id }, select: { id: true, resourceState: true } });
+      const said = await manager.findBy(MaintenanceRow, [
+        { owner: 'host', ownerId: host.id },
+        { owner: 'repository', ownerId: repository.id },
+      ]);
+      const of = (whose: MaintenanceRow['owner']): MaintenanceRow | null => said.find(({ owner }) => owner === whose) ?? null;
+      return [
+        { ...host, resourceState: row?.resourceState ?? host.resourceState, maintenance: of('host') },
+        { ...repository, maintenance: of('repository') },
+      ];
+    });
+  }
 
   /** Says it, and tells of it. Said again, only what was said changes. `name`: of the host or repository. */
   begin(

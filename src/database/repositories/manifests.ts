@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, Not, type EntityManager, type QueryDeepPartialEntity } from 'typeorm';
+import { IsNull, Not, type EntityManager, type QueryDeepPartialEntity } from 'typeorm';
 import { now } from '../database-time';
 import { BackupRow } from '../entities/backup-row';
 import { ManifestRow } from '../entities/manifest-row';
@@ -27,9 +27,9 @@ type Change = QueryDeepPartialEntity<ManifestRow>;
 export class Manifests {
   constructor(private readonly work: UnitOfWork) {}
 
-  /** What is known of these backups; nothing of those that nobody has asked for. */
-  ofBackups(backupIds: readonly number[]): Promise<ManifestRow[]> {
-    return this.work.read((manager) => manager.findBy(ManifestRow, { backupId: In([...backupIds]) }));
+  /** What is known of a backup; null: nobody has asked for anything yet. */
+  find(backupId: number): Promise<ManifestRow | null> {
+    return this.work.read((manager) => manager.findOneBy(ManifestRow, { backupId }));
   }
 
   /** Backups without a manifest, hidden ones among them, but for those in a repository in maintenance: those first that were never tried, then those not tried for the longest. */

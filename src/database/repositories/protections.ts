@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { In } from 'typeorm';
 import { now } from '../database-time';
 import { ProtectionRow } from '../entities/protection-row';
 import { UnitOfWork } from '../unit-of-work';
@@ -20,16 +19,5 @@ export class Protections {
   /** False: there was none. */
   remove(backupId: number): Promise<boolean> {
     return this.work.run(async (manager) => (await manager.delete(ProtectionRow, { backupId })).affected === 1);
-  }
-
-  /** Those of these backups that hold now, by the database's clock. */
-  holding(backupIds: readonly number[]): Promise<ProtectionRow[]> {
-    return this.work.read((manager) =>
-      manager
-        .createQueryBuilder(ProtectionRow, 'protection')
-        .where({ backupId: In([...backupIds]) })
-        .andWhere(`(protection.until IS NULL OR protection.until > ${now(manager)})`)
-        .getMany(),
-    );
   }
 }

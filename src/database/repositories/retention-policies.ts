@@ -17,6 +17,17 @@ export class RetentionPolicies {
     return this.work.read((manager) => manager.findOneBy(RetentionPolicyRow, { owner, ownerId }));
   }
 
+  /** What was said for a VM, and for its offering if it has one. */
+  of(vmId: number, offeringId: number | null): Promise<Record<PolicyOwner['owner'], RetentionPolicyRow | null>> {
+    const owners: PolicyOwner[] = [{ owner: 'vm', ownerId: vmId }];
+    if (offeringId !== null) owners.push({ owner: 'offering', ownerId: offeringId });
+    return this.work.read(async (manager) => {
+      const rows = await manager.findBy(RetentionPolicyRow, owners);
+      const said = (whose: PolicyOwner['owner']): RetentionPolicyRow | null => rows.find(({ owner }) => owner === whose) ?? null;
+      return { vm: said('vm'), offering: said('offering') };
+    });
+  }
+
   /** Instead of the one before, if there was one. */
   set({ owner, ownerId }: PolicyOwner, wish: RetentionWish): Promise<void> {
     return this.work.run(async (manager) => {

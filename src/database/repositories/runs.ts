@@ -9,6 +9,7 @@ import { type RunKind, RunRow } from '../entities/run-row';
 import { VmLeaseRow } from '../entities/vm-lease-row';
 import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
+import type { Lease } from './leases';
 import { activeRun, lockVm, lockVms, refuseActiveRun } from './active-run';
 import { clip } from './clip';
 import { addEvent, addEvents, type NewEvent } from './events';
@@ -175,6 +176,19 @@ export class Runs {
     return this.work.read((manager) => manager.findOneBy(RunRow, { id }));
   }
 
+  /** The plans of the newest runs of a VM, newest first. */
+  plans(vmId: number, limit: number): Promise<RunRow['plan'][]> {
+    return this.work.read(async (manager) => {
+      const rows = await manager.find(RunRow, {
+        where: { vmId },
+        select: { seq: true, plan: true },
+        order: { seq: 'DESC' },
+        take: limit,
+      });
+      return rows.map(({ plan }) => plan);
+    });
+  }
+
   /** Who asked for each of these runs, by its id. */
   triggers(ids: readonly string[]): Promise<Map<string, RunRow['triggeredBy']>> {
     return this.work.read(async (manager) => {
@@ -224,26 +238,25 @@ export class Runs {
   }
 
   /**
-   * Takes a queued run; false: somebody else did, it was cancelled, its next attempt is not due, or another run of the VM goes on. One that
+   * Takes a queued run; null: somebody else did, it was cancelled, its next attempt is not due, or another run of the VM goes on. One that
    * was taken and waits again went to a later lease than a claimer's that has slept since.
    */
-  claim({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
+  claim({ vmId, runId: id, owner, epoch }: Lease): Promise<RunRow | null> {
     return this.work.run(async (manager) => {
-      const run = await manager.findOneBy(RunRow, { id });
-      if (run === null || (await manager.existsBy(RunRow, { vmId: run.vmId, state: In(['running', 'unknown']) }))) return false;
+      if (await manager.existsBy(RunRow, { vmId, state: In(['running', 'unknown']) })) return null;
       const due = Raw((column) => `(${column} IS NULL OR ${column} <= ${now(manager)})`);
-      return this.#set(
-        { id, state: In(statesBefore('running', 'runner')), epoch: LessThan(epoch), notBefore: due },
+      return this.#tell(
+        { id, vmId, state: In(statesBefore('running', 'runner')), epoch: LessThan(epoch), notBefore: due },
         () => ({ ...{ state: 'running', owner, epoch }, started: () => now(manager) }),
         () => ({ kind: 'started', message: `Orchestrator ${owner} drives it.` }),
       );
     });
   }
 
-  /** Takes over a run that its owner left, with the epoch of a lease acquired since. False: it ended, or went to another. */
-  adopt({ id, epoch }: ClaimedRun, owner: string): Promise<boolean> {
-    return this.#set(
-      { id, state: In(statesBefore('running', 'reaper')), epoch: LessThan(epoch) },
+  /** Takes over a run that its owner left, with the epoch of a lease acquired since. Null: it ended, or went to another. */
+  adopt({ vmId, runId: id, owner, epoch }: Lease): Promise<RunRow | null> {
+    return this.#tell(
+      { id, vmId, state: In(statesBefore('running', 'reaper')), epoch: LessThan(epoch) },
       () => ({ state: 'running', owner, epoch }),
       () => ({ kind: 'recovered', message: `Orchestrator ${owner} took it over: its owner gave no sign of life.` }),
     );
@@ -366,27 +379,35 @@ export class Runs {
     );
   }
 
-  /** What becomes of a run is told in the same transaction. */
-  #set(
-    where: FindOptionsWhere<RunRow> & { readonly id: string },
-    change: (manager: EntityManager) => Parameters<EntityManager['update']>[2],
-    event?: (run: RunRow) => RunEvent | null,
-  ): Promise<boolean> {
-    return this.work[event === undefined ? 'write' : 'run'](async (manager) => {
-      if ((await manager.update(RunRow, where, change(manager))).affected !== 1) {
-        if (typeof where.epoch === 'number') this.work.onCommit(this.#late);
-        return false;
-      }
-      if (event === undefined) return true;
+  /** What becomes of a run is told in the same transaction. False: it does not stand where it would have to, or is not ours any more. */
+  async #set(where: OneRun, change: Change, event?: Tell): Promise<boolean> {
+    if (event !== undefined) return (await this.#tell(where, change, event)) !== null;
+    return this.work.write((manager) => this.#update(manager, where, change));
+  }
+
+  /** The run as it is now; null as `#set`. */
+  #tell(where: OneRun, change: Change, event: Tell): Promise<RunRow | null> {
+    return this.work.run(async (manager) => {
+      if (!(await this.#update(manager, where, change))) return null;
       const run = await manager.findOneByOrFail(RunRow, { id: where.id });
       const told = event(run);
-      if (told === null) return true;
+      if (told === null) return run;
       await addEvent(manager, { ...aboutOf(run), ...told });
       this.work.onCommit(() => this.#told(run, told));
-      return true;
+      return run;
     });
   }
+
+  async #update(manager: EntityManager, where: OneRun, change: Change): Promise<boolean> {
+    if ((await manager.update(RunRow, where, change(manager))).affected === 1) return true;
+    if (typeof where.epoch === 'number') this.work.onCommit(this.#late);
+    return false;
+  }
 }
+
+type OneRun = FindOptionsWhere<RunRow> & { readonly id: string };
+type Change = (manager: EntityManager) => Parameters<EntityManager['update']>[2];
+type Tell = (run: RunRow) => RunEvent | null;
 
 const ASKED: Readonly<Record<RunRow['triggeredBy'], string>> = {
   rest: 'It was asked for over REST.',
