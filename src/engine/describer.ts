@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BackupRow } from '../database/entities/backup-row';
+import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Backups } from '../database/repositories/backups';
@@ -24,6 +25,10 @@ import { mountOf } from './planner';
 /** What need not be asked for again at the end of a run. */
 export interface KnownToRun {
   readonly vm: VmRow;
+  /** As it ended. */
+  readonly run: RunRow;
+  /** What its script said of itself. */
+  readonly facts: Facts | null;
   /** The host that it ran on. */
   readonly host: ReachableHost;
   readonly repository: RepositoryWithWay;
@@ -82,13 +87,18 @@ export class Describer {
     return row === null ? undefined : (await this.reader.attach([row]))[0];
   }
 
+  async #scriptOf(evidence: BackupInBooks['evidence']): Promise<Facts['script'] | null> {
+    const text = evidence === undefined ? null : await this.evidence.verbatim(evidence.id);
+    return text === null ? null : (JSON.parse(text) as Facts).script;
+  }
+
   /** What a backup is to say of itself. */
   async #manifest({ row, booked, link, evidence }: BackupInBooks, ofRun?: KnownToRun): Promise<Manifest | Refusal> {
     const vm = ofRun?.vm ?? (await this.vms.findById(row.vmId));
-    const run = link?.runId == null ? null : await this.runs.find(link.runId);
+    const run = ofRun?.run ?? (link?.runId == null ? null : await this.runs.find(link.runId));
     const { keys } = readChainKeys(row.details);
     const parent = keys.parentBackupId === null ? null : await this.#parent(keys.parentBackupId, ofRun?.inBooks ?? []);
-    const text = evidence === undefined ? null : await this.evidence.verbatim(evidence.id);
+    const script = ofRun === undefined ? await this.#scriptOf(evidence) : (ofRun.facts?.script ?? null);
     return writeManifest({
       vm: { id: vm?.uuid ?? null, name: vm?.instanceName ?? '' },
       backup: booked,
@@ -96,10 +106,7 @@ export class Describer {
       reason: link?.reason ?? null,
       assuranceAtBirth: link?.assuranceAtBirth ?? null,
       times: { began: run?.started?.toISOString() ?? null, ended: (run?.ended ?? row.date)?.toISOString() ?? null },
-      measured:
-        evidence === undefined
-          ? null
-          : { host: evidence.hostName, script: text === null ? null : (JSON.parse(text) as Facts).script, disks: evidence.disks },
+      measured: evidence === undefined ? null : { host: evidence.hostName, script, disks: evidence.disks },
       service: VERSION,
     });
   }

@@ -36,6 +36,8 @@ export interface Booked {
   readonly uuid: string;
   /** Of its row. */
   readonly id: number;
+  /** As it ended. */
+  readonly run: RunRow;
   /** The run that the service asks for by itself, to follow it at once. */
   readonly next: RunRow | null;
 }
@@ -115,7 +117,7 @@ export class Recorder {
       });
       await this.#keepEvidence(ended, backup.id, settled.reason, settled.assurance);
       await this.#setCheckpoint(vm.id, settled.activeCheckpoint);
-      await this.#end(lease, {
+      const asEnded = await this.#end(lease, {
         state: 'succeeded',
         backupId: backup.id,
         reason: settled.reason,
@@ -125,7 +127,7 @@ export class Recorder {
         ...output,
         warnings: [...ended.warnings, ...settled.findings],
       });
-      return { uuid, id: backup.id, next: await this.#askForNext(ended, settled, uuid) };
+      return { uuid, id: backup.id, run: asEnded, next: await this.#askForNext(ended, settled, uuid) };
     });
   }
 
@@ -225,9 +227,10 @@ export class Recorder {
     await this.vms.setActiveCheckpoint(vmId, change.change === 'set' ? change.to : null);
   }
 
-  async #end({ runId, epoch }: Lease, end: RunEnd): Promise<void> {
-    if (await this.runs.end({ id: runId, epoch }, end)) return;
-    throw lost({ runId });
+  async #end({ runId, epoch }: Lease, end: RunEnd): Promise<RunRow> {
+    const ended = await this.runs.end({ id: runId, epoch }, end);
+    if (ended === null) throw lost({ runId });
+    return ended;
   }
 }
 

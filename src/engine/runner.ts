@@ -216,7 +216,7 @@ export class Runner {
       await this.#retire(drive, plan, access, settled.retire);
       return again;
     } else {
-      const { uuid: backupId, id, next } = await this.recorder.backedUp(ended, settled);
+      const { uuid: backupId, id, run: asEnded, next } = await this.recorder.backedUp(ended, settled);
       log.info(
         { backupId, type: settled.type, reason: settled.reason, size: settled.size, assurance: settled.assurance },
         'backed up',
@@ -230,7 +230,8 @@ export class Runner {
       await this.#retire(drive, plan, access, settled.retire);
       // Nobody else writes into the VM's books while we have its lease.
       const inBooks = await this.reader.ofVm(vm.id);
-      await this.#describe(drive, id, { vm, host: around.host, repository: around.repository, inBooks });
+      const { host, repository } = around;
+      await this.#describe(drive, id, { vm, run: asEnded, facts: parsed.facts, host, repository, inBooks });
       await this.#letGo({ ...drive, log }, backupId, inBooks);
       return null;
     }

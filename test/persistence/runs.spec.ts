@@ -65,7 +65,7 @@ describeDatabases('a run', (databases) => {
     expect(await runs.requestUnlessActive(aRun(vmId))).toBeNull();
     expect(await runs.claim(leaseOf(asked, 1, 'a'))).not.toBeNull();
     expect(await runs.requestUnlessActive(aRun(vmId))).toBeNull();
-    expect(await runs.end({ id: asked.id, epoch: 1 }, { state: 'succeeded' })).toBe(true);
+    expect(await runs.end({ id: asked.id, epoch: 1 }, { state: 'succeeded' })).not.toBeNull();
     expect(await runs.requestUnlessActive(aRun(vmId))).toMatchObject({ state: 'queued', cause: null });
   });
 
@@ -83,13 +83,13 @@ describeDatabases('a run', (databases) => {
     expect(await runs.adopt(leaseOf({ id: late.id, vmId }, 2, 'b'))).toMatchObject({ state: 'running', owner: 'b', epoch: 2 });
     expect(await runs.note(late, { jobId: 'late' })).toBe(false);
     expect(await runs.markUnknown(late, 'host.gone', 'gone')).toBe(false);
-    expect(await runs.end(late, { state: 'failed' })).toBe(false);
+    expect(await runs.end(late, { state: 'failed' })).toBeNull();
     expect(await runs.adopt(leaseOf({ id: late.id, vmId }, 1, 'a'))).toBeNull();
     expect(await runs.adopt(leaseOf({ id: late.id, vmId }, 2, 'c'))).toBeNull();
     expect(await runs.find(late.id)).toMatchObject({ state: 'running', owner: 'b', epoch: 2, jobId: null });
     expect(await runs.note(next, { jobId: 'ours', plan: { kind: 'full' }, progress: { done: 1, total: 2 } })).toBe(true);
-    expect(await runs.end(next, { state: 'succeeded', exitCode: 0 })).toBe(true);
-    expect(await runs.end(next, { state: 'failed' })).toBe(false);
+    expect(await runs.end(next, { state: 'succeeded', exitCode: 0 })).not.toBeNull();
+    expect(await runs.end(next, { state: 'failed' })).toBeNull();
     expect(await runs.adopt(leaseOf({ id: late.id, vmId }, 3, 'c'))).toBeNull();
     expect(await runs.find(late.id)).toMatchObject({ state: 'succeeded', exitCode: 0, jobId: 'ours', plan: { kind: 'full' } });
   });
@@ -261,7 +261,7 @@ describeDatabases('the list of runs', (databases) => {
     const dead = await start(2, 30);
     const unknown = await start(3, 30);
     expect(await runs.markUnknown(unknown, 'c', 'm')).toBe(true);
-    expect(await runs.end(await start(4, 30), { state: 'failed' })).toBe(true);
+    expect(await runs.end(await start(4, 30), { state: 'failed' })).not.toBeNull();
     await make(5);
     await sleep(100);
     expect(ids(await runs.abandoned(10))).toEqual([dead.id, unknown.id]);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, type EntityManager, type SelectQueryBuilder } from 'typeorm';
+import { IsNull, type EntityManager, type SelectQueryBuilder } from 'typeorm';
 import type { TransferWish } from '../../domain/agent/facts';
 import { nowToTheSecond } from '../database-time';
 import { BackupOfferingRow } from '../entities/backup-offering-row';
@@ -9,10 +9,9 @@ import type { MaintenanceRow } from '../entities/maintenance-row';
 import { RepositoryWayRow } from '../entities/repository-way-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
-import { byOwner } from './by-owner';
 import { liesIn, withPlace } from './lies-in';
 import { findLive, pageLive, refuseNeeded, refuseTaken } from './live-rows';
-import { maintenancesOf } from './maintenances';
+import { maintenanceOf } from './maintenances';
 import { OWN_SCOPE } from './own-scope';
 
 /** A NAS export to add. */
@@ -41,23 +40,23 @@ export class BackupRepositories {
         provider: 'nas',
         created: () => nowToTheSecond(manager),
       });
-      const row = await manager.findOneByOrFail(BackupRepositoryRow, { uuid: repository.uuid });
-      await setWay(manager, row.id, transfer);
-      return (await attach(manager, [row]))[0] as RepositoryWithWay;
+      const { id } = await manager.findOneByOrFail(BackupRepositoryRow, { uuid: repository.uuid });
+      await setWay(manager, id, transfer);
+      return withTransfer(await withWay(manager).where({ id }).getOneOrFail());
     });
   }
 
   find(uuidOrName: string): Promise<RepositoryWithWay | null> {
     return this.work.read(async (manager) => {
-      const row = await findLive(manager, BackupRepositoryRow, uuidOrName, 'name');
-      return row && ((await attach(manager, [row]))[0] as RepositoryWithWay);
+      const row = await findLive(withWay(manager), uuidOrName, 'name');
+      return row && withTransfer(row);
     });
   }
 
   page(part: Part): Promise<Listed<RepositoryWithWay>> {
     return this.work.read(async (manager) => {
-      const { items, next } = await pageLive(manager, BackupRepositoryRow, part);
-      return { items: await attach(manager, items), next };
+      const { items, next } = await pageLive(withWay(manager), part);
+      return { items: items.map(withTransfer), next };
     });
   }
 
@@ -115,16 +114,12 @@ async function setWay(manager: EntityManager, repositoryId: number, transfer: Tr
   if (transfer !== null) await manager.insert(RepositoryWayRow, { repositoryId, transfer });
 }
 
-async function attach(manager: EntityManager, repositories: BackupRepositoryRow[]): Promise<RepositoryWithWay[]> {
-  const ways = await manager.findBy(RepositoryWayRow, { repositoryId: In(repositories.map(({ id }) => id)) });
-  const waysOf = byOwner(ways, ({ repositoryId }) => repositoryId);
-  const maintenances = await maintenancesOf(
-    manager,
-    'repository',
-    repositories.map(({ id }) => id),
-  );
-  return repositories.map((repository) => {
-    const [way] = waysOf(repository.id);
-    return Object.assign(repository, { transfer: way?.transfer ?? null, maintenance: maintenances.get(repository.id) ?? null });
-  });
-}
+type Joined = BackupRepositoryRow & { readonly way: RepositoryWayRow | null; readonly maintenance: MaintenanceRow | null };
+
+const withWay = (manager: EntityManager): SelectQueryBuilder<Joined> =>
+  manager
+    .createQueryBuilder(BackupRepositoryRow, 'row')
+    .leftJoinAndMapOne('row.way', RepositoryWayRow, 'way', 'way.repositoryId = row.id')
+    .leftJoinAndMapOne(...maintenanceOf('repository')) as SelectQueryBuilder<Joined>;
+
+const withTransfer = ({ way, ...repository }: Joined): RepositoryWithWay => ({ ...repository, transfer: way?.transfer ?? null });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, Not, type EntityManager } from 'typeorm';
+import { IsNull, Not, type EntityManager, type SelectQueryBuilder } from 'typeorm';
 import { InvariantError, UserError } from '../../domain/errors';
 import { now, nowToTheSecond } from '../database-time';
 import { HostAccessRow } from '../entities/host-access-row';
@@ -8,9 +8,8 @@ import type { MaintenanceRow } from '../entities/maintenance-row';
 import { VmRow } from '../entities/vm-row';
 import type { Listed, Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
-import { byOwner } from './by-owner';
 import { findLive, namesOf, pageLive, refuseNeeded, refuseTaken } from './live-rows';
-import { maintenancesOf } from './maintenances';
+import { maintenanceOf } from './maintenances';
 import { OWN_SCOPE } from './own-scope';
 
 /** How to reach a host, as people give it. */
@@ -40,24 +39,24 @@ export class Hosts {
         hypervisorType: 'KVM',
         resourceState: 'Enabled',
       });
-      const row = await manager.findOneByOrFail(HostRow, { uuid: host.uuid });
-      await manager.insert(HostAccessRow, { ...access, hostId: row.id });
-      return (await attach(manager, [row]))[0] as ReachableHost;
+      const { id } = await manager.findOneByOrFail(HostRow, { uuid: host.uuid });
+      await manager.insert(HostAccessRow, { ...access, hostId: id });
+      return reachable(manager).where({ id }).getOneOrFail();
     });
   }
 
   find(uuidOrName: string): Promise<ReachableHost | null> {
     return this.work.read(async (manager) => {
-      const row = await findLive(manager, HostRow, uuidOrName, 'name');
-      return row && ((await attach(manager, [row]))[0] as ReachableHost);
+      const host = await findLive(reachable(manager), uuidOrName, 'name');
+      return host && withAccess(host);
     });
   }
 
   /** By id, removed ones too: old runs still point at them. */
   findById(id: number): Promise<ReachableHost | null> {
     return this.work.read(async (manager) => {
-      const row = await manager.findOneBy(HostRow, { id });
-      return row && ((await attach(manager, [row]))[0] as ReachableHost);
+      const host = await reachable(manager).where({ id }).getOne();
+      return host && withAccess(host);
     });
   }
 
@@ -77,8 +76,8 @@ export class Hosts {
 
   page(part: Part): Promise<Listed<ReachableHost>> {
     return this.work.read(async (manager) => {
-      const { items, next } = await pageLive(manager, HostRow, part);
-      return { items: await attach(manager, items), next };
+      const { items, next } = await pageLive(reachable(manager), part);
+      return { items: items.map(withAccess), next };
     });
   }
 
@@ -131,20 +130,15 @@ export class Hosts {
   }
 }
 
-async function attach(manager: EntityManager, hosts: HostRow[]): Promise<ReachableHost[]> {
-  const accessOf = byOwner(
-    await manager.findBy(HostAccessRow, { hostId: In(hosts.map(({ id }) => id)) }),
-    ({ hostId }) => hostId,
-  );
-  const maintenances = await maintenancesOf(
-    manager,
-    'host',
-    hosts.map(({ id }) => id),
-  );
-  return hosts.map((host) => {
-    const [access] = accessOf(host.id);
-    if (access === undefined)
-      throw new InvariantError('host.no-access', `The books do not say how host ${host.name} is reached.`);
-    return Object.assign(host, { access, maintenance: maintenances.get(host.id) ?? null });
-  });
+/** The hosts, with how they are reached and their maintenance. */
+const reachable = (manager: EntityManager): SelectQueryBuilder<ReachableHost> =>
+  manager
+    .createQueryBuilder(HostRow, 'row')
+    .leftJoinAndMapOne('row.access', HostAccessRow, 'access', 'access.hostId = row.id')
+    .leftJoinAndMapOne(...maintenanceOf('host')) as SelectQueryBuilder<ReachableHost>;
+
+function withAccess(host: ReachableHost): ReachableHost {
+  // A join that finds nothing says null, whatever the type promises.
+  if ((host.access as HostAccessRow | null) !== null) return host;
+  throw new InvariantError('host.no-access', `The books do not say how host ${host.name} is reached.`);
 }

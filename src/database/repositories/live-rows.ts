@@ -1,4 +1,4 @@
-import { type EntityManager, type EntityTarget, In, type ObjectLiteral } from 'typeorm';
+import { type EntityManager, type EntityTarget, In, type ObjectLiteral, type SelectQueryBuilder } from 'typeorm';
 import { UserError } from '../../domain/errors';
 import { cut, type Listed, type Part } from '../page';
 
@@ -9,24 +9,21 @@ interface Named extends ObjectLiteral {
   readonly removed: Date | null;
 }
 
-/** The living row with this uuid, else the one with this name. */
+/** The living row with this uuid, else the one with this name. The query's alias is `row`, as below. */
 export async function findLive<T extends Named>(
-  manager: EntityManager,
-  entity: EntityTarget<T>,
+  query: SelectQueryBuilder<T>,
   uuidOrName: string,
   nameField: keyof T & string,
 ): Promise<T | null> {
-  const rows = await manager
-    .createQueryBuilder(entity, 'row')
+  const rows = await query
     .where(`row.removed IS NULL AND (row.uuid = :it OR row.${nameField} = :it)`, { it: uuidOrName })
     .getMany();
   return rows.find(({ uuid }) => uuid === uuidOrName) ?? rows[0] ?? null;
 }
 
 /** Living rows, newest first. */
-export async function pageLive<T extends Named>(manager: EntityManager, entity: EntityTarget<T>, part: Part): Promise<Listed<T>> {
-  const query = manager
-    .createQueryBuilder(entity, 'row')
+export async function pageLive<T extends Named>(query: SelectQueryBuilder<T>, part: Part): Promise<Listed<T>> {
+  query
     .where('row.removed IS NULL')
     .orderBy('row.id', 'DESC')
     .limit(part.limit + 1);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, type EntityManager } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { now } from '../database-time';
 import { HostRow } from '../entities/host-row';
 import { MaintenanceRow } from '../entities/maintenance-row';
@@ -66,15 +66,15 @@ export class Maintenances {
   }
 }
 
-/** What was said of these, by row id. */
-export async function maintenancesOf(
-  manager: EntityManager,
+/** The join of a query for hosts or repositories, whose alias is `row`, with what was said of them. */
+export const maintenanceOf = (
   owner: MaintenanceRow['owner'],
-  ids: readonly number[],
-): Promise<Map<number, MaintenanceRow>> {
-  const rows = await manager.findBy(MaintenanceRow, { owner, ownerId: In([...ids]) });
-  return new Map(rows.map((row) => [row.ownerId, row]));
-}
+): [mapTo: string, entity: typeof MaintenanceRow, alias: string, condition: string] => [
+  'row.maintenance',
+  MaintenanceRow,
+  'maintenance',
+  `maintenance.owner = '${owner}' AND maintenance.ownerId = row.id`,
+];
 
 /** The hosts in maintenance: CloudStack's state says so, or somebody did here. */
 export const restingHosts = (manager: EntityManager): Promise<Named[]> =>

@@ -42,7 +42,7 @@ export class Offerings {
 
   find(uuidOrName: string): Promise<OfferingWithDetails | null> {
     return this.work.read(async (manager) => {
-      const row = await findLive(manager, BackupOfferingRow, uuidOrName, 'name');
+      const row = await findLive(manager.createQueryBuilder(BackupOfferingRow, 'row'), uuidOrName, 'name');
       return row && ((await attach(manager, [row]))[0] as OfferingWithDetails);
     });
   }
@@ -62,7 +62,7 @@ export class Offerings {
 
   page(part: Part): Promise<Listed<OfferingWithDetails>> {
     return this.work.read(async (manager) => {
-      const { items, next } = await pageLive(manager, BackupOfferingRow, part);
+      const { items, next } = await pageLive(manager.createQueryBuilder(BackupOfferingRow, 'row'), part);
       return { items: await attach(manager, items), next };
     });
   }

@@ -345,9 +345,9 @@ export class Runs {
     );
   }
 
-  /** Ends a run. False: it ended before, or is not ours any more. */
-  end({ id, epoch }: ClaimedRun, end: RunEnd): Promise<boolean> {
-    return this.#set(
+  /** Ends a run. Null: it ended before, or is not ours any more. */
+  end({ id, epoch }: ClaimedRun, end: RunEnd): Promise<RunRow | null> {
+    return this.#tell(
       { id, epoch, state: In(statesBefore(end.state, 'runner')) },
       (manager) => ({
         errorCode: null,

@@ -39,7 +39,7 @@ export class Vms {
 
   /** By uuid or by libvirt's name. */
   find(uuidOrName: string): Promise<VmRow | null> {
-    return this.work.read((manager) => findLive(manager, VmRow, uuidOrName, 'instanceName'));
+    return this.work.read((manager) => findLive(manager.createQueryBuilder(VmRow, 'row'), uuidOrName, 'instanceName'));
   }
 
   /** By id, removed ones too: old backups still point at them. */
@@ -64,7 +64,7 @@ export class Vms {
   }
 
   page(part: Part): Promise<Listed<VmRow>> {
-    return this.work.read((manager) => pageLive(manager, VmRow, part));
+    return this.work.read((manager) => pageLive(manager.createQueryBuilder(VmRow, 'row'), part));
   }
 
   /** False: there is none. @throws UserError `run.active`: a run goes on by the host and the offering that it began with */

@@ -34,7 +34,7 @@ export class Volumes {
     return this.work.read(async (manager) => (await ofVms(manager, [vmId]))(vmId));
   }
 
-  /** Of many VMs, with two statements. */
+  /** Of many VMs, with one statement. */
   ofVms(vmIds: readonly number[]): Promise<(vmId: number) => VmDisk[]> {
     return this.work.read((manager) => ofVms(manager, vmIds));
   }
@@ -64,17 +64,20 @@ export class Volumes {
 }
 
 async function ofVms(manager: EntityManager, vmIds: readonly number[]): Promise<(vmId: number) => VmDisk[]> {
-  const volumes = await manager.find(VolumeRow, {
-    where: { instanceId: In([...vmIds]), removed: IsNull() },
-    order: { deviceId: 'ASC', id: 'ASC' },
-  });
-  const places = await manager.findBy(VolumePlaceRow, { volumeId: In(volumes.map(({ id }) => id)) });
-  const placeOf = byOwner(places, ({ volumeId }) => volumeId);
+  const volumes = (await manager
+    .createQueryBuilder(VolumeRow, 'volume')
+    .leftJoinAndMapOne('volume.place', VolumePlaceRow, 'place', 'place.volumeId = volume.id')
+    .where({ instanceId: In([...vmIds]), removed: IsNull() })
+    .orderBy('volume.deviceId', 'ASC')
+    .addOrderBy('volume.id', 'ASC')
+    .getMany()) as Placed[];
   const volumesOf = byOwner(volumes, ({ instanceId }) => instanceId ?? 0);
-  return (vmId) => volumesOf(vmId).map((volume) => toDisk(volume, placeOf(volume.id)[0]));
+  return (vmId) => volumesOf(vmId).map(toDisk);
 }
 
-function toDisk({ uuid, deviceId, path, size }: VolumeRow, place: VolumePlaceRow | undefined): VmDisk {
+type Placed = VolumeRow & { readonly place: VolumePlaceRow | null };
+
+function toDisk({ uuid, deviceId, path, size, place }: Placed): VmDisk {
   return {
     uuid: uuid ?? '',
     deviceId: deviceId ?? 0,
