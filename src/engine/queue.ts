@@ -9,14 +9,32 @@ import { Config } from '../platform/config/load-config';
 /** Whoever asks what runs wait for gets an answer this old at most; the queue may be long, and many may ask. */
 const FRESH_MS = 1000;
 
+/** One look serves so long for all places that become free. What it does not know yet, or any more, is found at the claim or the next look. */
+const LOOK_MS = 250;
+
+/** Where others are quicker, lots are drawn of so many more runs than there are places. */
+const SPREAD = 64;
+
+/** What was seen of the runs that have not ended. */
+interface Look {
+  /** By our clock, which does not step. */
+  readonly at: number;
+  /** In the database's time. */
+  readonly now: Date;
+  readonly rows: readonly PlacedRow[];
+}
+
 /** The runs that wait, and whose turn it is. */
 @Injectable()
 export class Queue {
   /** The runs that this orchestrator drives, but for those whose host keeps silent: those take nobody's place, it may be days. */
   readonly driven = new Set<string>();
   readonly #turns = new Map<string, Turn>();
-  /** In the database's time. */
-  #now = new Date(0);
+  #look: Look | undefined;
+  /** Picked since that look: taken by now, here or by another orchestrator. */
+  readonly #tried = new Set<string>();
+  /** Of those that were picked last, another orchestrator had some already. */
+  #contended = false;
   #looked: { readonly at: number; readonly waits: Promise<ReadonlyMap<string, Wait>> } | undefined;
 
   constructor(
@@ -25,10 +43,28 @@ export class Queue {
     @Inject(Config) private readonly config: Config,
   ) {}
 
-  /** Runs that this orchestrator may begin now, in this order. */
+  /** Runs that this orchestrator may begin now, in this order. Each is to be tried; those that were lost are to be told. */
   async pick(): Promise<PlacedRow[]> {
-    const { start } = await this.#choose();
+    let start = this.#look === undefined || performance.now() - this.#look.at > LOOK_MS ? [] : this.#pickFrom(this.#look);
+    if (start.length === 0) {
+      this.#look = await this.#lookAgain();
+      this.#tried.clear();
+      start = this.#pickFrom(this.#look);
+    }
+    for (const { id } of start) this.#tried.add(id);
     return start;
+  }
+
+  /** There is news of a run: what was seen without it is out of date. */
+  heardOf(runId: string): void {
+    if (this.#look?.rows.some(({ id }) => id === runId) !== true) this.#look = undefined;
+  }
+
+  /** How many of those that were picked another orchestrator had already. All look at the same line: those who lose draw lots the next time. */
+  lost(howMany: number): void {
+    this.#contended = howMany > 0;
+    // Perhaps it was a place that somebody else has: then nothing that was seen may begin.
+    if (this.#contended && this.#shares) this.#look = undefined;
   }
 
   /**
@@ -38,20 +74,20 @@ export class Queue {
   async mayBegin({ id, state }: Pick<PlacedRow, 'id' | 'state'>): Promise<boolean> {
     if (state !== 'queued' || !this.#shares) return true;
     await this.leases.takeTurns();
-    return (await this.#choose(id)).start.length > 0;
+    return this.#choose(await this.#lookAgain(id)).start.length > 0;
   }
 
   /** One of them was begun: the next turn is another's. */
   began(row: PlacedRow): void {
     const { host, askedBy } = queuedOf(row);
-    this.#turns.set(`${host} ${askedBy}`, { host, askedBy, at: this.#now });
+    this.#turns.set(`${host} ${askedBy}`, { host, askedBy, at: this.#look?.now ?? new Date(0) });
   }
 
   /** What each run that waits is waiting for, by its id. */
   waits(): Promise<ReadonlyMap<string, Wait>> {
     const at = Date.now();
     if (this.#looked === undefined || at - this.#looked.at > FRESH_MS)
-      this.#looked = { at, waits: this.#choose().then(({ waits }) => waits) };
+      this.#looked = { at, waits: this.#lookAgain().then((look) => this.#choose(look).waits) };
     return this.#looked.waits;
   }
 
@@ -61,17 +97,34 @@ export class Queue {
     return runsPerHost + runsPerRepository + runsPerZone + runsInAll > 0;
   }
 
-  async #choose(only?: string): Promise<{ start: PlacedRow[]; waits: ReadonlyMap<string, Wait> }> {
-    const { now, rows } = await this.places.look(only);
-    this.#now = now;
-    const queued = rows.filter(({ state }) => state === 'queued');
+  async #lookAgain(only?: string): Promise<Look> {
+    const at = performance.now();
+    return { at, ...(await this.places.look(only)) };
+  }
+
+  #pickFrom(look: Look): PlacedRow[] {
+    const untried = { ...look, rows: look.rows.filter(({ id }) => !this.#tried.has(id) || this.driven.has(id)) };
+    const { start } = this.#choose(untried);
+    if (!this.#contended || start.length === 0) return start;
+    const lots = new Set(shuffled(this.#choose(untried, SPREAD).start).slice(0, start.length));
+    // Some of them may need the same place.
+    return this.#choose({
+      ...look,
+      rows: untried.rows.filter((row) => row.state !== 'queued' || this.driven.has(row.id) || lots.has(row)),
+    }).start;
+  }
+
+  /** @param more places than this orchestrator has */
+  #choose({ now, rows }: Look, more = 0): { start: PlacedRow[]; waits: ReadonlyMap<string, Wait> } {
+    const queued = rows.filter(({ id, state }) => state === 'queued' && !this.driven.has(id));
+    const limits = limitsOf(this.config.engine);
     const going = rows.filter(({ id, state }) => state === 'running' || this.driven.has(id));
     const { start, waits } = pickRuns({
       queued: queued.map(queuedOf),
       running: going.map((row) => ({ ...placeOf(row), here: this.driven.has(row.id) })),
       busy: new Set(rows.flatMap(({ vmId, state, leased }) => (leased || state !== 'queued' ? [vmId] : []))),
       turns: [...this.#turns.values()],
-      limits: limitsOf(this.config.engine),
+      limits: { ...limits, here: limits.here + more },
       maintenance: {
         hosts: new Set(queued.flatMap(({ resting }) => resting.host ?? [])),
         repositories: new Set(queued.flatMap(({ resting }) => resting.repositories)),
@@ -113,4 +166,9 @@ function queuedOf(row: PlacedRow): QueuedRun {
   const askedBy = row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual';
   const { id, created: queuedAt, notBefore, resting } = row;
   return { id, vmId, host: resting.host ?? host, repository, zone, expects, askedBy, queuedAt, notBefore };
+}
+
+function shuffled<T>(all: readonly T[]): T[] {
+  const lots = all.map((one) => ({ one, lot: Math.random() }));
+  return lots.sort((a, b) => a.lot - b.lot).map(({ one }) => one);
 }

@@ -48,7 +48,11 @@ export class Worker implements BeforeApplicationShutdown {
     if (this.#loop !== undefined) return;
     this.#loop = this.#turn();
     // An id is a reason to look and no more: whether that run, or an older one, may begin is in the books.
-    this.transport.listen(async (runId) => this.#active.has(runId) || this.#bell.call());
+    this.transport.listen(async (runId) => {
+      if (this.#active.has(runId)) return true;
+      this.queue.heardOf(runId);
+      return this.#bell.call();
+    });
   }
 
   /** Claims nothing from now on, and what it may have heard of goes to another. The runs that it drives go on. */
@@ -105,7 +109,13 @@ export class Worker implements BeforeApplicationShutdown {
     if (free <= 0) return false;
     // Ours that go on are in the books as running too, with a lease that has not run out; they are not listed here.
     for (const run of await this.runs.abandoned(free)) if (!this.#active.has(run.id)) await this.#claim(run);
-    for (const run of await this.queue.pick()) if (await this.#claim(run)) this.queue.began(run);
+    let lost = 0;
+    for (const run of await this.queue.pick())
+      if (await this.#claim(run)) this.queue.began(run);
+      else lost += 1;
+    this.queue.lost(lost);
+    // Their places are still free.
+    if (lost > 0) this.#bell.ring();
     return true;
   }
 

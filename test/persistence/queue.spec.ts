@@ -44,6 +44,11 @@ describeDatabases('the queue', (databases) => {
     ((await claims.take({ id, vmId, state: 'queued' }, 'other', 60_000)) as TakenRun).lease;
   const picked = async (queue: Queue): Promise<string[]> => (await queue.pick()).map(({ id }) => id);
 
+  const pickedAnew = (queue: Queue): Promise<string[]> => {
+    queue.heardOf('news');
+    return picked(queue);
+  };
+
   it('gives out as many places as there are, and says what the others wait for', async () => {
     const host = await hostOf('kvm1');
     const [first, second, third] = [await waiting(host), await waiting(host), await waiting(host)];
@@ -160,13 +165,50 @@ describeDatabases('the queue', (databases) => {
     const other = new Hosts((await databases.reopen(books.config)).work);
     const told = await Promise.all([hosts.noteBoot(host, 'b'), other.noteBoot(host, 'b'), hosts.noteBoot(host, 'b')]);
     expect(told.filter(Boolean)).toHaveLength(1);
-    expect(await picked(queue)).toEqual([first.id]);
+    expect(await pickedAnew(queue)).toEqual([first.id]);
     expect((await queue.waits()).get(second.id)?.code).toBe('host-fulls');
     await look(second.vmId);
-    expect(await picked(queue)).toEqual([first.id, second.id]);
+    expect(await pickedAnew(queue)).toEqual([first.id, second.id]);
     await look(first.vmId);
     await take(first);
+    expect(await pickedAnew(queue)).toEqual([second.id]);
+  });
+
+  it('has one look serve for all places that become free, until there is news', async () => {
+    const host = await hostOf('kvm1');
+    const due = { triggeredBy: 'schedule' };
+    const [first, second, third] = [await waiting(host, due), await waiting(host, due), await waiting(host, due)];
+    const queue = queueOf({ CHAINKEEPER_RUNS_AT_ONCE: '1' });
+    expect(await picked(queue)).toEqual([first.id]);
+    // Asked for by hand: it would go before all others.
+    const urgent = await waiting(host, { triggeredBy: 'rest' });
     expect(await picked(queue)).toEqual([second.id]);
+    queue.heardOf(third.id);
+    expect(await picked(queue)).toEqual([third.id]);
+    // The look knows of no more.
+    expect(await picked(queue)).toEqual([urgent.id]);
+    queue.heardOf('a run that it has not seen');
+    expect(await picked(queue)).toEqual([urgent.id]);
+    queue.driven.add(urgent.id);
+    expect(await picked(queue)).toEqual([]);
+  });
+
+  it('draws lots of what may begin where others are quicker, and gives out no more places for it', async () => {
+    const host = await hostOf('kvm1');
+    const all: string[] = [];
+    for (let count = 0; count < 40; count += 1) all.push((await waiting(host)).id);
+    const firsts = async (lost: number): Promise<string[][]> =>
+      Promise.all(
+        Array.from({ length: 6 }, () => {
+          const queue = queueOf({ CHAINKEEPER_RUNS_AT_ONCE: '4', CHAINKEEPER_FULLS_PERCENT: '50' });
+          queue.lost(lost);
+          return picked(queue);
+        }),
+      );
+    expect(await firsts(0)).toEqual(Array.from({ length: 6 }, () => all.slice(0, 2)));
+    const drawn = await firsts(1);
+    expect(drawn.map(({ length }) => length)).toEqual(Array.from({ length: 6 }, () => 2));
+    expect(new Set(drawn.flat()).size).toBeGreaterThan(4);
   });
 
   it('begins nothing on a host in maintenance, nor before its time', async () => {
