@@ -17,9 +17,8 @@ const SPREAD = 64;
 
 /** What was seen of the runs that have not ended. */
 interface Look {
-  /** By our clock, which does not step. */
+  /** By our clock, which does not step, and in the database's time. */
   readonly at: number;
-  /** In the database's time. */
   readonly now: Date;
   readonly rows: readonly PlacedRow[];
 }
@@ -30,12 +29,14 @@ export class Queue {
   /** The runs that this orchestrator drives, but for those whose host keeps silent: those take nobody's place, it may be days. */
   readonly driven = new Set<string>();
   readonly #turns = new Map<string, Turn>();
+  /** In the database's time, when runs were picked last. */
+  #now = new Date(0);
   #look: Look | undefined;
   /** Picked since that look: taken by now, here or by another orchestrator. */
   readonly #tried = new Set<string>();
   /** Of those that were picked last, another orchestrator had some already. */
   #contended = false;
-  #looked: { readonly at: number; readonly waits: Promise<ReadonlyMap<string, Wait>> } | undefined;
+  #waits: { readonly at: number; readonly all: Promise<ReadonlyMap<string, Wait>> } | undefined;
 
   constructor(
     private readonly places: RunPlaces,
@@ -45,13 +46,16 @@ export class Queue {
 
   /** Runs that this orchestrator may begin now, in this order. Each is to be tried; those that were lost are to be told. */
   async pick(): Promise<PlacedRow[]> {
-    let start = this.#look === undefined || performance.now() - this.#look.at > LOOK_MS ? [] : this.#pickFrom(this.#look);
-    if (start.length === 0) {
-      this.#look = await this.#lookAgain();
+    let look = this.#look;
+    let start = look === undefined || performance.now() - look.at > LOOK_MS ? [] : this.#pickFrom(look);
+    if (look === undefined || start.length === 0) {
+      look = await this.#lookAgain();
+      this.#look = look;
       this.#tried.clear();
-      start = this.#pickFrom(this.#look);
+      start = this.#pickFrom(look);
     }
     for (const { id } of start) this.#tried.add(id);
+    this.#now = nowOf(look);
     return start;
   }
 
@@ -80,15 +84,15 @@ export class Queue {
   /** One of them was begun: the next turn is another's. */
   began(row: PlacedRow): void {
     const { host, askedBy } = queuedOf(row);
-    this.#turns.set(`${host} ${askedBy}`, { host, askedBy, at: this.#look?.now ?? new Date(0) });
+    this.#turns.set(`${host} ${askedBy}`, { host, askedBy, at: this.#now });
   }
 
   /** What each run that waits is waiting for, by its id. */
   waits(): Promise<ReadonlyMap<string, Wait>> {
     const at = Date.now();
-    if (this.#looked === undefined || at - this.#looked.at > FRESH_MS)
-      this.#looked = { at, waits: this.#lookAgain().then((look) => this.#choose(look).waits) };
-    return this.#looked.waits;
+    if (this.#waits === undefined || at - this.#waits.at > FRESH_MS)
+      this.#waits = { at, all: this.#lookAgain().then((look) => this.#choose(look).waits) };
+    return this.#waits.all;
   }
 
   /** Whether there are places that other orchestrators take as well. */
@@ -98,8 +102,8 @@ export class Queue {
   }
 
   async #lookAgain(only?: string): Promise<Look> {
-    const at = performance.now();
-    return { at, ...(await this.places.look(only)) };
+    const seen = await this.places.look(only);
+    return { ...seen, at: performance.now() };
   }
 
   #pickFrom(look: Look): PlacedRow[] {
@@ -115,7 +119,8 @@ export class Queue {
   }
 
   /** @param more places than this orchestrator has */
-  #choose({ now, rows }: Look, more = 0): { start: PlacedRow[]; waits: ReadonlyMap<string, Wait> } {
+  #choose(look: Look, more = 0): { start: PlacedRow[]; waits: ReadonlyMap<string, Wait> } {
+    const { rows } = look;
     const queued = rows.filter(({ id, state }) => state === 'queued' && !this.driven.has(id));
     const limits = limitsOf(this.config.engine);
     const going = rows.filter(({ id, state }) => state === 'running' || this.driven.has(id));
@@ -129,12 +134,14 @@ export class Queue {
         hosts: new Set(queued.flatMap(({ resting }) => resting.host ?? [])),
         repositories: new Set(queued.flatMap(({ resting }) => resting.repositories)),
       },
-      now,
+      now: nowOf(look),
     });
     const by = new Map(queued.map((row) => [row.id, row]));
     return { start: start.flatMap((id) => by.get(id) ?? []), waits };
   }
 }
+
+const nowOf = ({ at, now }: Look): Date => new Date(now.getTime() + performance.now() - at);
 
 /** 0 says that nobody has set a limit. */
 export const limitsOf = (engine: EngineConfig): RunLimits => ({
