@@ -1,27 +1,13 @@
-import { IsISO8601, IsString, MaxLength, MinLength } from 'class-validator';
+import { IsISO8601 } from 'class-validator';
+import { WhoAndWhyDto } from '../../platform/who-and-why.dto';
 import { Optional } from '../../platform/optional';
-import { SaysSomething } from '../../platform/says-something';
 
 /** Why a backup must stay. */
-export class ProtectDto {
+export class ProtectDto extends WhoAndWhyDto {
   /** Until when, RFC 3339; left out: until it is taken back. */
   @Optional()
   @IsISO8601({ strict: true })
   until?: string;
-
-  /** Who says so. */
-  @IsString()
-  @MinLength(1)
-  @MaxLength(255)
-  @SaysSomething()
-  by!: string;
-
-  /** Why, for whoever meets it later. */
-  @IsString()
-  @MinLength(1)
-  @MaxLength(1000)
-  @SaysSomething()
-  why!: string;
 }
 
 /** Somebody said that a backup must stay. */

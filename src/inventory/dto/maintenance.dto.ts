@@ -1,24 +1,10 @@
-import { IsIn, IsString, MaxLength, MinLength } from 'class-validator';
+import { IsIn } from 'class-validator';
 import { RUNNING_WISHES, type RunningWish } from '../../domain/run/plan-maintenance';
+import { WhoAndWhyDto } from '../../platform/who-and-why.dto';
 import { Optional } from '../../platform/optional';
-import { SaysSomething } from '../../platform/says-something';
 
 /** That the maintenance of a host or repository begins. */
-export class BeginMaintenanceDto {
-  /** Who says so. */
-  @IsString()
-  @MinLength(1)
-  @MaxLength(255)
-  @SaysSomething()
-  by!: string;
-
-  /** Why, for whoever meets it later. */
-  @IsString()
-  @MinLength(1)
-  @MaxLength(1000)
-  @SaysSomething()
-  why!: string;
-
+export class BeginMaintenanceDto extends WhoAndWhyDto {
   /** What becomes of runs that go on there: `finish` (default) lets them end, `abort` asks each to stop. A deletion is never stopped. */
   @Optional()
   @IsIn(RUNNING_WISHES)
