@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { LinkRow } from '../database/entities/link-row';
 import type { ProtectionRow } from '../database/entities/protection-row';
-import { Backups, type BookedBackup as BackupWithDetails, type KeptOfBackup } from '../database/repositories/backups';
+import { Backups, type BookedBackup as BackupWithDetails } from '../database/repositories/backups';
 import { Evidence, type MeasuredEvidence } from '../database/repositories/evidence';
 import type { ManifestRow } from '../database/entities/manifest-row';
 import { Offerings } from '../database/repositories/offerings';
@@ -36,8 +36,6 @@ export interface BackupInBooks {
   readonly protection: ProtectionRow | undefined;
   readonly booked: BookedBackup;
 }
-
-const NOTHING: KeptOfBackup = { link: undefined, manifest: undefined, protection: undefined };
 
 /** Reads the books into the words of the domain. */
 @Injectable()
@@ -106,12 +104,12 @@ export class BookReader {
   /** Reads what is known of these backups, in their order. */
   async attach(rows: readonly BackupWithDetails[]): Promise<BackupInBooks[]> {
     const ids = rows.map(({ id }) => id);
-    const [kept, evidence] = await Promise.all([this.backups.kept(ids), this.evidence.ofBackups(ids)]);
-    const offered = await this.#offeredTo(rows.filter(({ id }) => repositoryOf(kept.get(id)?.link) === undefined));
+    const evidence = await this.evidence.ofBackups(ids);
+    const offered = await this.#offeredTo(rows.filter(({ link }) => repositoryOf(link) === undefined));
     // Of one that was asked again the last has it.
     const evidenceOf = new Map(evidence.map((one) => [one.backupId, one]));
     return rows.map((row) => {
-      const { link, manifest, protection } = kept.get(row.id) ?? NOTHING;
+      const { link, manifest, protection } = row;
       const measured = evidenceOf.get(row.id);
       const booked = toBooked(row, offered.get(row.backupOfferingId) ?? null, link, measured, manifest);
       return { row, link, evidence: measured, manifest, protection, booked };

@@ -9,8 +9,10 @@ describeDatabases('a protection', (databases) => {
   let backupId: number;
   const said = { protectedBy: 'ops', why: 'court order' };
   const until = (offsetMs: number): Date => new Date(Math.floor((Date.now() + offsetMs) / 1000) * 1000);
-  const holding = async (ids: number[]): Promise<unknown[]> =>
-    [...(await new Backups(books.work).kept(ids)).values()].flatMap(({ protection }) => protection ?? []);
+  const holding = async (ids: number[]): Promise<unknown[]> => {
+    const backups = await Promise.all(ids.map((id) => new Backups(books.work).findById(id)));
+    return backups.flatMap((backup) => backup?.protection ?? []);
+  };
   beforeAll(async () => {
     books = await databases.open();
     protections = new Protections(books.work);

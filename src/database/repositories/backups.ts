@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, LessThan, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import { In, IsNull, LessThan, type EntityManager, type FindOptionsWhere, type SelectQueryBuilder } from 'typeorm';
 import { CHAIN_KEYS, type DetailRow } from '../../domain/chain/chain-keys';
 import { now, nowToTheSecond } from '../database-time';
 import { BackupDetailRow } from '../entities/backup-detail-row';
@@ -15,16 +15,18 @@ import { byOwner } from './by-owner';
 export type NewBackup = Omit<BackupRow, 'id' | 'removed'>;
 /** What may change about a backup later. */
 export type BackupChange = Partial<Omit<BackupRow, 'id' | 'uuid' | 'vmId' | 'removed'>>;
-/** A backup with its details as they are, duplicates and unknown keys included. */
-export type BookedBackup = BackupRow & { readonly details: BackupDetailRow[] };
-
 /** What we keep of a backup beside CloudStack's rows; undefined: nothing. */
-export interface KeptOfBackup {
+interface KeptOfBackup {
+  /** Why it was full or incremental, and what it is worth. */
   readonly link: LinkRow | undefined;
+  /** What lies beside its files; undefined when nobody has asked for anything yet. */
   readonly manifest: ManifestRow | undefined;
   /** What holds now, by the database's clock. */
   readonly protection: ProtectionRow | undefined;
 }
+
+/** A backup with its details as they are, duplicates and unknown keys included. */
+export type BookedBackup = BackupRow & KeptOfBackup & { readonly details: BackupDetailRow[] };
 
 /** A chain by its keys alone. */
 export interface ChainKey {
@@ -82,27 +84,6 @@ export class Backups {
     return this.work.read((manager) => withDetails(manager, removed ? { vmId } : { vmId, removed: IsNull() }));
   }
 
-  /** What we keep of these backups, by their ids. */
-  kept(ids: readonly number[]): Promise<Map<number, KeptOfBackup>> {
-    return this.work.read(async (manager) => {
-      const holds = `(protection.until IS NULL OR protection.until > ${now(manager)})`;
-      const rows = (await manager
-        .createQueryBuilder(BackupRow, 'backup')
-        .select('backup.id')
-        .leftJoinAndMapOne('backup.link', LinkRow, 'link', 'link.backupId = backup.id')
-        .leftJoinAndMapOne('backup.manifest', ManifestRow, 'manifest', 'manifest.backupId = backup.id')
-        .leftJoinAndMapOne('backup.protection', ProtectionRow, 'protection', `protection.backupId = backup.id AND ${holds}`)
-        .where({ id: In([...ids]) })
-        .getMany()) as (BackupRow & { readonly [kept in keyof KeptOfBackup]: KeptOfBackup[kept] | null })[];
-      return new Map(
-        rows.map(({ id, link, manifest, protection }) => [
-          id,
-          { link: link ?? undefined, manifest: manifest ?? undefined, protection: protection ?? undefined },
-        ]),
-      );
-    });
-  }
-
   /** The VM that a chain belongs to, by its `nas.chain_id`; null: no such chain. Goes by our index on (name, value). */
   vmOfChain(chainId: string): Promise<number | null> {
     return this.work.read(async (manager) => {
@@ -139,7 +120,8 @@ export class Backups {
     if (vmId !== undefined) where.vmId = vmId;
     if (part.after !== undefined) where.id = LessThan(part.after);
     return this.work.read(async (manager) => {
-      const rows = await manager.find(BackupRow, { where, order: { id: 'DESC' }, take: part.limit + 1 });
+      const query = withKept(manager).where(where).orderBy('backup.id', 'DESC');
+      const rows = await query.limit(part.limit + 1).getMany();
       const { items, next } = cut(rows, part.limit, ({ id }) => id);
       return { items: await attach(manager, items), next };
     });
@@ -151,14 +133,38 @@ async function addDetails(manager: EntityManager, backupId: number, details: rea
   if (rows.length > 0) await manager.insert(BackupDetailRow, rows);
 }
 
+/** As the joins make it. */
+type Joined = BackupRow & { readonly [kept in keyof KeptOfBackup]: NonNullable<KeptOfBackup[kept]> | null };
+
+const withKept = (manager: EntityManager): SelectQueryBuilder<Joined> =>
+  manager
+    .createQueryBuilder(BackupRow, 'backup')
+    .leftJoinAndMapOne('backup.link', LinkRow, 'link', 'link.backupId = backup.id')
+    .leftJoinAndMapOne('backup.manifest', ManifestRow, 'manifest', 'manifest.backupId = backup.id')
+    .leftJoinAndMapOne(
+      'backup.protection',
+      ProtectionRow,
+      'protection',
+      `protection.backupId = backup.id AND (protection.until IS NULL OR protection.until > ${now(manager)})`,
+    ) as SelectQueryBuilder<Joined>;
+
 async function withDetails(manager: EntityManager, where: FindOptionsWhere<BackupRow>): Promise<BookedBackup[]> {
-  return attach(manager, await manager.find(BackupRow, { where, order: { date: 'DESC', id: 'DESC' } }));
+  return attach(
+    manager,
+    await withKept(manager).where(where).orderBy('backup.date', 'DESC').addOrderBy('backup.id', 'DESC').getMany(),
+  );
 }
 
-async function attach(manager: EntityManager, backups: BackupRow[]): Promise<BookedBackup[]> {
+async function attach(manager: EntityManager, backups: Joined[]): Promise<BookedBackup[]> {
   if (backups.length === 0) return [];
   const ids = backups.map(({ id }) => id);
   const details = await manager.find(BackupDetailRow, { where: { backupId: In(ids) }, order: { id: 'ASC' } });
   const detailsOf = byOwner(details, ({ backupId }) => backupId);
-  return backups.map((backup) => Object.assign(backup, { details: detailsOf(backup.id) }));
+  return backups.map(({ link, manifest, protection, ...backup }) => ({
+    ...backup,
+    link: link ?? undefined,
+    manifest: manifest ?? undefined,
+    protection: protection ?? undefined,
+    details: detailsOf(backup.id),
+  }));
 }
