@@ -1,6 +1,6 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { FakeNas } from '../../src/hosts/fake/fake-nas';
 import { Brake, until } from '../support/brake';
 import { type CliEnd, runCli } from '../support/cli';
@@ -148,6 +148,7 @@ describeDatabases(
       expect(await ck('repo', 'change', 'odd', '--mount-options-file', file)).toMatchObject({ code: 2 });
       expect((await ck('repo', 'show', 'odd')).out).toMatch(/^mountOptions +\["soft","noexec"\]$/m);
       expect((await ck('repo', 'remove', 'odd')).code).toBe(0);
+      await rm(dirname(file), { recursive: true });
     });
 
     it('changes an offering: what is not named stays', async () => {

@@ -1,6 +1,6 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { UserError } from '../../domain/errors';
 import { describeConfig, loadConfig } from './load-config';
 
@@ -45,6 +45,7 @@ describe('loadConfig', () => {
     expect(loadConfig({ CHAINKEEPER_API_TOKEN_FILE: file }).http.token).toBe(token);
     expect(problemsOf({ CHAINKEEPER_API_TOKEN_FILE: file, CHAINKEEPER_API_TOKEN: token })).toHaveLength(1);
     expect(problemsOf({ CHAINKEEPER_API_TOKEN_FILE: `${file}.none` })).toHaveLength(1);
+    rmSync(dirname(file), { recursive: true });
   });
 
   it('never describes a secret', () => {

@@ -85,6 +85,7 @@ lab_down() {
     fi
     end_sshd
     unmount_all
+    remove_job_folders
     end_lines
     rm -f "/etc/sudoers.d/chainkeeper-lab-$LAB_ID"
     if [[ $created == yes ]]; then
@@ -126,6 +127,15 @@ unmount_all() {
     umount "$target" || umount -l "$target"
     [[ $target == "$LAB_DIR"/* ]] || rmdir "$target" 2>/dev/null || :
   done < <(lab_mounts)
+}
+
+# remove_job_folders: where jobs that were killed and that nobody swept had their mounts, which are gone now.
+remove_job_folders() {
+  local file folder
+  for file in "$HOST"/{,beside/}state/jobs/*/tmp; do
+    [[ -e $file ]] && folder=$(<"$file") || continue
+    [[ $folder != /tmp/csbackup.* || ! -d $folder ]] || find "$folder" -xdev -depth -type d -empty -delete
+  done
 }
 
 #: reap [--all]                    remove labs whose owner (LAB_OWNER at `up`) is dead; with --all every lab of this machine
