@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Leases } from '../database/repositories/leases';
-import { type PlacedRow, RunPlaces } from '../database/repositories/run-places';
+import type { PlacedRow } from '../database/repositories/placed-row';
+import { RunPlaces } from '../database/repositories/run-places';
 import type { BackupPlan } from '../domain/chain/backup-plan';
 import { pickRuns, type PlacedRun, type QueuedRun, type RunLimits, type Turn, type Wait } from '../domain/run/pick-runs';
 import type { EngineConfig } from '../platform/config/engine.config';

@@ -5,7 +5,8 @@ import { BackupRepositories } from '../database/repositories/backup-repositories
 import { Hosts, isInMaintenance } from '../database/repositories/hosts';
 import { Maintenances } from '../database/repositories/maintenances';
 import { Manifests } from '../database/repositories/manifests';
-import { type PlacedRow, RunPlaces } from '../database/repositories/run-places';
+import type { PlacedRow } from '../database/repositories/placed-row';
+import { RunPlaces } from '../database/repositories/run-places';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { type ConcernedRun, type MaintenancePlan, planMaintenance, type RunningWish } from '../domain/run/plan-maintenance';

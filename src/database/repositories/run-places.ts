@@ -1,65 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 import { ACTIVE_CHECKPOINT_KEY } from '../../domain/chain/chain-keys';
 import { momentOf, now, nowPlus, type RawMoment } from '../database-time';
-import { BackupRow } from '../entities/backup-row';
-import type { RunRow } from '../entities/run-row';
 import { UnitOfWork } from '../unit-of-work';
-import { liesIn, withPlace } from './lies-in';
-import { type Named, restingHosts, restingRepositories } from './maintenances';
-
-/** A run that has not ended, with all that places are given by. */
-export interface PlacedRow extends Pick<
-  RunRow,
-  'id' | 'vmId' | 'state' | 'kind' | 'triggeredBy' | 'requested' | 'plan' | 'created' | 'notBefore' | 'abortAsked'
-> {
-  /**
-   * Names; null: the books do not say. The repository is that of the VM's offering, unless it needs another that is in maintenance, or does
-   * not need that one which is.
-   */
-  readonly host: string | null;
-  readonly repository: string | null;
-  readonly zone: string | null;
-  /** Of those in maintenance: the host that it cannot do without, and the repositories that it writes to or reads from. */
-  readonly resting: { readonly host: string | null; readonly repositories: readonly string[] };
-  /** The VM has a bitmap that an incremental can build on, by the books. */
-  readonly hasCheckpoint: boolean;
-  /** Its host was restarted, and nobody has looked at the VM since: whether that bitmap has survived is not known. */
-  readonly restarted: boolean;
-  /** Somebody holds the lease on its VM. */
-  readonly leased: boolean;
-}
-
-type RawRow = Omit<
-  PlacedRow,
-  'requested' | 'plan' | 'created' | 'notBefore' | 'abortAsked' | 'resting' | 'hasCheckpoint' | 'restarted' | 'leased'
-> & {
-  readonly requested: string;
-  readonly plan: string | null;
-  readonly created: RawMoment;
-  readonly notBefore: RawMoment | null;
-  readonly abortAsked: RawMoment | null;
-  readonly hostId: string | null;
-  readonly repositoryId: string | null;
-  readonly checkpoint: string | null;
-  readonly restarted: number | string;
-  readonly leased: number | string;
-};
-type Run = Omit<PlacedRow, 'resting'>;
+import { type AsIf, atRest, type Resting, restingFor } from './at-rest';
+import type { PlacedRow, RawRow } from './placed-row';
 
 const NONE_RESTS: PlacedRow['resting'] = { host: null, repositories: [] };
-
-/** A host or a repository that is taken for one in maintenance. */
-export type AsIf = { readonly host: Named } | { readonly repository: Named };
-
-/** All that is in maintenance, as far as runs need it. */
-interface Resting {
-  readonly hosts: readonly Named[];
-  readonly repositories: readonly (Named & {
-    /** What lies there of the VMs of runs that take no backup: uuids of backups by VM. */
-    readonly backups: ReadonlyMap<number, ReadonlySet<string>>;
-  })[];
-}
 
 /** For so long after a restart of a host its VMs are asked for: a week, in which most have their backup. It costs a look at the evidence of each. */
 const STORM_MS = 7 * 86_400_000;
@@ -125,60 +71,4 @@ function placed(row: RawRow, resting: Resting): PlacedRow {
     resting: NONE_RESTS,
   };
   return resting.hosts.length + resting.repositories.length === 0 ? run : atRest(run, row, resting);
-}
-
-function atRest(run: PlacedRow, { hostId, repositoryId }: RawRow, resting: Resting): PlacedRow {
-  const repositories = restingIn(run, repositoryId, resting);
-  const offered = resting.repositories.some(({ uuid }) => uuid === repositoryId) ? null : run.repository;
-  return {
-    ...run,
-    repository: repositories[0] ?? offered,
-    resting: { host: restingHost(run, hostId, resting), repositories },
-  };
-}
-
-/** Disks can be restored on any host, unless one was named; what only needs the NAS is done by whichever host is there. */
-function restingHost({ kind, requested, host }: Run, hostId: string | null, { hosts }: Resting): string | null {
-  const { way, host: named } = requested as { readonly way?: string; readonly host?: string | null };
-  const its = kind === 'backup' || way === 'in-place' ? [hostId, host] : [named];
-  return hosts.find(({ uuid, name }) => its.includes(uuid) || its.includes(name))?.name ?? null;
-}
-
-function restingIn({ kind, vmId, requested, plan }: Run, offered: string | null, { repositories }: Resting): string[] {
-  const planned = (plan as { readonly repositoryId?: string } | null)?.repositoryId;
-  const { backup } = requested as { readonly backup?: string };
-  const needs = ({ uuid, backups }: Resting['repositories'][number]): boolean => {
-    if (kind === 'backup') return uuid === (planned ?? offered);
-    const there = backups.get(vmId);
-    return there !== undefined && (backup === undefined || there.has(backup));
-  };
-  return repositories.filter(needs).map(({ name }) => name);
-}
-
-async function restingFor(manager: EntityManager, rows: readonly RawRow[], asIf?: AsIf): Promise<Resting> {
-  const hosts = [...(await restingHosts(manager)), ...(asIf !== undefined && 'host' in asIf ? [asIf.host] : [])];
-  const repositories = [
-    ...(await restingRepositories(manager)),
-    ...(asIf !== undefined && 'repository' in asIf ? [asIf.repository] : []),
-  ];
-  const vmIds = rows.flatMap(({ kind, vmId }) => (kind === 'backup' ? [] : [Number(vmId)]));
-  const withBackups = repositories.map(async ({ uuid, name }) => ({
-    uuid,
-    name,
-    backups: await backupsIn(manager, uuid, vmIds),
-  }));
-  return { hosts, repositories: await Promise.all(withBackups) };
-}
-
-/** Uuids of the backups of these VMs that lie in a repository, by VM. */
-async function backupsIn(manager: EntityManager, repositoryId: string, vmIds: number[]): Promise<Map<number, Set<string>>> {
-  const byVm = new Map<number, Set<string>>();
-  if (vmIds.length === 0) return byVm;
-  const rows = await withPlace(manager.createQueryBuilder(BackupRow, 'backup'))
-    .select(['backup.id', 'backup.uuid', 'backup.vmId'])
-    .where(...liesIn(repositoryId))
-    .andWhere('backup.removed IS NULL AND backup.vmId IN (:...vmIds)', { vmIds })
-    .getMany();
-  for (const { vmId, uuid } of rows) byVm.set(vmId, (byVm.get(vmId) ?? new Set<string>()).add(uuid));
-  return byVm;
 }
