@@ -13,8 +13,9 @@ const FRESH_MS = 1000;
 /** One look serves so long for all places that become free. What it does not know yet, or any more, is found at the claim or the next look. */
 const LOOK_MS = 250;
 
-/** Where others are quicker, lots are drawn of so many more runs than there are places. */
+/** Where others are quicker, lots are drawn of so many more runs than there are places, until nobody has been for a while. */
 const SPREAD = 64;
+const CONTENDED_MS = 5000;
 
 /** What was seen of the runs that have not ended. */
 interface Look {
@@ -35,8 +36,8 @@ export class Queue {
   #look: Look | undefined;
   /** Picked since that look: taken by now, here or by another orchestrator. */
   readonly #tried = new Set<string>();
-  /** Of those that were picked last, another orchestrator had some already. */
-  #contended = false;
+  /** When another orchestrator was quicker last. */
+  #lostAt = -Infinity;
   #waits: { readonly at: number; readonly all: Promise<ReadonlyMap<string, Wait>> } | undefined;
 
   constructor(
@@ -65,11 +66,12 @@ export class Queue {
     if (this.#look?.rows.some(({ id }) => id === runId) !== true) this.#look = undefined;
   }
 
-  /** How many of those that were picked another orchestrator had already. All look at the same line: those who lose draw lots the next time. */
+  /** How many of those that were picked another orchestrator had already. All look at the same line: who loses draws lots from then on. */
   lost(howMany: number): void {
-    this.#contended = howMany > 0;
+    if (howMany === 0) return;
+    this.#lostAt = performance.now();
     // Perhaps it was a place that somebody else has: then nothing that was seen may begin.
-    if (this.#contended && this.#shares) this.#look = undefined;
+    if (this.#shares) this.#look = undefined;
   }
 
   /**
@@ -110,7 +112,7 @@ export class Queue {
   #pickFrom(look: Look): PlacedRow[] {
     const untried = { ...look, rows: look.rows.filter(({ id }) => !this.#tried.has(id) || this.driven.has(id)) };
     const { start } = this.#choose(untried);
-    if (!this.#contended || start.length === 0) return start;
+    if (start.length === 0 || performance.now() - this.#lostAt > CONTENDED_MS) return start;
     const lots = new Set(shuffled(this.#choose(untried, SPREAD).start).slice(0, start.length));
     // Some of them may need the same place.
     return this.#choose({

@@ -14,6 +14,9 @@ import { Restorer } from './restorer';
 import { Runner } from './runner';
 import { JOB_TRANSPORT, type JobTransport } from './transports/job-transport';
 
+/** Runs that their owners have left are looked for no more often: a lease takes seconds to run out. */
+const SEEK_MS = 250;
+
 /**
  * Claims runs and drives them: those that owners who died or slept through their leases have left, and queued ones whose turn it is. What a
  * run does is the runner's; here is only who may do it.
@@ -25,6 +28,7 @@ export class Worker implements BeforeApplicationShutdown {
   /** Drives nothing any more. */
   readonly #letGo = new AbortController();
   readonly #bell = new Doorbell();
+  #soughtAt = -Infinity;
   readonly #active = new Map<string, Promise<boolean>>();
   #loop: Promise<void> | undefined;
   readonly looks: LookLog;
@@ -51,6 +55,7 @@ export class Worker implements BeforeApplicationShutdown {
     this.transport.listen(async (runId) => {
       if (this.#active.has(runId)) return true;
       this.queue.heardOf(runId);
+      this.#soughtAt = -Infinity;
       return this.#bell.call();
     });
   }
@@ -107,8 +112,11 @@ export class Worker implements BeforeApplicationShutdown {
   async #claimAll(): Promise<boolean> {
     const free = this.config.engine.runsAtOnce - this.queue.driven.size;
     if (free <= 0) return false;
-    // Ours that go on are in the books as running too, with a lease that has not run out; they are not listed here.
-    for (const run of await this.runs.abandoned(free)) if (!this.#active.has(run.id)) await this.#claim(run);
+    if (performance.now() - this.#soughtAt > SEEK_MS) {
+      // Ours that go on are in the books as running too, with a lease that has not run out; they are not listed here.
+      for (const run of await this.runs.abandoned(free)) if (!this.#active.has(run.id)) await this.#claim(run);
+      this.#soughtAt = performance.now();
+    }
     let lost = 0;
     for (const run of await this.queue.pick())
       if (await this.#claim(run)) this.queue.began(run);

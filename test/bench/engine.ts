@@ -110,18 +110,18 @@ async function againstBare(newBooks: () => Promise<DatabaseConfig>, quick: boole
 /** As many runs by four workers and by one, in turns; each on books of its own. */
 async function workersAgainstOne(newBooks: () => Promise<DatabaseConfig>, more: Record<string, string>, quick: boolean) {
   const vms = quick ? 100 : 400;
-  const sides: { readonly books: EngineBooks; readonly workers: readonly InstantWorker[] }[] = [];
+  const sides: { readonly books: EngineBooks; readonly queue: Queue; readonly workers: readonly InstantWorker[] }[] = [];
   try {
     for (const howMany of [1, WORKERS]) {
       const books = await EngineBooks.open(await newBooks(), vms);
       const started = Array.from({ length: howMany }, () => startWorker(books.config, vms, more));
-      sides.push({ books, workers: await Promise.all(started) });
+      sides.push({ books, queue: await openQueue(books, more), workers: await Promise.all(started) });
     }
     const turn = async (which: number): Promise<number> => {
-      const { books } = sides[which] as (typeof sides)[number];
+      const { books, queue } = sides[which] as (typeof sides)[number];
       // Each worker has a host of its own, which knows nothing of the bitmaps on the others'.
       return msEach(vms, async () => {
-        await new Runs(books.work).createMany(books.runs(vms, 'full'));
+        await queue.runs.createMany(books.runs(vms, 'full'));
         await books.allEnded();
       });
     };
@@ -138,7 +138,8 @@ async function workersAgainstOne(newBooks: () => Promise<DatabaseConfig>, more: 
       four_ms: round(median(turns.map(({ four }) => four))),
     };
   } finally {
-    for (const { books, workers } of sides) {
+    for (const { books, queue, workers } of sides) {
+      await queue.close();
       await Promise.all(workers.map((worker) => worker.stop()));
       await books.source.destroy();
     }
@@ -150,10 +151,7 @@ async function queueToStart(config: DatabaseConfig, more: Record<string, string>
   const vms = quick ? 60 : 300;
   const books = await EngineBooks.open(config, vms);
   const worker = await startWorker(config, vms, { CHAINKEEPER_TEST_TELLS: 'starts', ...more });
-  const settings = loadConfig(environmentOf(config, { CHAINKEEPER_POLL_MS: '500', ...more }));
-  const transport = await openTransport(settings, createLog(settings.log));
-  const runs = new Runs(books.work);
-  runs.onQueued((id) => transport.tell(id));
+  const queue = await openQueue(books, more);
   try {
     const began = new Map<string, number>();
     worker.onLine((line) => {
@@ -162,7 +160,7 @@ async function queueToStart(config: DatabaseConfig, more: Record<string, string>
     });
     const ms: { id: string; at: number }[] = [];
     for (const run of books.runs(vms, 'full')) {
-      await runs.create(run);
+      await queue.runs.create(run);
       ms.push({ id: run.id, at: performance.timeOrigin + performance.now() });
       // Not in step with how often workers look.
       await sleep(EVERY_MS * (0.5 + Math.random()));
@@ -171,10 +169,24 @@ async function queueToStart(config: DatabaseConfig, more: Record<string, string>
     const waits = ms.map(({ id, at }) => (began.get(id) ?? NaN) - at).sort((a, b) => a - b);
     return { p50: round(median(waits)), p99: round(waits[Math.floor(waits.length * 0.99)] ?? NaN), runs: vms };
   } finally {
-    await transport.close();
+    await queue.close();
     await worker.stop();
     await books.source.destroy();
   }
+}
+
+/** Where runs are written down, and told of as the service would. */
+interface Queue {
+  readonly runs: Runs;
+  close(): Promise<void>;
+}
+
+async function openQueue({ config, work }: EngineBooks, more: Record<string, string>): Promise<Queue> {
+  const settings = loadConfig(environmentOf(config, { CHAINKEEPER_POLL_MS: '500', ...more }));
+  const transport = await openTransport(settings, createLog(settings.log));
+  const runs = new Runs(work);
+  runs.onQueued((id) => transport.tell(id));
+  return { runs, close: () => transport.close() };
 }
 
 /** What the books take on disk, without what a server keeps for itself. */

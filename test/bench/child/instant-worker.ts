@@ -18,6 +18,8 @@ async function main(): Promise<void> {
   await lab.nas('nas1');
   for (const vm of vmNames(Number(process.env['CHAINKEEPER_TEST_VMS']))) {
     await lab.vmCreate(vm, [{ target: 'vda', size: 1024 * 1024 }]);
+    // And their disks are the same.
+    for (const disk of lab.host.vm(vm).disks) Object.assign(disk, { path: `/images/${vm}` });
     await lab.vmStart(vm);
   }
   const shell = new FakeShell(({ address }) => (address === lab.host.name ? lab.host : undefined));
