@@ -34,8 +34,8 @@ export class Queue {
   /** In the database's time, when runs were picked last. */
   #now = new Date(0);
   #look: Look | undefined;
-  /** Picked since that look: taken by now, here or by another orchestrator. */
-  readonly #tried = new Set<string>();
+  /** VMs of the runs that were picked since that look: taken by now, here or by another orchestrator. */
+  readonly #tried = new Set<number>();
   /** When another orchestrator was quicker last. */
   #lostAt = -Infinity;
   #waits: { readonly at: number; readonly all: Promise<ReadonlyMap<string, Wait>> } | undefined;
@@ -56,7 +56,7 @@ export class Queue {
       this.#tried.clear();
       start = this.#pickFrom(look);
     }
-    for (const { id } of start) this.#tried.add(id);
+    for (const { vmId } of start) this.#tried.add(vmId);
     this.#now = nowOf(look);
     return start;
   }
@@ -110,7 +110,9 @@ export class Queue {
   }
 
   #pickFrom(look: Look): PlacedRow[] {
-    const untried = { ...look, rows: look.rows.filter(({ id }) => !this.#tried.has(id) || this.driven.has(id)) };
+    const isOpen = ({ id, vmId, state }: PlacedRow): boolean =>
+      state !== 'queued' || this.driven.has(id) || !this.#tried.has(vmId);
+    const untried = { ...look, rows: look.rows.filter(isOpen) };
     const { start } = this.#choose(untried);
     if (start.length === 0 || performance.now() - this.#lostAt > CONTENDED_MS) return start;
     const lots = new Set(shuffled(this.#choose(untried, SPREAD).start).slice(0, start.length));

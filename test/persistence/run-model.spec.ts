@@ -174,6 +174,7 @@ const take = (at: number, seen: 'queued' | 'running'): Command =>
 /** What a look for work would offer is what can be taken. */
 const look = (): Command =>
   command('look', async (model, real) => {
+    real.queue.heardOf('news');
     const offered = [...(await real.queue.pick()), ...(await real.runs.abandoned(1000))].map(({ id }) => id);
     const free = model.runs.filter((run) => {
       const lease = leaseOf(model, run.vm);
