@@ -405,9 +405,9 @@ export class Stricken {
 
   /** Nothing booked that is not there, nothing there that is not booked. */
   async #bookings(): Promise<string[]> {
-    const { items } = await this.client.get<{ items: BackupWithEvidenceDto[] }>(`/backups?vm=${this.vm}&limit=200`);
+    const all = await this.client.all<BackupWithEvidenceDto>(`/backups?vm=${this.vm}`);
     // A failed attempt is in the books as well, and has nothing on the NAS.
-    const good = items.filter(({ status }) => status === 'BackedUp');
+    const good = all.filter(({ status }) => status === 'BackedUp');
     const names = good.map(({ externalId }) => externalId?.split('/').at(-1) ?? '');
     const booked = new Set(names);
     const folder = join(this.nas, this.vm);
