@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { Test } from '@nestjs/testing';
 import { AppModule } from '../../src/app.module';
-import { type Lease, Leases } from '../../src/database/repositories/leases';
+import { Leases } from '../../src/database/repositories/leases';
 import { Runs } from '../../src/database/repositories/runs';
 import { claimOf } from '../../src/engine/claim';
 import { Runner } from '../../src/engine/runner';
@@ -91,7 +91,7 @@ export class Fleet {
       ...more,
     };
     const config = serviceConfig(this.books.config, settings);
-    const drive = async (runId: string, lease: Lease, stop: AbortSignal): Promise<void> => {
+    const drive: Runner['drive'] = async ({ id: runId }, lease, stop) => {
       this.starts.push({ runId, by: config.engine.owner });
       await Promise.race([this.#held, new Promise((end) => stop.addEventListener('abort', end))]);
       if (!stop.aborted) await app.get(Runs).end(claimOf(lease), { state: 'succeeded' });
