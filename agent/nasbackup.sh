@@ -1081,7 +1081,10 @@ look_at_nodes() {
   qmp '{"execute":"query-block"}' || return 1
   json_get QMP 'return#' && count=$REPLY
   for ((n = 0; n < count; n++)); do
-    ! json_get QMP "return.$n.inserted.node-name" || look_at_disk_of "return.$n.inserted"
+    json_get QMP "return.$n.inserted.node-name" || continue
+    # A newer libvirt gives a raw disk one node only.
+    [[ $REPLY != *-storage ]] || REPLY=${REPLY%storage}format
+    look_at_disk_of "return.$n.inserted"
   done
   ((found < DISKS)) || return 0
   # A job stands between a device and its disk: then it has all its images.
@@ -2241,6 +2244,7 @@ make_images() {
   for ((i = 0; i < DISKS; i++)); do [[ ! ${D[$i.image]} ]] || made+=("${D[$i.image]}"); done
   ((${#made[@]} == 0)) || nas rm -f -- "${made[@]}" || die "Cannot remove the images of another plan: $RUN_ERR" nas-not-writable
   for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.virtual]} ]] || die "QEMU does not tell the size of ${D[$i.target]}" disks-mismatch
     image=$DEST/${D[$i.file]}
     [[ $TRANSFER != pull ]] || image=$SCRATCH/${D[$i.target]}.qcow2
     options=compat=1.1
@@ -2255,6 +2259,7 @@ make_images() {
 image_fails() {
   [[ $TRANSFER != pull ]] || die "Cannot make $1: $RUN_ERR" scratch-full
   ((RUN_CODE != 124)) || die "The NAS does not answer: $RUN_ERR" target-hung
+  [[ $RUN_ERR != *'No space left'* ]] || die "Cannot make $1: $RUN_ERR" target-full
   die "Cannot make $1: $RUN_ERR" nas-not-writable
 }
 

@@ -89,7 +89,10 @@ look_at_nodes() {
   qmp '{"execute":"query-block"}' || return 1
   json_get QMP 'return#' && count=$REPLY
   for ((n = 0; n < count; n++)); do
-    ! json_get QMP "return.$n.inserted.node-name" || look_at_disk_of "return.$n.inserted"
+    json_get QMP "return.$n.inserted.node-name" || continue
+    # A newer libvirt gives a raw disk one node only.
+    [[ $REPLY != *-storage ]] || REPLY=${REPLY%storage}format
+    look_at_disk_of "return.$n.inserted"
   done
   ((found < DISKS)) || return 0
   # A job stands between a device and its disk: then it has all its images.

@@ -72,6 +72,7 @@ make_images() {
   for ((i = 0; i < DISKS; i++)); do [[ ! ${D[$i.image]} ]] || made+=("${D[$i.image]}"); done
   ((${#made[@]} == 0)) || nas rm -f -- "${made[@]}" || die "Cannot remove the images of another plan: $RUN_ERR" nas-not-writable
   for ((i = 0; i < DISKS; i++)); do
+    [[ ${D[$i.virtual]} ]] || die "QEMU does not tell the size of ${D[$i.target]}" disks-mismatch
     image=$DEST/${D[$i.file]}
     [[ $TRANSFER != pull ]] || image=$SCRATCH/${D[$i.target]}.qcow2
     options=compat=1.1
@@ -86,6 +87,7 @@ make_images() {
 image_fails() {
   [[ $TRANSFER != pull ]] || die "Cannot make $1: $RUN_ERR" scratch-full
   ((RUN_CODE != 124)) || die "The NAS does not answer: $RUN_ERR" target-hung
+  [[ $RUN_ERR != *'No space left'* ]] || die "Cannot make $1: $RUN_ERR" target-full
   die "Cannot make $1: $RUN_ERR" nas-not-writable
 }
 
