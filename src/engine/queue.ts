@@ -66,12 +66,17 @@ export class Queue {
     if (this.#look?.rows.some(({ id }) => id === runId) !== true) this.#look = undefined;
   }
 
-  /** How many of those that were picked another orchestrator had already. All look at the same line: who loses draws lots from then on. */
-  lost(howMany: number): void {
-    if (howMany === 0) return;
+  /**
+   * Of those that were picked so many could not be begun. All look at the same line, and another orchestrator was quicker: who loses draws lots
+   * from then on. Answers whether there may be others in their place at once.
+   */
+  lost(howMany: number): boolean {
+    if (howMany === 0) return false;
     this.#lostAt = performance.now();
-    // Perhaps it was a place that somebody else has: then nothing that was seen may begin.
-    if (this.#shares) this.#look = undefined;
+    if (!this.#shares) return true;
+    // Perhaps the place is somebody else's: then nothing that was seen may begin.
+    this.#look = undefined;
+    return false;
   }
 
   /**

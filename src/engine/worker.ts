@@ -121,9 +121,7 @@ export class Worker implements BeforeApplicationShutdown {
     for (const run of await this.queue.pick())
       if (await this.#claim(run)) this.queue.began(run);
       else lost += 1;
-    this.queue.lost(lost);
-    // Their places are still free.
-    if (lost > 0) this.#bell.ring();
+    if (this.queue.lost(lost)) this.#bell.ring();
     return true;
   }
 
