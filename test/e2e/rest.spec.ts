@@ -422,14 +422,23 @@ describeDatabases('REST', (databases) => {
         const { body: run } = await service.post('/backups', { vm: service.vm });
         return run.id as string;
       };
-      const id = await looking(() => begin(at('hosts/kvm1')));
-      const run = async (): Promise<unknown> => (await service.get(`/runs/${id}`)).body;
-      const waits = { state: 'queued', attempt: 1, waits: 'waits for host kvm1: in maintenance', errorCode: null };
-      await until(async () => ((await run()) as { waits: unknown }).waits !== null, 'it waits');
-      expect(await run()).toMatchObject(waits);
-      expect(await events(`put-back&run=${id}`)).toEqual([expect.objectContaining({ reason: 'host.maintenance' })]);
-      await service.call('DELETE', at('hosts/kvm1'));
-      expect(await service.ended(id)).toMatchObject({ state: 'succeeded', attempt: 1 });
+      const stateOf = (resourceState: string) => service.call('PATCH', '/hosts/kvm1', { body: { resourceState } });
+      for (const [whose, begins, ends] of [
+        ['host kvm1', () => begin(at('hosts/kvm1')), () => service.call('DELETE', at('hosts/kvm1'))],
+        // As CloudStack has it.
+        ['host kvm1', () => stateOf('Maintenance'), () => stateOf('Enabled')],
+        ['repository nas1', () => begin(at('repositories/nas1')), () => service.call('DELETE', at('repositories/nas1'))],
+      ] as const) {
+        const id = await looking(begins);
+        const run = async (): Promise<unknown> => (await service.get(`/runs/${id}`)).body;
+        await until(async () => ((await run()) as { waits: unknown }).waits !== null, 'it waits');
+        const waits = `waits for ${whose}: in maintenance`;
+        expect(await run()).toMatchObject({ state: 'queued', attempt: 1, waits, errorCode: null });
+        const reason = `${whose.split(' ')[0]}.maintenance`;
+        expect(await events(`put-back&run=${id}`)).toEqual([expect.objectContaining({ reason })]);
+        await ends();
+        expect(await service.ended(id)).toMatchObject({ state: 'succeeded', attempt: 1 });
+      }
       // Whoever wants it to stop does not want it to wait.
       const stopped = await looking(() => begin(at('repositories/nas1'), { ...said, running: 'abort' }));
       expect(await service.ended(stopped)).toMatchObject({ state: 'cancelled', errorCode: 'run.cancelled' });
