@@ -301,6 +301,14 @@ END
   [[ $(bitmaps_of) == *'vda theirs,'* ]]
 }
 
+@test "what QEMU writes to has the clusters of its disk; for a raw one those of qemu-img" {
+  new_vm vda:64M:cluster_size=1048576 vdb:32M:raw
+  full
+  done_is legacy-full image-unsupported
+  expect '1048576 65536' '[.disks[].clusterSize] | map(tostring) | join(" ")'
+  identical
+}
+
 # A QEMU that is making an image ends when it is asked for all its nodes (agent/README.md): the guest is gone, and its log says why.
 lives() { [[ $(virsh_q domstate "$VM") == running ]] || { tail -n 3 "/var/log/libvirt/qemu/$VM.log" >&2 && return 1; }; }
 
