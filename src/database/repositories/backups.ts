@@ -25,7 +25,7 @@ interface KeptOfBackup {
   readonly protection: ProtectionRow | undefined;
 }
 
-/** A backup with its details as they are, duplicates and unknown keys included. */
+/** A backup with its details as they are, duplicates and unknown keys included, and what we keep of it. */
 export type BookedBackup = BackupRow & KeptOfBackup & { readonly details: BackupDetailRow[] };
 
 /** A chain by its keys alone. */
