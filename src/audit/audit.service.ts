@@ -73,7 +73,8 @@ export class AuditService {
     }));
     const backups = all
       .filter(({ booked }) => booked.status === 'BackedUp' || booked.status === 'Hidden')
-      .map(({ row, link, booked }) => {
+      .map(({ row, booked }) => {
+        const { link } = row;
         const { keys } = readChainKeys(row.details, booked);
         return {
           backupId: row.uuid,

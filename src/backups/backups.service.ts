@@ -91,7 +91,7 @@ export class BackupsService {
     const text = inBooks.evidence === undefined ? null : await this.evidence.verbatim(inBooks.evidence.id);
     return {
       ...dto,
-      runId: inBooks.link?.runId ?? null,
+      runId: inBooks.row.link?.runId ?? null,
       disks: presentDisks(inBooks),
       facts: text === null ? null : (JSON.parse(text) as Record<string, unknown>),
     };
@@ -100,7 +100,8 @@ export class BackupsService {
   /** Why it was full or incremental, why this large, and how we know. */
   async explain(id: string): Promise<ExplanationDto> {
     const row = found(await this.backups.findByUuid(id), 'backup', id);
-    const [{ booked, link, evidence, manifest }] = (await this.reader.attach([row])) as [BackupInBooks];
+    const { link, manifest } = row;
+    const [{ booked, evidence }] = (await this.reader.attach([row])) as [BackupInBooks];
     const text = evidence === undefined ? null : await this.evidence.verbatim(evidence.id);
     const { keys } = readChainKeys(row.details, booked);
     const explanation = explainBackup({

@@ -6,10 +6,11 @@ import type { BackupDiskDto, BackupDto } from './dto/backup.dto';
 
 /** A backup as the API shows it; `link` is its place in its chain, undefined when it has none. */
 export function presentBackup(
-  { row, link: own, booked, protection }: BackupInBooks,
+  { row, booked }: BackupInBooks,
   vm: { id: string; name: string },
   link: ChainLink | undefined,
 ): BackupDto {
+  const { link: own, protection } = row;
   const { keys, findings } = readChainKeys(row.details, { status: booked.status, type: booked.type });
   return {
     id: row.uuid,

@@ -1,9 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { LinkRow } from '../database/entities/link-row';
-import type { ProtectionRow } from '../database/entities/protection-row';
 import { Backups, type BookedBackup as BackupWithDetails } from '../database/repositories/backups';
 import { Evidence, type MeasuredEvidence } from '../database/repositories/evidence';
-import type { ManifestRow } from '../database/entities/manifest-row';
 import { Offerings } from '../database/repositories/offerings';
 import { Restores } from '../database/repositories/restores';
 import { Runs } from '../database/repositories/runs';
@@ -24,16 +22,11 @@ const RUNS_BACK = 50;
 /** CloudStack's interval types by their numbers; a VM has one schedule of each. */
 const SCHEDULE_TYPES = ['hourly', 'daily', 'weekly', 'monthly'];
 
-/** A booked backup with the row, link and evidence it was read from. */
+/** A booked backup with the row and the evidence it was read from. */
 export interface BackupInBooks {
   readonly row: BackupWithDetails;
-  readonly link: LinkRow | undefined;
   /** What its run said; undefined when nothing was kept. */
   readonly evidence: MeasuredEvidence | undefined;
-  /** What lies beside its files; undefined when nobody has asked for anything yet. */
-  readonly manifest: ManifestRow | undefined;
-  /** What holds now. */
-  readonly protection: ProtectionRow | undefined;
   readonly booked: BookedBackup;
 }
 
@@ -71,7 +64,7 @@ export class BookReader {
     return {
       backups: all.map(({ booked }) => booked),
       activeCheckpointId: readActiveCheckpoint(await this.vms.details(vmId)).active,
-      protections: all.flatMap(({ row: { uuid: backup }, protection }) => {
+      protections: all.flatMap(({ row: { uuid: backup, protection } }) => {
         if (protection === undefined) return [];
         const { until, protectedBy: by, why } = protection;
         return [{ backup, until: until === null ? null : until.getTime() / 1000, by, why }];
@@ -82,9 +75,9 @@ export class BookReader {
   /** All that retention needs to know of a VM; `inBooks` as for a deletion. */
   async retentionBooks(vmId: number, inBooks?: readonly BackupInBooks[]): Promise<RetentionBooks> {
     const all = inBooks ?? (await this.ofVm(vmId));
-    const triggers = await this.runs.triggers(all.flatMap(({ link }) => link?.runId ?? []));
-    const byItself = ({ row, link }: BackupInBooks): boolean =>
-      row.backupScheduleId !== null || ['schedule', 'service'].includes(triggers.get(link?.runId ?? '') ?? '');
+    const triggers = await this.runs.triggers(all.flatMap(({ row }) => row.link?.runId ?? []));
+    const byItself = ({ row }: BackupInBooks): boolean =>
+      row.backupScheduleId !== null || ['schedule', 'service'].includes(triggers.get(row.link?.runId ?? '') ?? '');
     return {
       ...(await this.deletionBooks(vmId, all)),
       origins: new Map(
@@ -109,10 +102,8 @@ export class BookReader {
     // Of one that was asked again the last has it.
     const evidenceOf = new Map(evidence.map((one) => [one.backupId, one]));
     return rows.map((row) => {
-      const { link, manifest, protection } = row;
       const measured = evidenceOf.get(row.id);
-      const booked = toBooked(row, offered.get(row.backupOfferingId) ?? null, link, measured, manifest);
-      return { row, link, evidence: measured, manifest, protection, booked };
+      return { row, evidence: measured, booked: toBooked(row, offered.get(row.backupOfferingId) ?? null, measured) };
     });
   }
 
@@ -141,7 +132,7 @@ export class BookReader {
   }
 
   /** A stock script measures nothing: the first witness is what was seen after its run, if anybody looked. */
-  async #lookAfter({ link }: BackupInBooks): Promise<number | undefined> {
+  async #lookAfter({ row: { link } }: BackupInBooks): Promise<number | undefined> {
     if (link?.runId == null) return undefined;
     const looks = (await this.evidence.ofRun(link.runId)).filter(({ kind }) => kind === 'inspect');
     const last = looks.at(-1);
@@ -162,13 +153,8 @@ function epochOf(plan: BackupPlan | null): number | null {
 const repositoryOf = (link: LinkRow | undefined): string | undefined =>
   (link?.planned as BackupPlan | null | undefined)?.repositoryId;
 
-function toBooked(
-  row: BackupWithDetails,
-  offeredId: string | null,
-  link: LinkRow | undefined,
-  evidence: MeasuredEvidence | undefined,
-  manifest: ManifestRow | undefined,
-): BookedBackup {
+function toBooked(row: BackupWithDetails, offeredId: string | null, evidence: MeasuredEvidence | undefined): BookedBackup {
+  const { link, manifest } = row;
   const damaged = manifest?.damaged != null;
   return {
     uuid: row.uuid,

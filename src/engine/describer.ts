@@ -93,7 +93,8 @@ export class Describer {
   }
 
   /** What a backup is to say of itself. */
-  async #manifest({ row, booked, link, evidence }: BackupInBooks, ofRun?: KnownToRun): Promise<Manifest | Refusal> {
+  async #manifest({ row, booked, evidence }: BackupInBooks, ofRun?: KnownToRun): Promise<Manifest | Refusal> {
+    const { link } = row;
     const vm = ofRun?.vm ?? (await this.vms.findById(row.vmId));
     const run = ofRun?.run ?? (link?.runId == null ? null : await this.runs.find(link.runId));
     const { keys } = readChainKeys(row.details);
