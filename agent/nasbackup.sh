@@ -1905,6 +1905,7 @@ json_tried() {
 # are the answer; D[i.mode] (full, incremental, rescued) tells it for each disk.
 
 PLAN_MODE='' PLAN_REASON='' RECREATE_METHOD=''
+FILE_NAMES=()
 RESCUE_REFUSED='' # why there was no rescue although it was asked for
 
 check_request() {
@@ -1951,7 +1952,7 @@ plan() {
 }
 
 plan_incremental() {
-  local i lost=''
+  local i lost='' parents=' '
   [[ $OPT_DISKS ]] || assign_parents || { plan_full "$REPLY" && return 0; }
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} ]] || D[$i.mode]=incremental
@@ -1965,6 +1966,9 @@ plan_incremental() {
   for ((i = 0; i < DISKS; i++)); do
     [[ ${D[$i.mode]} != full ]] || continue
     parent_verdict "$i"
+    # Two disks cannot lean on one file: one of them is another's.
+    [[ $parents != *" ${D[$i.parent]} "* ]] || REPLY=disk-set-changed
+    parents+="${D[$i.parent]} "
     [[ $REPLY == ok ]] || { [[ ! $lost ]] || RESCUE_REFUSED="${D[$i.target]}: $REPLY"; plan_full "${lost:-$REPLY}" && return 0; }
   done
   has_mode incremental || has_mode rescued || bad_option '--disks asks for no incremental disk: that is a full'
@@ -2019,11 +2023,9 @@ assign_parents() {
     ((${#LIST[@]} == DISKS)) || { REPLY=disk-set-changed && return 1; }
     for ((i = 0; i < DISKS; i++)); do D[$i.parent]=${LIST[i]}; done
   else
+    backup_file_names
     D[0.parent]=$OPT_PARENT_PATH
-    for ((i = 1; i < DISKS; i++)); do
-      backup_file_name "$i"
-      D[$i.parent]=${OPT_PARENT_PATH%/*}/$REPLY
-    done
+    for ((i = 1; i < DISKS; i++)); do D[$i.parent]=${OPT_PARENT_PATH%/*}/${FILE_NAMES[i]}; done
   fi
 }
 
@@ -2043,12 +2045,19 @@ parent_verdict() {
   if ((REPLY > D[$i.virtual])); then REPLY=disk-shrunk; else REPLY=ok; fi
 }
 
-# backup_file_name I: REPLY is the name of disk I's file; root is the first disk, as in CloudStack's layout.
-backup_file_name() {
-  local name
-  volume_name "${D[$1.path]}"
-  name=${REPLY//[!A-Za-z0-9_.+@-]/_}
-  if (($1 == 0)); then REPLY=root.$name.qcow2; else REPLY=datadisk.$name.qcow2; fi
+# backup_file_names: FILE_NAMES has the name of each disk's file; root is the first disk, as in CloudStack's layout.
+backup_file_names() {
+  local i name names=' '
+  FILE_NAMES=()
+  for ((i = 0; i < DISKS; i++)); do
+    volume_name "${D[$i.path]}"
+    name=${REPLY//[!A-Za-z0-9_.+@-]/_}
+    if ((i == 0)); then name=root.$name; else name=datadisk.$name; fi
+    # Volumes of different pools may have the same name.
+    [[ $names != *" $name "* ]] || name+=.${D[$i.target]}
+    names+="$name "
+    FILE_NAMES+=("$name.qcow2")
+  done
 }
 
 # relative_path FROM TO: REPLY leads from directory FROM to file TO, both relative to the mount.
@@ -2124,13 +2133,10 @@ remove_empty() { [[ $NAS_HUNG ]] || run 10 rmdir -- "$1" || :; }
 
 # name_files: where each disk's backup goes, and where it leans on.
 name_files() {
-  local i names=' ' name
+  local i
+  backup_file_names
   for ((i = 0; i < DISKS; i++)); do
-    backup_file_name "$i" && name=$REPLY
-    # Volumes of different pools may have the same name.
-    [[ $names != *" $name "* ]] || name=${name%.qcow2}.${D[$i.target]}.qcow2
-    names+="$name "
-    D[$i.file]=$name
+    D[$i.file]=${FILE_NAMES[i]}
     [[ ${D[$i.mode]} == full ]] || { relative_path "$OPT_PATH" "${D[$i.parent]}" && D[$i.backing]=$REPLY; }
   done
 }

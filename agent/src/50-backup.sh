@@ -63,13 +63,10 @@ remove_empty() { [[ $NAS_HUNG ]] || run 10 rmdir -- "$1" || :; }
 
 # name_files: where each disk's backup goes, and where it leans on.
 name_files() {
-  local i names=' ' name
+  local i
+  backup_file_names
   for ((i = 0; i < DISKS; i++)); do
-    backup_file_name "$i" && name=$REPLY
-    # Volumes of different pools may have the same name.
-    [[ $names != *" $name "* ]] || name=${name%.qcow2}.${D[$i.target]}.qcow2
-    names+="$name "
-    D[$i.file]=$name
+    D[$i.file]=${FILE_NAMES[i]}
     [[ ${D[$i.mode]} == full ]] || { relative_path "$OPT_PATH" "${D[$i.parent]}" && D[$i.backing]=$REPLY; }
   done
 }

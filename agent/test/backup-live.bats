@@ -193,6 +193,20 @@ END
   accounted
 }
 
+@test "two disks never lean on one file: a full of all" {
+  new_vm vda:64M vdb:64M
+  full
+  done_is full null
+  lab write "$VM" vdb 0x22 4M 1M
+  next
+  lab moment "$VM" "$BITMAP"
+  common
+  local root=$PARENT_PATH/$(file_of "$(image vda)" 0)
+  script -o backup "${COMMON[@]}" -M incremental --bitmap-new "$BITMAP" --bitmap-parent "$PARENT" --parent-paths "$root,$root"
+  done_is full disk-set-changed
+  identical
+}
+
 @test "a disk that grew goes on; one that shrank is a full" {
   new_vm vda:64M
   full
