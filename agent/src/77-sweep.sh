@@ -39,7 +39,7 @@ sweep_look_at_machines() {
 SWEEP_BLIND=''
 
 sweep_jobs() {
-  local dir
+  local dir abort
   for dir in "$STATE_DIR"/jobs/*/; do
     JOB_DIR=${dir%/} OPT_JOB=${JOB_DIR##*/}
     [[ -e $JOB_DIR/started && $OPT_JOB =~ $JOB_PATTERN ]] || continue
@@ -48,7 +48,10 @@ sweep_jobs() {
       continue
     fi
     [[ ! -e $JOB_DIR/secrets ]] || sweep_away secrets "$JOB_DIR/secrets" "left by job $OPT_JOB" rm -f -- "$JOB_DIR/secrets" || :
-    ! job_text tmp || sweep_folder "$REPLY" "job $OPT_JOB, which has ended" "$SCRIPT_FILE abort --job $OPT_JOB" || :
+    # After an end of its own, abort has nothing more to do.
+    abort="$SCRIPT_FILE abort --job $OPT_JOB"
+    [[ ! -e $JOB_DIR/exit || -e $JOB_DIR/aborted ]] || abort=''
+    ! job_text tmp || sweep_folder "$REPLY" "job $OPT_JOB, which has ended" "$abort" || :
     restore_is_settled "$JOB_DIR" || sweep_restore
     [[ -e $JOB_DIR/exit ]] || ! job_machine || DEAD_JOB[$REPLY]=$OPT_JOB
   done

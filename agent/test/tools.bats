@@ -78,6 +78,11 @@ sweep() { script sweep "$@" && [[ $status -eq 0 ]] || { echo "$output $stderr" >
   sweep
   [[ $(swept "$VM" "$tmp") == 'libvirt-job left,mount left' ]]
   [[ $(answer '.items[] | select(.code == "libvirt-job") | .text') == *"abort --job $job" ]]
+  # One that ended by itself and could not end libvirt's job.
+  echo 20 >"$(job_file "$job" exit)"
+  sweep
+  [[ $(answer '.items[] | select(.code == "libvirt-job") | .text') == *"end it with: virsh domjobabort $VM" ]]
+  rm "$(job_file "$job" exit)"
   [[ $(mount_of_run) == "$tmp"/* && ! -e $(job_file "$job" secrets) ]]
 
   virsh_q domjobabort "$VM"
