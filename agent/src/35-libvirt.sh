@@ -113,8 +113,8 @@ version_at_least() {
   return 0
 }
 
-# look_at_state: VM_STATE (running, paused, "shut off", absent, or another word of libvirt) and VM_REASON. The look_at_…
-# functions never die: a way out may need them, too. False, with the cause in RUN_ERR, when there is no answer.
+# look_at_state: VM_STATE (running, paused, "shut off", absent) and VM_REASON. The look_at_… functions never die: a way out may need them,
+# too. False, with the cause in RUN_ERR, when there is no answer.
 VM_STATE='' VM_REASON='' VM_UUID=''
 look_at_state() {
   VM_STATE=absent VM_REASON=''
@@ -124,6 +124,11 @@ look_at_state() {
   fi
   VM_STATE=${RUN_OUT%% (*}
   [[ $RUN_OUT != *\(*\)* ]] || { VM_REASON=${RUN_OUT#*\(} && VM_REASON=${VM_REASON%\)*}; }
+  # Its other words are of machines whose QEMU has the disks as ever; whether the guest works on is what counts.
+  case $VM_STATE in
+    idle | 'in shutdown') VM_REASON=$VM_STATE VM_STATE=running ;;
+    pmsuspended | crashed) VM_REASON=$VM_STATE VM_STATE=paused ;;
+  esac
 }
 
 # vm_is_live: a QEMU process holds the disks. A paused machine is not a stopped one.

@@ -38,6 +38,23 @@ seen() { local is; is=$(jq -r "$2" <<<"$output"); [[ $is == "$1" ]] || { printf 
   seen ' backup-1001 true true' '"\(.checkpoints | join(",")) \(.disks[1].bitmaps[0].name) \(.disks[1].bitmaps[0].recording) \(.vm.qemuStarted > "'"$first"'")"'
 }
 
+@test "a guest that sleeps, has panicked or is shutting down: its QEMU has the disks, and they are backed up like those of others" {
+  local state
+  new_vm vda:64M
+  use_stubs
+  for state in 'pmsuspended:paused' 'crashed:paused' 'in shutdown:running' 'idle:running'; do
+    stub virsh <<END
+[[ " \$* " != *' domstate '* ]] || { echo '${state%:*} (unknown)'; exit; }
+real "\$@"
+END
+    inspect
+    seen "${state#*:} ${state%:*} vda" '"\(.vm.state) \(.vm.reason) \(.disks[0].target)"'
+    full
+    done_is full null
+    identical
+  done
+}
+
 # bats test_tags=full
 @test "a crash: bitmaps that are there and good for nothing" {
   new_vm vda:64M
