@@ -11,9 +11,9 @@ const TARGETS = {
   decideBackup: {
     mutate: [
       ...files(CHAIN, 'decide-backup', 'refuse-backup', 'find-parent', 'backup-names'),
-      ...files(CHAIN, 'check-policy', 'check-parent', 'check-disks', 'check-bitmaps'),
+      ...files(CHAIN, 'check-policy', 'check-parent', 'check-disks', 'check-bitmaps', 'check-script', 'choose-transfer'),
     ],
-    tests: files(CHAIN, 'decide-backup.spec', 'backup-names.spec'),
+    tests: files(CHAIN, 'decide-backup.spec', 'backup-names.spec', 'choose-transfer.spec'),
   },
   settleBackup: {
     mutate: files(CHAIN, 'settle-backup', 'read-run', 'check-run', 'assure-run'),

@@ -488,6 +488,21 @@ describe('decideBackup', () => {
     });
   });
 
+  it('takes a full of two disks by the stock seed script, which has one parent file for both, and goes on with one disk', () => {
+    const both = planOf({ script: stock('seed') });
+    expect(both).toMatchObject({ kind: 'full', reason: 'script-unsupported' });
+    expect(both.evidence[0]?.detail).toBe('the seed script takes one parent file, and the VM has several disks');
+    const [first] = incrementalPlan({}).disks;
+    const disks = parent().disks.filter(({ target }) => target === first?.target);
+    const one = { script: stock('seed'), facts: { disks: [disk('vda')] }, books: { backups: [parent({ disks }), full()] } };
+    expect(planOf(one)).toMatchObject({ kind: 'incremental', reason: 'regular' });
+  });
+
+  it('lets the stock final script repair, which does it exactly', () => {
+    const plan = planOf({ facts: { checkpoints: [] }, script: stock('final') });
+    expect(plan).toMatchObject({ kind: 'incremental', reason: 'redefined', repair: 'redefine' });
+  });
+
   it('plans the exact repair where libvirt has lost its record and the bitmap survived', () => {
     const plan = planOf({ facts: { checkpoints: ['snapshot-of-somebody-else'] } });
     expect(plan).toMatchObject({
@@ -587,6 +602,8 @@ describe('decideBackup', () => {
       },
     ],
     ['a script that cannot repair where nothing is lost', { script: stock('mid') }],
+    ['two disks and ours in the seed dialect', { script: { kind: 'ours', dialect: 'seed' } }],
+    ['a stock script that takes a path for each of two disks', { script: stock('final') }],
   ])('is not put off by %s', (_what, changes) => {
     expect(planOf(changes)).toMatchObject({ kind: 'incremental', reason: 'regular', repair: 'none' });
   });
