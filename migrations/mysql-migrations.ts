@@ -8,6 +8,7 @@ import { Protections1795800000000 } from './mysql/protections';
 import { RunAttempts1796400000000 } from './mysql/run-attempts';
 import { RunCause1795700000000 } from './mysql/run-cause';
 import { RepositoryWays1795900000000 } from './mysql/repository-ways';
+import { Resizes1796800000000 } from './mysql/resizes';
 import { Restores1796100000000 } from './mysql/restores';
 import { RetentionPolicies1796310000000 } from './mysql/retention-policies';
 import { Schedules1796500000000 } from './mysql/schedules';
@@ -29,4 +30,5 @@ export const MYSQL_MIGRATIONS = [
   Schedules1796500000000,
   Maintenances1796600000000,
   HostBoots1796700000000,
+  Resizes1796800000000,
 ];

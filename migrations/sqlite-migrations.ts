@@ -8,6 +8,7 @@ import { Protections1795800000000 } from './sqlite/protections';
 import { RunAttempts1796400000000 } from './sqlite/run-attempts';
 import { RunCause1795700000000 } from './sqlite/run-cause';
 import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
+import { Resizes1796800000000 } from './sqlite/resizes';
 import { Restores1796100000000 } from './sqlite/restores';
 import { RetentionPolicies1796310000000 } from './sqlite/retention-policies';
 import { Schedules1796500000000 } from './sqlite/schedules';
@@ -29,4 +30,5 @@ export const SQLITE_MIGRATIONS = [
   Schedules1796500000000,
   Maintenances1796600000000,
   HostBoots1796700000000,
+  Resizes1796800000000,
 ];

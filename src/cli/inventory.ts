@@ -8,6 +8,7 @@ import { bitmapsCommand, releaseCommand } from './bitmaps';
 import { maintenanceCommand } from './maintenance';
 import { bytes, type Column, oneLine, show, table } from './output';
 import { readText } from './read-file';
+import { resizedCommand, resizesCommand } from './resizes';
 import { action, client, command, type CommonOptions } from './program';
 import { forecastCommand } from './restart-forecast';
 import { checkCommand, repositoryCheckCommand, sweepCommand } from './upkeep';
@@ -349,7 +350,7 @@ export function vmCommand(): Command {
     name: 'vm',
     path: '/vms',
     what: 'VMs',
-    verbs: 'add, assign, unassign, bitmaps, release, list, show, remove',
+    verbs: 'add, assign, unassign, bitmaps, release, resized, resizes, list, show, remove',
     columns: [
       { title: 'NAME', of: (row) => row.name },
       { title: 'DISKS', of: (row) => row.disks.map(({ target }) => target).join(',') },
@@ -402,5 +403,7 @@ export function vmCommand(): Command {
   );
   vm.addCommand(bitmapsCommand());
   vm.addCommand(releaseCommand());
+  vm.addCommand(resizedCommand());
+  vm.addCommand(resizesCommand());
   return vm;
 }

@@ -16,6 +16,7 @@ import { Manifests } from './repositories/manifests';
 import { Offerings } from './repositories/offerings';
 import { Protections } from './repositories/protections';
 import { RetentionPolicies } from './repositories/retention-policies';
+import { Resizes } from './repositories/resizes';
 import { Restores } from './repositories/restores';
 import { RunPlaces } from './repositories/run-places';
 import { Runs } from './repositories/runs';
@@ -33,6 +34,7 @@ const BOOKS = [
   Links,
   Manifests,
   Protections,
+  Resizes,
   RetentionPolicies,
   Schedules,
   Dues,

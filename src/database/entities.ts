@@ -14,6 +14,7 @@ import { LinkRow } from './entities/link-row';
 import { MaintenanceRow } from './entities/maintenance-row';
 import { ManifestRow } from './entities/manifest-row';
 import { ProtectionRow } from './entities/protection-row';
+import { ResizeRow } from './entities/resize-row';
 import { RepositoryWayRow } from './entities/repository-way-row';
 import { RetentionPolicyRow } from './entities/retention-policy-row';
 import { RestoreRow } from './entities/restore-row';
@@ -49,6 +50,7 @@ export const ENTITIES = [
   LinkRow,
   ManifestRow,
   ProtectionRow,
+  ResizeRow,
   RepositoryWayRow,
   RetentionPolicyRow,
   RestoreRow,

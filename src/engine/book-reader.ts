@@ -3,6 +3,7 @@ import type { LinkRow } from '../database/entities/link-row';
 import { Backups, type BookedBackup as BackupWithDetails } from '../database/repositories/backups';
 import { Evidence, type MeasuredEvidence } from '../database/repositories/evidence';
 import { Offerings } from '../database/repositories/offerings';
+import { Resizes } from '../database/repositories/resizes';
 import { Restores } from '../database/repositories/restores';
 import { Runs } from '../database/repositories/runs';
 import { Schedules } from '../database/repositories/schedules';
@@ -10,7 +11,13 @@ import { Vms } from '../database/repositories/vms';
 import type { InspectFacts } from '../domain/agent/facts';
 import type { Assurance } from '../domain/chain/assurance';
 import type { BackupPlan } from '../domain/chain/backup-plan';
-import { type BackupStatus, type BookedBackup, type BookedDisk, type Books } from '../domain/chain/booked-backup';
+import {
+  type BackupStatus,
+  type BookedBackup,
+  type BookedDisk,
+  type Books,
+  type DiskResize,
+} from '../domain/chain/booked-backup';
 import { readActiveCheckpoint } from '../domain/chain/chain-keys';
 import type { DeletionBooks } from '../domain/chain/plan-deletion';
 import type { RetentionBooks } from '../domain/retention/plan-retention';
@@ -37,6 +44,7 @@ export class BookReader {
     private readonly backups: Backups,
     private readonly evidence: Evidence,
     private readonly restores: Restores,
+    private readonly resizes: Resizes,
     private readonly runs: Runs,
     private readonly vms: Vms,
     private readonly offerings: Offerings,
@@ -53,7 +61,7 @@ export class BookReader {
       activeCheckpointId: active,
       lastUsedEpoch: await this.#lastUsedEpoch(vmId),
       restoredAt: restoredAt === null ? null : Math.floor(restoredAt.getTime() / 1000),
-      resizes: [],
+      resizes: await this.#resizesSince(vmId, backups.find(isTaken)),
       inspections: await this.#inspectionsSince(vmId, backups),
     };
   }
@@ -121,9 +129,16 @@ export class BookReader {
     return epochs.length === 0 ? null : Math.max(...epochs);
   }
 
+  /** What we were told since a backup was taken, or while it was. */
+  async #resizesSince(vmId: number, taken: BackupInBooks | undefined): Promise<DiskResize[]> {
+    const { date, link } = taken?.row ?? {};
+    const told = (await this.resizes.ofVm(vmId)).filter(({ at, runId }) => !date || at > date || runId === link?.runId);
+    return told.map(({ target, sizeFrom: from, sizeTo: to }) => ({ target, from, to }));
+  }
+
   /** Every inspection after the newest backup was taken: the witnesses of its bitmap's lineage. */
   async #inspectionsSince(vmId: number, backups: readonly BackupInBooks[]): Promise<Pick<InspectFacts, 'disks'>[]> {
-    const newest = backups.find(({ booked }) => booked.status === 'BackedUp');
+    const newest = backups.find(isTaken);
     const from = newest && (newest.evidence?.id ?? (await this.#lookAfter(newest)));
     if (from === undefined) return [];
     const since = (await this.evidence.ofVm(vmId, from)).filter(({ kind }) => kind === 'inspect');
@@ -139,6 +154,8 @@ export class BookReader {
     return last && last.id - (looks.length > 1 ? 1 : 0);
   }
 }
+
+const isTaken = ({ booked }: BackupInBooks): boolean => booked.status === 'BackedUp';
 
 function epochOf(plan: BackupPlan | null): number | null {
   const epoch = /^backup-(\d+)$/.exec(plan?.bitmapNew ?? '')?.[1];

@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Put, Query
 import { ApiTags } from '@nestjs/swagger';
 import { type Page, PageQuery } from '../platform/page';
 import { AssignOfferingDto, CreateVmDto, VmDto, UpdateVmDto } from './dto/vm.dto';
+import { ResizeDiskDto, ResizeDto, ResizesDto } from './dto/resize.dto';
 import { VmsService } from './vms.service';
 
 /** Virtual machines in our care. */
@@ -51,5 +52,20 @@ export class VmsController {
   @Delete(':id/offering')
   unassign(@Param('id') id: string): Promise<VmDto> {
     return this.vms.unassign(id);
+  }
+
+  /**
+   * Tells the books that the size of a disk was changed. A disk that grew alone goes on with incrementals; one that shrank gets a full, also when
+   * it grew back, which no look could show. Told twice in a row, it is once. Codes: `disk.not-found`, `disk.same-size`.
+   */
+  @Post(':id/resizes')
+  resized(@Param('id') id: string, @Body() body: ResizeDiskDto): Promise<ResizeDto> {
+    return this.vms.resized(id, body);
+  }
+
+  /** What we were told about the sizes of its disks, oldest first. */
+  @Get(':id/resizes')
+  resizes(@Param('id') id: string): Promise<ResizesDto> {
+    return this.vms.resizesOf(id);
   }
 }

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import type { ResizeRow } from '../database/entities/resize-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { Dues } from '../database/repositories/dues';
 import { Hosts, type ReachableHost } from '../database/repositories/hosts';
 import { Offerings } from '../database/repositories/offerings';
+import { Resizes } from '../database/repositories/resizes';
 import { Runs } from '../database/repositories/runs';
 import { Vms } from '../database/repositories/vms';
 import { type SeenDisk, type VmDisk, Volumes } from '../database/repositories/volumes';
@@ -18,6 +20,7 @@ import { Config } from '../platform/config/load-config';
 import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
 import type { CreateVmDto, UpdateVmDto, VmDto } from './dto/vm.dto';
+import type { ResizeDiskDto, ResizeDto, ResizesDto } from './dto/resize.dto';
 import { hostAccess } from './host-access';
 
 @Injectable()
@@ -27,6 +30,7 @@ export class VmsService {
     private readonly volumes: Volumes,
     private readonly hosts: Hosts,
     private readonly offerings: Offerings,
+    private readonly resizes: Resizes,
     private readonly runs: Runs,
     private readonly dues: Dues,
     private readonly rhythms: Rhythms,
@@ -99,6 +103,26 @@ export class VmsService {
     return this.show(row.uuid ?? id);
   }
 
+  /** @throws UserError `disk.not-found`, `disk.same-size` */
+  async resized(id: string, { target, from, to }: ResizeDiskDto): Promise<ResizeDto> {
+    const row = found(await this.vms.find(id), 'vm', id);
+    found(
+      (await this.volumes.ofVm(row.id)).find((disk) => disk.target === target),
+      'disk',
+      target,
+    );
+    if (from === to)
+      throw new UserError('disk.same-size', 'invalid', `Disk ${target} has ${from} bytes before and after.`, {
+        next: 'A disk that shrank and grew back was resized twice: tell both.',
+      });
+    return resizeDto(await this.resizes.add({ vmId: row.id, target, sizeFrom: from, sizeTo: to }));
+  }
+
+  async resizesOf(id: string): Promise<ResizesDto> {
+    const row = found(await this.vms.find(id), 'vm', id);
+    return { items: (await this.resizes.ofVm(row.id)).map(resizeDto) };
+  }
+
   /** The disks of a VM that its host knows. A transient domain that is stopped is not known to anybody. */
   async #look(host: ReachableHost, vm: string): Promise<SeenDisk[]> {
     const access = hostAccess(host, this.config.ssh);
@@ -138,3 +162,10 @@ export class VmsService {
     };
   }
 }
+
+const resizeDto = ({ target, sizeFrom: from, sizeTo: to, at }: ResizeRow): ResizeDto => ({
+  target,
+  from,
+  to,
+  at: at.toISOString(),
+});

@@ -40,5 +40,6 @@ const LIMIT = `
 
 A disk that is shrunk and grown back between two looks, by hand and off the record: its size is what it was, its bitmap has forgotten what
 lay beyond the end, and the incremental brings back the parent's bytes there. Only a comparison finds it (a rescue; a full does not inherit
-it). A shrink that any look or any run meets leads to a full, as above. Before a shrink ask for a full, or release the VM.
+it). A shrink that any look or any run meets leads to a full, as above. Who shrinks a disk tells it: \`chainkeeper
+vm resized VM vda --from 40G --to 20G\`, each step; the next backup is a full then, and a disk that only grew goes on with incrementals.
 `;

@@ -233,7 +233,7 @@ describe('the schema on MariaDB, by information_schema', () => {
       `SELECT table_name AS name, engine, table_collation AS collation FROM information_schema.tables
        WHERE table_schema = DATABASE() AND table_name <> 'ck_migrations'`,
     );
-    expect(tables.length).toBe(28);
+    expect(tables.length).toBe(29);
     expect(tables.filter(({ engine, collation }) => engine !== 'InnoDB' || collation !== 'utf8mb4_bin')).toEqual([]);
   });
 

@@ -8,6 +8,7 @@ import { Leases } from '../../src/database/repositories/leases';
 import { Maintenances } from '../../src/database/repositories/maintenances';
 import { Manifests } from '../../src/database/repositories/manifests';
 import { Offerings } from '../../src/database/repositories/offerings';
+import { Resizes } from '../../src/database/repositories/resizes';
 import { Restores } from '../../src/database/repositories/restores';
 import { Runs } from '../../src/database/repositories/runs';
 import { Schedules } from '../../src/database/repositories/schedules';
@@ -78,7 +79,7 @@ describeDatabases(
       ); // prettier-ignore
       const [backups, evidence, manifests] = [new Backups(work), new Evidence(work), new Manifests(work)];
       const reader = new BookReader(
-        backups, evidence, new Restores(work), runs, vms, new Offerings(work), new Schedules(work),
+        backups, evidence, new Restores(work), new Resizes(work), runs, vms, new Offerings(work), new Schedules(work),
       ); // prettier-ignore
       const nasHosts = new NasHosts(hosts, vms, config);
       const describer = new Describer(backups, manifests, repositories, evidence, runs, vms, reader, nasHosts, client);

@@ -143,7 +143,6 @@ function doubtBytes({ mode, bitmap }: PlannedDisk, ran: DiskFacts): Doubt[] {
 
 /** The job counts whole units, the delta ends with the disk: they may differ by what lies beyond the end, and no more. */
 function doubtJob({ job, disks }: Facts): Doubt[] {
-  const processed = job?.processed ?? null;
   const unmeasured = [unproven('the bytes of the job were not measured')];
   let own = 0;
   let beyond = 0;
@@ -153,6 +152,8 @@ function doubtJob({ job, disks }: Facts): Doubt[] {
     own += held;
     beyond += beyondEnd(disk.virtualSize, Math.max(COPY_UNIT, disk.clusterSize ?? 0));
   }
+  // libvirt says nothing of the bytes of a job that had none to copy.
+  const processed = job?.processed ?? (job !== null && own === 0 ? 0 : null);
   if (processed === null) return unmeasured;
   return processed >= own && processed <= own + beyond
     ? []

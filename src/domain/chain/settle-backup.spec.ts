@@ -788,6 +788,21 @@ describe('settleBackup', () => {
       expect(settlement.activeCheckpoint).toEqual({ change: 'set', to: NEW_BITMAP });
     });
 
+    it('is accounted for where nothing was written: libvirt tells no bytes of a job that had none to copy', () => {
+      const idle = {
+        ...plan,
+        disks: plan.disks.map((one) => ({ ...one, bitmap: one.bitmap && { ...one.bitmap, dirtyBytes: 0 } })),
+      };
+      const nothing = { ownData: 0, ownZero: 0, dirtyBefore: 0 };
+      const assuredOf = (over: typeof nothing): string =>
+        backedUp(idle, {
+          disks: idle.disks.map((_, index) => ranDisk(idle, index, over)),
+          job: { processed: null, total: null },
+        }).assurance;
+      expect(assuredOf(nothing)).toBe('accounted');
+      expect(assuredOf({ ...nothing, ownData: CLUSTER })).toBe('unproven');
+    });
+
     it('counts neither the bytes nor the job of a disk that was compared', () => {
       const rescued = disks(plan, RESCUED);
       expect(backedUp(plan, { ...rescued, job: { processed: 5 } }).findings).toStrictEqual([]);
