@@ -4818,6 +4818,8 @@ operation_abort() {
   work_open
   VIRSH_SECONDS=2 # nothing here may wait long for a libvirt that hangs
   job_look
+  if [[ $JOB_STATE == absent ]] && job_claim; then job_forestall; fi
+  job_look
   if [[ $JOB_STATE == running ]]; then job_halt; fi
   if [[ $JOB_STATE == unknown || -e $JOB_DIR/aborted ]]; then job_aftercare; fi
   job_look
@@ -4827,6 +4829,14 @@ operation_abort() {
   json_strings "${LEFT[@]}"
   json_object s how "$ABORT_HOW" s libvirtJob "$ABORT_LIBVIRT" b resumed "$ABORT_RESUMED" b thawed "$ABORT_THAWED" s restore "$SETTLED" r left "$REPLY"
   job_answer "\"abort\":$REPLY" "$code"
+}
+
+# job_forestall: a job that has not begun has ended with this: its start may still be on its way, and nobody would follow what it began.
+# Holding the lock; `started` comes first, so that a start which comes meanwhile begins nothing, and says no time: it never ran.
+job_forestall() {
+  printf 'Stopped before it began\n' >"$JOB_DIR/stdout" && job_write started '' && job_write aborted && job_write ended &&
+    job_write exit "$EXIT_FAILED" || job_unwritable
+  exec 8>&-
 }
 
 # job_halt: TERM to the runner, which knows whom to tell; KILL to its whole group when that has no effect.
@@ -4875,6 +4885,8 @@ job_aftercare() {
   local -A parsed=()
   local i
   OPT_REST=()
+  # One that was stopped before it began.
+  [[ -e $JOB_DIR/argv.json ]] || return 0
   json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 0
   local count=$REPLY
   for ((i = 0; i < count; i++)); do json_get parsed "$i" || :; OPT_REST+=("$REPLY"); done
@@ -5127,7 +5139,7 @@ sweep_restore() {
 job_machine() {
   local i count
   local -A parsed=()
-  json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 1
+  [[ -e $JOB_DIR/argv.json ]] && json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 1
   count=$REPLY
   for ((i = 0; i + 1 < count; i++)); do
     json_get parsed "$i" && [[ $REPLY == @(-v|--vm) ]] && json_get parsed $((i + 1)) && return 0

@@ -232,10 +232,36 @@ SH
   virsh_q domjobabort "$VM"
 }
 
-@test "abort of a job that is done, absent or aborted already changes nothing" {
+@test "abort of a job that has not begun: its start comes too late, and begins nothing" {
+  stock <<<$'#!/bin/bash\necho ran >>"$(dirname "$0")/ran"'
+  abort "$JOB"
+  [ "$status" -eq 0 ]
+  answer '"\(.state) \(.exit) \(.started) \(.aborted) \(.abort.how) \(.abort.left)"' 'done 1 null true none []'
+  [ "$(start "$JOB" stock -o backup -v "$VM" | jq -c '[.state, .exit, .aborted, .created]')" = '["done",1,true,false]' ]
+  [ "$(said "$JOB" stdout)" = 'Stopped before it began' ]
+  abort "$JOB"
+  answer '"\(.state) \(.abort.how) \(.abort.left)"' 'done none []'
+  # Nobody is told of it as of something that was left.
+  script sweep --dry-run
+  [[ $status -eq 0 && $output != *"job $JOB"* ]]
+  [ ! -e "$LAB_DIR/host/ran" ]
+}
+
+# bats test_tags=full
+@test "abort and start of one job at once: it ends as aborted, whoever comes first" {
+  local i
   stock <<<$'#!/bin/bash\nsleep 30'
-  abort "$JOB-none"
-  answer '"\(.state) \(.abort.how)"' 'absent none'
+  for i in {1..6}; do
+    start "$JOB-$i" stock -o backup -v "$VM" >/dev/null &
+    "$SCRIPT" abort --job "$JOB-$i" >"$BATS_TEST_TMPDIR/answer"
+    wait
+    [ "$(jq -c '[.state, .aborted]' "$BATS_TEST_TMPDIR/answer")" = '["done",true]' ]
+    [ "$(field "$JOB-$i" '"\(.state) \(.aborted)"')" = 'done true' ]
+  done
+}
+
+@test "abort of a job that is done or aborted already changes nothing" {
+  stock <<<$'#!/bin/bash\nsleep 30'
   start "$JOB" stock -o backup -v "$VM" >/dev/null
   # At once: it may not have begun yet.
   abort "$JOB"
