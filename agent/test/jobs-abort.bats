@@ -2,6 +2,7 @@
 # Abort: within ten seconds the job is over, the guest runs, nothing is left, and the next backup of the chain is good.
 load host.bash
 load jobs.bash
+load stubs
 
 setup_file() { host_up; }
 teardown_file() { host_down; }
@@ -137,6 +138,49 @@ is_free() { job_is_gone && virsh_q blockpull "$VM" vda --wait; }
   abort "$JOB"
   [ "$status" -eq 0 ]
   answer '"\(.state) \(.abort.libvirtJob) \(.abort.left)"' 'unknown aborted []'
+  guest_is running
+  no_mounts "$JOB"
+  full_again "$JOB-again"
+}
+
+@test "a guest that was frozen when its operation was killed: thawed first, also where the job hangs; where that fails it is said" {
+  scattered_vm
+  use_stubs
+  # Its first thaw never ends, and libvirt's job does not mind an abort.
+  stub virsh <<'END'
+for word; do
+  case $word in
+    domfsfreeze) exit 0 ;;
+    domfsthaw)
+      echo "$word" >>"$CALLS"
+      (($(grep -c domfsthaw "$CALLS") > 1)) || exec sleep 60
+      [[ ! -e $CALLS.refuses ]] || { echo 'error: the agent is busy' >&2; exit 1; }
+      exit 0 ;;
+    domjobabort) echo "$word" >>"$CALLS"; exit 0 ;;
+  esac
+done
+real "$@"
+END
+  QUIESCE=true start_full "$JOB" >/dev/null
+  for _ in {1..600}; do grep -qs domfsthaw "$CALLS" && break; sleep 0.05; done
+  caught
+  kill -KILL -- "-$(runner_of "$JOB")"
+  ends "$JOB" unknown
+  touch "$CALLS.refuses"
+  abort "$JOB"
+  [ "$status" -eq 20 ]
+  answer '"\(.state) \(.abort.thawed) \(.abort.libvirtJob) \(.abort.left | length)"' 'unknown false hung 2'
+  answer '.abort.left[0][0:18]' 'frozen filesystems'
+  rm "$CALLS.refuses"
+  echo domfsthaw >"$CALLS"
+  abort "$JOB"
+  [ "$status" -eq 20 ]
+  answer '"\(.abort.thawed) \(.abort.libvirtJob) \(.abort.left | length)"' 'true hung 1'
+  [ "$(paste -sd' ' "$CALLS")" = 'domfsthaw domfsthaw domjobabort' ]
+  virsh_q domjobabort "$VM"
+  abort "$JOB"
+  [ "$status" -eq 0 ]
+  answer '"\(.abort.thawed) \(.abort.left)"' 'true []'
   guest_is running
   no_mounts "$JOB"
   full_again "$JOB-again"
