@@ -2148,14 +2148,20 @@ name_files() {
 
 # check_space: what the run will write at most must fit with the reserve, or it does not begin.
 check_space() {
-  local i wanted=0
+  local i REPLY wanted=0
   look_at_space || die "Cannot ask for the space on the NAS: $RUN_ERR" target-hung
   for ((i = 0; i < DISKS; i++)); do
-    if [[ ${D[$i.mode]} == incremental ]]; then wanted=$((wanted + D[$i.dirty]))
-    elif [[ ${D[$i.type]} == file ]]; then wanted=$((wanted + D[$i.actual])); fi
+    if [[ ${D[$i.mode]} == incremental ]]; then REPLY=${D[$i.dirty]}; else held_by "$i"; fi
+    wanted=$((wanted + REPLY))
   done
   ((SPACE_FREE >= wanted + RESERVE_BYTES)) ||
     die "The NAS has $SPACE_FREE bytes free; the backup may take $wanted and $RESERVE_BYTES are kept in reserve" target-full
+}
+
+# held_by I: REPLY is how many bytes a disk holds at most. Only a file tells; of any other disk nobody knows what was never written.
+held_by() {
+  REPLY=${D[$1.virtual]:-0}
+  [[ ${D[$1.type]} != file || ! ${D[$1.actual]} ]] || REPLY=${D[$1.actual]}
 }
 
 # finish_backup: the data is good: keep it, leave the NAS, tell.
@@ -2184,7 +2190,9 @@ retire_parent() {
 # ---- backup of a running or paused machine -----------------------------------------------------------
 
 BEGIN_STATE='' BEGUN='' FROZEN='' FROZEN_FROM='' FROZEN_MS='' THAWED='' RESUMED='' PAUSED_FROM='' PAUSED_MS=''
+# BEGUN is yes once libvirt has said so, and asked from the question to the answer.
 QEMU_STARTED=''
+THAW_SECONDS=10 # of one attempt: the agent waits for the guest's own writes
 
 backup_live() {
   TRANSFER=push
@@ -2331,7 +2339,7 @@ begin_job() {
     printf '%s\n' "$REPLY" >"$WORK/checkpoint.xml"
     checkpoint=("$WORK/checkpoint.xml")
   fi
-  RUN_MUST_FINISH=yes
+  RUN_MUST_FINISH=yes BEGUN=asked
   run 90 "${VIRSH[@]}" backup-begin "$OPT_VM" "$WORK/backup.xml" "${checkpoint[@]}" --reuse-external || :
   RUN_MUST_FINISH=''
   ((RUN_CODE == 0)) && BEGUN=yes
@@ -2378,17 +2386,17 @@ freeze() {
 }
 
 # thaw: as often as it takes; a guest that stays frozen is worse than a backup that is lost. An end without it is reported.
+# It counts as frozen until a thaw has gone well, or the last one has not: a signal in the middle of one begins again on the way out.
 thaw() {
   [[ $FROZEN ]] || return 0
   local attempt
-  FROZEN=''
   for attempt in 1 2 3; do
-    if run 10 "${VIRSH[@]}" domfsthaw "$OPT_VM"; then
-      now_ms && FROZEN_MS=$((REPLY - FROZEN_FROM)) THAWED=true
+    if run "$THAW_SECONDS" "${VIRSH[@]}" domfsthaw "$OPT_VM"; then
+      now_ms && FROZEN_MS=$((REPLY - FROZEN_FROM)) THAWED=true FROZEN=''
       return 0
     fi
   done
-  THAWED=false
+  THAWED=false FROZEN=''
   left "frozen filesystems in $OPT_VM, after $attempt attempts: $RUN_ERR"
   return 1
 }
@@ -2414,6 +2422,9 @@ confirm_bitmap() {
 #
 # A push job copies old data before each guest write, so a NAS that is full or stuck fails or stalls the guest itself.
 # The open virsh makes it cheap to look at job and guest every fifth of a second.
+
+SILENCE_SECONDS=60 # after which a NAS or a libvirt that does not answer is given up: libvirtd may just be updated
+NAS_HEARD=''       # when the NAS last answered
 
 # poll_job: JOB_TYPE is 0 when no job runs, gone when the machine is gone; JOB_PROCESSED, JOB_TOTAL in bytes.
 poll_job() {
@@ -2447,26 +2458,37 @@ poll_guest() {
 
 io_paused() { [[ $BEGIN_STATE == running && $VM_STATE == paused && $VM_REASON == 'I/O error' ]]; }
 
+# is_silent SINCE: for longer than anybody waits; REPLY is for how many seconds.
+is_silent() {
+  now_ms
+  REPLY=$(((REPLY - $1) / 1000))
+  ((REPLY >= SILENCE_SECONDS))
+}
+
+# watch_nas: dies before the NAS is full, or when it is stuck.
+watch_nas() {
+  local REPLY
+  if look_at_space 5; then
+    now_ms && NAS_HEARD=$REPLY
+    ((SPACE_FREE >= RESERVE_BYTES)) || die "The NAS has only $SPACE_FREE bytes left; $RESERVE_BYTES are kept in reserve: the backup was stopped before it is full" target-full
+  elif is_silent "$NAS_HEARD"; then
+    NAS_HUNG=yes
+    die "The NAS has not answered for $REPLY s: target hung" target-hung
+  fi
+}
+
 # watch_job: returns when the job has ended; dies, which ends the job, before the NAS is full or when it is stuck.
 watch_job() {
-  local heard failures=0
-  now_ms && heard=$REPLY
+  local heard
+  now_ms && heard=$REPLY NAS_HEARD=$REPLY
   while :; do
-    if poll_job; then failures=0; else
-      failures=$((failures + 1))
-      ((failures < 6)) || die "libvirt does not answer any more: $RUN_ERR" libvirt-unreachable
-    fi
+    if poll_job; then now_ms && heard=$REPLY
+    elif is_silent "$heard"; then die "libvirt has not answered for $REPLY s: $RUN_ERR" libvirt-unreachable; fi
     [[ $JOB_TYPE != gone ]] || { JOB_RESULT=failed && die "$OPT_VM went away during the backup" guest-gone; }
     [[ $JOB_TYPE != 0 ]] || break
     progress "$JOB_PROCESSED" "$JOB_TOTAL"
     poll_guest || :
-    if look_at_space 5; then
-      now_ms && heard=$REPLY
-      ((SPACE_FREE >= RESERVE_BYTES)) || die "The NAS has only $SPACE_FREE bytes left: the backup was stopped before the guest is hurt" target-full
-    elif now_ms && ((REPLY - heard > 60000)); then
-      NAS_HUNG=yes
-      die "The NAS has not answered for $(((REPLY - heard) / 1000)) s: target hung" target-hung
-    fi
+    watch_nas
     now_ms
     ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
     nap_since "${TIMING_FROM[job]}"
@@ -2513,39 +2535,65 @@ judge_job() {
 }
 
 # end_job: the job of this run, whether it runs, was just asked for, or has failed; then the guest is woken if the job stopped it.
+# One that nobody can ask for counts as one that goes on: what it may be writing to stays.
 end_job() {
-  local REPLY until
-  # A signal may have come between libvirt's start of the job and its answer.
-  [[ $BEGUN ]] || our_job || return 0
-  [[ $ERROR_CODE != guest-gone ]] || return 0
+  local REPLY until aborted=''
+  [[ $BEGUN && ! $JOB_STUCK && $ERROR_CODE != guest-gone ]] || return 0
   now_ms && until=$((REPLY + 7000))
-  while poll_job && [[ $JOB_TYPE != @(0|gone) ]]; do
-    [[ ${aborted-} ]] || { local aborted=yes && virsh_q domjobabort "$OPT_VM" || :; }
+  until job_is_over; do
+    [[ ! $JOB_TYPE || $aborted == answered ]] || abort_job
     now_ms
-    if ((REPLY >= until)); then
-      JOB_STUCK=yes
-      # QEMU itself writes there; our readers of a pull know for themselves.
-      [[ $TRANSFER == pull ]] || NAS_HUNG=yes
-      left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
-      return 0
-    fi
+    ((REPLY < until)) || { leave_job && return 0; }
     nap 0.05
   done
-  [[ ${aborted-} && ! $JOB_RESULT ]] && JOB_RESULT=cancelled
-  [[ $JOB_TYPE == gone ]] || wake_guest
+  [[ $aborted && ! $JOB_RESULT ]] && JOB_RESULT=cancelled
+  [[ ! $BEGUN || $JOB_TYPE == gone ]] || wake_guest
+}
+
+# job_is_over: libvirt says that no job of ours runs. JOB_TYPE is empty when it says nothing.
+job_is_over() {
+  JOB_TYPE=''
+  if [[ $BEGUN == asked ]]; then
+    # A signal, or an absence of libvirt, may have come between its start of the job and its answer.
+    if our_job; then BEGUN=yes
+    elif ((RUN_CODE == 0)) || has_no_backup "$RUN_ERR"; then BEGUN='' && return 0
+    else return 1; fi
+  fi
+  poll_job && [[ $JOB_TYPE == @(0|gone) ]]
 }
 
 # our_job: what runs now writes into this run's directory on the NAS, or into its scratch files.
 our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"${SCRATCH:-$DEST}/"* ]]; }
+
+has_no_backup() { is_gone "$1" || [[ $1 == *'no domain backup job present'* ]]; }
+
+# abort_job: part of end_job. Where libvirt was away it is asked again; one that gives no answer has understood, and waits for the NAS.
+abort_job() {
+  aborted=asked
+  virsh_q domjobabort "$OPT_VM" || ((RUN_CODE == 124)) || return 0
+  aborted=answered
+}
+
+leave_job() {
+  JOB_STUCK=yes
+  # QEMU itself writes there; our readers of a pull know for themselves.
+  [[ $TRANSFER == pull ]] || NAS_HUNG=yes
+  if [[ $JOB_TYPE ]]; then left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
+  else left "the backup job of $OPT_VM, if it still runs: libvirt does not answer; when it does: virsh domjobabort $OPT_VM: $RUN_ERR"; fi
+}
 
 # wake_guest: resumes a guest that ran before, and that an I/O error stopped during our job, now that the job is gone.
 # The guest may stop a moment after the job has failed, and the first writes after the resume may fail again.
 wake_guest() {
   local until
   now_ms && until=$((REPLY + 1000))
-  while poll_guest && ! io_paused; do
+  # Only what was seen just now: somebody may have paused it since.
+  until poll_guest && io_paused; do
     now_ms
-    [[ $JOB_RESULT == failed || $ERROR_CODE == @(target-full|scratch-full) ]] && ((REPLY < until)) || return 0
+    if ((REPLY >= until)) || [[ $RUN_CODE == 0 && $JOB_RESULT != failed && $ERROR_CODE != @(target-full|scratch-full) ]]; then
+      [[ $RUN_CODE == 0 || ! $PAUSED_FROM ]] || { left "$OPT_VM, which an I/O error had paused: $RUN_ERR" && RESUMED=false; }
+      return 0
+    fi
     nap 0.1
   done
   virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return 0; }
@@ -2567,7 +2615,7 @@ wake_guest() {
 SCRATCH=''     # the scratch files of this run
 SOCKET=''      # where QEMU exports the disks
 TRANSFER_REASON=''
-READERS=()     # pids, one a disk
+READERS=()     # pids, by disk
 readonly PULL_PIECE=$((512 * 1024))         # bytes of one read
 readonly PULL_DEPTH=16                      # reads at once
 readonly PULL_ROUND=$((256 * 1024 * 1024))  # bytes that one qemu-io copies: progress and limit are looked at in between
@@ -2583,7 +2631,7 @@ choose_transfer() {
 # scratch_suffices: for all that the disks hold: the guest may overwrite it before the readers are done. REPLY says why (not).
 scratch_suffices() {
   local i wanted=0
-  for ((i = 0; i < DISKS; i++)); do wanted=$((wanted + D[$i.actual])); done
+  for ((i = 0; i < DISKS; i++)); do held_by "$i" && wanted=$((wanted + REPLY)); done
   look_at_scratch || { REPLY="no scratch: $RUN_ERR" && return 1; }
   REPLY="scratch has $SCRATCH_FREE bytes free; $wanted and $RESERVE_BYTES in reserve may be needed"
   ((SCRATCH_FREE >= wanted + RESERVE_BYTES)) || return 1
@@ -2635,8 +2683,8 @@ pull_xml() {
 
 # pull_disks: all disks at once, while guest, scratch and NAS are watched.
 pull_disks() {
-  local i heard
-  now_ms && heard=$REPLY
+  local i
+  now_ms && NAS_HEARD=$REPLY
   undo_push stop_readers
   JOB_TOTAL=0 JOB_PROCESSED=0
   for ((i = 0; i < DISKS; i++)); do
@@ -2654,10 +2702,7 @@ pull_disks() {
     fi
     ! look_at_scratch || ((SCRATCH_FREE >= RESERVE_BYTES)) ||
       die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes left: the backup was stopped before the guest is hurt" scratch-full
-    if look_at_space 5; then now_ms && heard=$REPLY; elif now_ms && ((REPLY - heard > 60000)); then
-      NAS_HUNG=yes
-      die "The NAS has not answered for $(((REPLY - heard) / 1000)) s: target hung" target-hung
-    fi
+    watch_nas
     look_at_readers
     progress "$JOB_PROCESSED" "$JOB_TOTAL"
     now_ms
@@ -2704,13 +2749,16 @@ dirty_extents() {
 # start_reader I: copies disk I in the background; its words are in $WORK/reader.I, its end in $WORK/reader.I.code.
 start_reader() {
   local i=$1
+  : >"$WORK/reader.$i"
   (
     set +eE
     trap - ERR EXIT TERM INT HUP PIPE
     exec 8>&- 9>&-
-    case ${D[$i.mode]} in
-      incremental) read_dirty "$i" ;;
-      rescued) read_different "$i" ;;
+    [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
+    case $TRANSFER.${D[$i.mode]} in
+      offline.*) read_stopped "$i" ;;
+      *.incremental) read_dirty "$i" ;;
+      *.rescued) read_different "$i" ;;
       *) read_all "$i" ;;
     esac
     echo $? >"$WORK/reader.$i.code"
@@ -2776,16 +2824,24 @@ hold_back() {
 
 readers_done() {
   local i
-  for ((i = 0; i < DISKS; i++)); do
-    [[ -s $WORK/reader.$i.code ]] || ! process_lives "${READERS[i]}" || return 1
-  done
+  for i in "${!READERS[@]}"; do reader_done "$i" || return 1; done
+}
+
+reader_done() { [[ -s $WORK/reader.$1.code ]] || ! process_lives "${READERS[$1]}"; }
+
+# reader_failed I: REPLY is how one that is done ended, RUN_ERR what it said.
+reader_failed() {
+  REPLY=143
+  [[ ! -s $WORK/reader.$1.code ]] || read -r REPLY <"$WORK/reader.$1.code"
+  RUN_ERR=$(<"$WORK/reader.$1.err")
+  ((REPLY))
 }
 
 # look_at_readers: JOB_PROCESSED from what they say of themselves; the NAS need not be asked.
 look_at_readers() {
   local i said
   JOB_PROCESSED=0
-  for ((i = 0; i < DISKS; i++)); do
+  for i in "${!READERS[@]}"; do
     said=$(tail -c 64 -- "$WORK/reader.$i")
     said=${said%$'\r'} said=${said##*[$'\r\n']}
     if [[ ${D[$i.mode]} == incremental ]]; then
@@ -2799,11 +2855,8 @@ look_at_readers() {
 judge_readers() {
   local i code
   for ((i = 0; i < DISKS; i++)); do
-    code=143
-    [[ ! -s $WORK/reader.$i.code ]] || read -r code <"$WORK/reader.$i.code"
-    ((code)) || continue
-    JOB_RESULT=failed JOB_ERROR=$(<"$WORK/reader.$i.err")
-    RUN_ERR=$JOB_ERROR
+    reader_failed "$i" || continue
+    code=$REPLY JOB_RESULT=failed JOB_ERROR=$RUN_ERR
     ! poll_job || [[ $JOB_TYPE != gone ]] || die "$OPT_VM went away during the backup" guest-gone
     [[ $JOB_ERROR != *'No space left'* ]] || die "Copying ${D[$i.target]} failed: the NAS is full: $JOB_ERROR" target-full
     die "Copying ${D[$i.target]} failed (exit $code): ${JOB_ERROR:-without a word}" copy-failed
@@ -2813,9 +2866,10 @@ judge_readers() {
 
 # stop_readers: one that is stuck in the NAS cannot be stopped; it is left behind and ends when the NAS answers.
 stop_readers() {
-  local REPLY reader pid all='' until
+  local REPLY i pid all='' until
   now_ms && until=$((REPLY + 3000))
-  for reader in "${READERS[@]}"; do all+=" $(pids_below "$reader")"; done
+  # The pid of one that has ended may be somebody else's by now.
+  for i in "${!READERS[@]}"; do [[ -s $WORK/reader.$i.code ]] || all+=" $(pids_below "${READERS[i]}")"; done
   for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
   for pid in $all; do
     while process_lives "$pid"; do
@@ -2925,10 +2979,20 @@ backup_stopped() {
   name_files
   [[ $PLAN_MODE == legacy-full ]] || seed_bitmaps
   timing_start job
-  for ((i = 0; i < DISKS; i++)); do convert_disk "$i"; done
+  convert_disks
   timing_stop job
   verify_files
   [[ $PLAN_MODE == legacy-full ]] || DONE_BITMAP=$OPT_BITMAP_NEW
+}
+
+# convert_disks: one after the other, while the NAS is watched.
+convert_disks() {
+  local i
+  undo_push stop_readers
+  now_ms && NAS_HEARD=$REPLY
+  JOB_TOTAL=0
+  for ((i = 0; i < DISKS; i++)); do D[$i.todo]=${D[$i.virtual]} JOB_TOTAL=$((JOB_TOTAL + D[$i.virtual])); done
+  for ((i = 0; i < DISKS; i++)); do convert_disk "$i"; done
 }
 
 # seed_bitmaps: before the first byte is read. A bitmap that came after the copy would miss what a start in between wrote.
@@ -2944,19 +3008,29 @@ seed_bitmaps() {
   done
 }
 
-# convert_disk I: QEMU's image lock keeps the machine from starting meanwhile.
+# convert_disk I: QEMU's image lock keeps the machine from starting meanwhile. Its reader is a child that can be left behind in a NAS
+# that hangs, as in a pull.
 convert_disk() {
-  local i=$1 before=0 total=0 n
-  for ((n = 0; n < DISKS; n++)); do
-    total=$((total + D[$n.virtual]))
-    ((n >= i)) || before=$((before + D[$n.virtual]))
+  local i=$1 words
+  start_reader "$i"
+  until reader_done "$i"; do
+    watch_nas
+    look_at_readers
+    progress "$JOB_PROCESSED" "$JOB_TOTAL"
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "Copying took longer than $TIME_LIMIT s" time-limit
+    nap_since "${TIMING_FROM[job]}"
   done
-  run_copy "$before" "${D[$i.virtual]}" "$total" qemu-img convert -p -f "${D[$i.format]}" -O qcow2 -- "${D[$i.path]}" "$DEST/${D[$i.file]}" || {
-    [[ $RUN_ERR != *lock* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" image-in-use
-    [[ $RUN_ERR != *'No space left'* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" target-full
-    die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" convert-failed
-  }
+  look_at_readers
+  progress "$JOB_PROCESSED" "$JOB_TOTAL"
+  reader_failed "$i" || return 0
+  words="qemu-img convert failed for ${D[$i.path]}: $RUN_ERR"
+  [[ $RUN_ERR != *lock* ]] || die "$words" image-in-use
+  [[ $RUN_ERR != *'No space left'* ]] || die "$words" target-full
+  die "$words" convert-failed
 }
+
+read_stopped() { qemu-img convert -p -f "${D[$1.format]}" -O qcow2 -- "${D[$1.path]}" "$DEST/${D[$1.file]}"; }
 
 # run_copy BEFORE SIZE TOTAL COMMAND...: as run, a program that says its percents in brackets, of SIZE bytes after BEFORE of TOTAL.
 run_copy() {
@@ -4755,6 +4829,8 @@ operation_abort() {
   work_open
   VIRSH_SECONDS=2 # nothing here may wait long for a libvirt that hangs
   job_look
+  if [[ $JOB_STATE == absent ]] && job_claim; then job_forestall; fi
+  job_look
   if [[ $JOB_STATE == running ]]; then job_halt; fi
   if [[ $JOB_STATE == unknown || -e $JOB_DIR/aborted ]]; then job_aftercare; fi
   job_look
@@ -4764,6 +4840,14 @@ operation_abort() {
   json_strings "${LEFT[@]}"
   json_object s how "$ABORT_HOW" s libvirtJob "$ABORT_LIBVIRT" b resumed "$ABORT_RESUMED" b thawed "$ABORT_THAWED" s restore "$SETTLED" r left "$REPLY"
   job_answer "\"abort\":$REPLY" "$code"
+}
+
+# job_forestall: a job that has not begun has ended with this: its start may still be on its way, and nobody would follow what it began.
+# Holding the lock; `started` comes first, so that a start which comes meanwhile begins nothing, and says no time: it never ran.
+job_forestall() {
+  printf 'Stopped before it began\n' >"$JOB_DIR/stdout" && job_write started '' && job_write aborted && job_write ended &&
+    job_write exit "$EXIT_FAILED" || job_unwritable
+  exec 8>&-
 }
 
 # job_halt: TERM to the runner, which knows whom to tell; KILL to its whole group when that has no effect.
@@ -4812,6 +4896,8 @@ job_aftercare() {
   local -A parsed=()
   local i
   OPT_REST=()
+  # One that was stopped before it began.
+  [[ -e $JOB_DIR/argv.json ]] || return 0
   json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 0
   local count=$REPLY
   for ((i = 0; i < count; i++)); do json_get parsed "$i" || :; OPT_REST+=("$REPLY"); done
@@ -4824,13 +4910,27 @@ job_aftercare() {
 job_free_guest() {
   OPT_VM=$JOB_VM
   vm_try_lock "$OPT_VM" 1 || { ABORT_LIBVIRT=foreign && return 0; }
+  # First of all: a job that hangs must not keep the guest frozen, too.
+  [[ $JOB_QUIESCE != true ]] || job_thaw
   if ! virsh_q domjobinfo "$OPT_VM"; then
-    is_gone "$RUN_ERR" || { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
+    is_gone "$RUN_ERR" || job_unreachable
     return 0
   fi
   [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
-  [[ $JOB_QUIESCE != true ]] || { virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true; }
   job_resume_guest
+}
+
+# job_thaw: as often as the time allows. Nothing says whether the guest is frozen; where nobody can be asked it was never frozen.
+job_thaw() {
+  local attempt until
+  now_ms && until=$((REPLY + 2000))
+  for attempt in 1 2 3; do
+    virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true && return 0
+    ! is_gone "$RUN_ERR" && [[ $RUN_ERR != *'guest agent is not '@(connected|configured)* ]] || return 0
+    now_ms
+    ((REPLY < until)) || break
+  done
+  left "frozen filesystems in $OPT_VM, if they were frozen, after $attempt attempts: $RUN_ERR"
 }
 
 # job_settle: a restore that did not end by itself: its disks are all in place, or none.
@@ -4840,18 +4940,24 @@ job_settle() {
   settle_restore
 }
 
+job_unreachable() { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
+
 # job_end_libvirt: libvirt's answer to domjobabort is not the end of the job: with a target that hangs it never comes.
 job_end_libvirt() {
   local until
   # `backup-dumpxml` shows where the job writes: below this job's mounts or path, else it is somebody else's.
-  virsh_q backup-dumpxml "$OPT_VM" || RUN_OUT=
+  virsh_q backup-dumpxml "$OPT_VM" || has_no_backup "$RUN_ERR" || { job_unreachable && return 1; }
   job_text tmp || :
   [[ $RUN_OUT == *"'${REPLY:-/none}/"* || $JOB_PATH && $RUN_OUT == *"/$JOB_PATH/"* ]] || { ABORT_LIBVIRT=foreign && return 1; }
   virsh_q domjobabort "$OPT_VM" || :
   now_ms && until=$((REPLY + 2000))
-  while virsh_q domjobinfo "$OPT_VM" && [[ $RUN_OUT != *'Job type:'*None* ]]; do
+  until virsh_q domjobinfo "$OPT_VM" && [[ $RUN_OUT == *'Job type:'*None* ]]; do
+    ! is_gone "$RUN_ERR" || break
     now_ms
-    ((REPLY < until)) || { ABORT_LIBVIRT=hung && left "libvirt's backup job of $OPT_VM: its target does not answer" && return 1; }
+    if ((REPLY >= until)); then
+      ((RUN_CODE == 0)) || { job_unreachable && return 1; }
+      ABORT_LIBVIRT=hung && left "libvirt's backup job of $OPT_VM: its target does not answer" && return 1
+    fi
     nap 0.05
   done
   ABORT_LIBVIRT=aborted
@@ -5047,7 +5153,7 @@ sweep_restore() {
 job_machine() {
   local i count
   local -A parsed=()
-  json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 1
+  [[ -e $JOB_DIR/argv.json ]] && json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 1
   count=$REPLY
   for ((i = 0; i + 1 < count; i++)); do
     json_get parsed "$i" && [[ $REPLY == @(-v|--vm) ]] && json_get parsed $((i + 1)) && return 0

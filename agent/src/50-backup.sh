@@ -73,14 +73,20 @@ name_files() {
 
 # check_space: what the run will write at most must fit with the reserve, or it does not begin.
 check_space() {
-  local i wanted=0
+  local i REPLY wanted=0
   look_at_space || die "Cannot ask for the space on the NAS: $RUN_ERR" target-hung
   for ((i = 0; i < DISKS; i++)); do
-    if [[ ${D[$i.mode]} == incremental ]]; then wanted=$((wanted + D[$i.dirty]))
-    elif [[ ${D[$i.type]} == file ]]; then wanted=$((wanted + D[$i.actual])); fi
+    if [[ ${D[$i.mode]} == incremental ]]; then REPLY=${D[$i.dirty]}; else held_by "$i"; fi
+    wanted=$((wanted + REPLY))
   done
   ((SPACE_FREE >= wanted + RESERVE_BYTES)) ||
     die "The NAS has $SPACE_FREE bytes free; the backup may take $wanted and $RESERVE_BYTES are kept in reserve" target-full
+}
+
+# held_by I: REPLY is how many bytes a disk holds at most. Only a file tells; of any other disk nobody knows what was never written.
+held_by() {
+  REPLY=${D[$1.virtual]:-0}
+  [[ ${D[$1.type]} != file || ! ${D[$1.actual]} ]] || REPLY=${D[$1.actual]}
 }
 
 # finish_backup: the data is good: keep it, leave the NAS, tell.

@@ -1,7 +1,9 @@
 # ---- backup of a running or paused machine -----------------------------------------------------------
 
 BEGIN_STATE='' BEGUN='' FROZEN='' FROZEN_FROM='' FROZEN_MS='' THAWED='' RESUMED='' PAUSED_FROM='' PAUSED_MS=''
+# BEGUN is yes once libvirt has said so, and asked from the question to the answer.
 QEMU_STARTED=''
+THAW_SECONDS=10 # of one attempt: the agent waits for the guest's own writes
 
 backup_live() {
   TRANSFER=push
@@ -148,7 +150,7 @@ begin_job() {
     printf '%s\n' "$REPLY" >"$WORK/checkpoint.xml"
     checkpoint=("$WORK/checkpoint.xml")
   fi
-  RUN_MUST_FINISH=yes
+  RUN_MUST_FINISH=yes BEGUN=asked
   run 90 "${VIRSH[@]}" backup-begin "$OPT_VM" "$WORK/backup.xml" "${checkpoint[@]}" --reuse-external || :
   RUN_MUST_FINISH=''
   ((RUN_CODE == 0)) && BEGUN=yes
@@ -195,17 +197,17 @@ freeze() {
 }
 
 # thaw: as often as it takes; a guest that stays frozen is worse than a backup that is lost. An end without it is reported.
+# It counts as frozen until a thaw has gone well, or the last one has not: a signal in the middle of one begins again on the way out.
 thaw() {
   [[ $FROZEN ]] || return 0
   local attempt
-  FROZEN=''
   for attempt in 1 2 3; do
-    if run 10 "${VIRSH[@]}" domfsthaw "$OPT_VM"; then
-      now_ms && FROZEN_MS=$((REPLY - FROZEN_FROM)) THAWED=true
+    if run "$THAW_SECONDS" "${VIRSH[@]}" domfsthaw "$OPT_VM"; then
+      now_ms && FROZEN_MS=$((REPLY - FROZEN_FROM)) THAWED=true FROZEN=''
       return 0
     fi
   done
-  THAWED=false
+  THAWED=false FROZEN=''
   left "frozen filesystems in $OPT_VM, after $attempt attempts: $RUN_ERR"
   return 1
 }

@@ -3,6 +3,9 @@
 # A push job copies old data before each guest write, so a NAS that is full or stuck fails or stalls the guest itself.
 # The open virsh makes it cheap to look at job and guest every fifth of a second.
 
+SILENCE_SECONDS=60 # after which a NAS or a libvirt that does not answer is given up: libvirtd may just be updated
+NAS_HEARD=''       # when the NAS last answered
+
 # poll_job: JOB_TYPE is 0 when no job runs, gone when the machine is gone; JOB_PROCESSED, JOB_TOTAL in bytes.
 poll_job() {
   local line
@@ -35,26 +38,37 @@ poll_guest() {
 
 io_paused() { [[ $BEGIN_STATE == running && $VM_STATE == paused && $VM_REASON == 'I/O error' ]]; }
 
+# is_silent SINCE: for longer than anybody waits; REPLY is for how many seconds.
+is_silent() {
+  now_ms
+  REPLY=$(((REPLY - $1) / 1000))
+  ((REPLY >= SILENCE_SECONDS))
+}
+
+# watch_nas: dies before the NAS is full, or when it is stuck.
+watch_nas() {
+  local REPLY
+  if look_at_space 5; then
+    now_ms && NAS_HEARD=$REPLY
+    ((SPACE_FREE >= RESERVE_BYTES)) || die "The NAS has only $SPACE_FREE bytes left; $RESERVE_BYTES are kept in reserve: the backup was stopped before it is full" target-full
+  elif is_silent "$NAS_HEARD"; then
+    NAS_HUNG=yes
+    die "The NAS has not answered for $REPLY s: target hung" target-hung
+  fi
+}
+
 # watch_job: returns when the job has ended; dies, which ends the job, before the NAS is full or when it is stuck.
 watch_job() {
-  local heard failures=0
-  now_ms && heard=$REPLY
+  local heard
+  now_ms && heard=$REPLY NAS_HEARD=$REPLY
   while :; do
-    if poll_job; then failures=0; else
-      failures=$((failures + 1))
-      ((failures < 6)) || die "libvirt does not answer any more: $RUN_ERR" libvirt-unreachable
-    fi
+    if poll_job; then now_ms && heard=$REPLY
+    elif is_silent "$heard"; then die "libvirt has not answered for $REPLY s: $RUN_ERR" libvirt-unreachable; fi
     [[ $JOB_TYPE != gone ]] || { JOB_RESULT=failed && die "$OPT_VM went away during the backup" guest-gone; }
     [[ $JOB_TYPE != 0 ]] || break
     progress "$JOB_PROCESSED" "$JOB_TOTAL"
     poll_guest || :
-    if look_at_space 5; then
-      now_ms && heard=$REPLY
-      ((SPACE_FREE >= RESERVE_BYTES)) || die "The NAS has only $SPACE_FREE bytes left: the backup was stopped before the guest is hurt" target-full
-    elif now_ms && ((REPLY - heard > 60000)); then
-      NAS_HUNG=yes
-      die "The NAS has not answered for $(((REPLY - heard) / 1000)) s: target hung" target-hung
-    fi
+    watch_nas
     now_ms
     ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "The backup took longer than $TIME_LIMIT s" time-limit
     nap_since "${TIMING_FROM[job]}"
@@ -101,39 +115,65 @@ judge_job() {
 }
 
 # end_job: the job of this run, whether it runs, was just asked for, or has failed; then the guest is woken if the job stopped it.
+# One that nobody can ask for counts as one that goes on: what it may be writing to stays.
 end_job() {
-  local REPLY until
-  # A signal may have come between libvirt's start of the job and its answer.
-  [[ $BEGUN ]] || our_job || return 0
-  [[ $ERROR_CODE != guest-gone ]] || return 0
+  local REPLY until aborted=''
+  [[ $BEGUN && ! $JOB_STUCK && $ERROR_CODE != guest-gone ]] || return 0
   now_ms && until=$((REPLY + 7000))
-  while poll_job && [[ $JOB_TYPE != @(0|gone) ]]; do
-    [[ ${aborted-} ]] || { local aborted=yes && virsh_q domjobabort "$OPT_VM" || :; }
+  until job_is_over; do
+    [[ ! $JOB_TYPE || $aborted == answered ]] || abort_job
     now_ms
-    if ((REPLY >= until)); then
-      JOB_STUCK=yes
-      # QEMU itself writes there; our readers of a pull know for themselves.
-      [[ $TRANSFER == pull ]] || NAS_HUNG=yes
-      left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
-      return 0
-    fi
+    ((REPLY < until)) || { leave_job && return 0; }
     nap 0.05
   done
-  [[ ${aborted-} && ! $JOB_RESULT ]] && JOB_RESULT=cancelled
-  [[ $JOB_TYPE == gone ]] || wake_guest
+  [[ $aborted && ! $JOB_RESULT ]] && JOB_RESULT=cancelled
+  [[ ! $BEGUN || $JOB_TYPE == gone ]] || wake_guest
+}
+
+# job_is_over: libvirt says that no job of ours runs. JOB_TYPE is empty when it says nothing.
+job_is_over() {
+  JOB_TYPE=''
+  if [[ $BEGUN == asked ]]; then
+    # A signal, or an absence of libvirt, may have come between its start of the job and its answer.
+    if our_job; then BEGUN=yes
+    elif ((RUN_CODE == 0)) || has_no_backup "$RUN_ERR"; then BEGUN='' && return 0
+    else return 1; fi
+  fi
+  poll_job && [[ $JOB_TYPE == @(0|gone) ]]
 }
 
 # our_job: what runs now writes into this run's directory on the NAS, or into its scratch files.
 our_job() { virsh_q backup-dumpxml "$OPT_VM" && [[ $RUN_OUT == *"${SCRATCH:-$DEST}/"* ]]; }
+
+has_no_backup() { is_gone "$1" || [[ $1 == *'no domain backup job present'* ]]; }
+
+# abort_job: part of end_job. Where libvirt was away it is asked again; one that gives no answer has understood, and waits for the NAS.
+abort_job() {
+  aborted=asked
+  virsh_q domjobabort "$OPT_VM" || ((RUN_CODE == 124)) || return 0
+  aborted=answered
+}
+
+leave_job() {
+  JOB_STUCK=yes
+  # QEMU itself writes there; our readers of a pull know for themselves.
+  [[ $TRANSFER == pull ]] || NAS_HUNG=yes
+  if [[ $JOB_TYPE ]]; then left "the backup job of $OPT_VM: the target hangs and the job ends when it answers again"
+  else left "the backup job of $OPT_VM, if it still runs: libvirt does not answer; when it does: virsh domjobabort $OPT_VM: $RUN_ERR"; fi
+}
 
 # wake_guest: resumes a guest that ran before, and that an I/O error stopped during our job, now that the job is gone.
 # The guest may stop a moment after the job has failed, and the first writes after the resume may fail again.
 wake_guest() {
   local until
   now_ms && until=$((REPLY + 1000))
-  while poll_guest && ! io_paused; do
+  # Only what was seen just now: somebody may have paused it since.
+  until poll_guest && io_paused; do
     now_ms
-    [[ $JOB_RESULT == failed || $ERROR_CODE == @(target-full|scratch-full) ]] && ((REPLY < until)) || return 0
+    if ((REPLY >= until)) || [[ $RUN_CODE == 0 && $JOB_RESULT != failed && $ERROR_CODE != @(target-full|scratch-full) ]]; then
+      [[ $RUN_CODE == 0 || ! $PAUSED_FROM ]] || { left "$OPT_VM, which an I/O error had paused: $RUN_ERR" && RESUMED=false; }
+      return 0
+    fi
     nap 0.1
   done
   virsh_q resume "$OPT_VM" || { left "$OPT_VM paused by an I/O error: $RUN_ERR" && RESUMED=false && return 0; }

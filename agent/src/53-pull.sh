@@ -6,7 +6,7 @@
 SCRATCH=''     # the scratch files of this run
 SOCKET=''      # where QEMU exports the disks
 TRANSFER_REASON=''
-READERS=()     # pids, one a disk
+READERS=()     # pids, by disk
 readonly PULL_PIECE=$((512 * 1024))         # bytes of one read
 readonly PULL_DEPTH=16                      # reads at once
 readonly PULL_ROUND=$((256 * 1024 * 1024))  # bytes that one qemu-io copies: progress and limit are looked at in between
@@ -22,7 +22,7 @@ choose_transfer() {
 # scratch_suffices: for all that the disks hold: the guest may overwrite it before the readers are done. REPLY says why (not).
 scratch_suffices() {
   local i wanted=0
-  for ((i = 0; i < DISKS; i++)); do wanted=$((wanted + D[$i.actual])); done
+  for ((i = 0; i < DISKS; i++)); do held_by "$i" && wanted=$((wanted + REPLY)); done
   look_at_scratch || { REPLY="no scratch: $RUN_ERR" && return 1; }
   REPLY="scratch has $SCRATCH_FREE bytes free; $wanted and $RESERVE_BYTES in reserve may be needed"
   ((SCRATCH_FREE >= wanted + RESERVE_BYTES)) || return 1
@@ -74,8 +74,8 @@ pull_xml() {
 
 # pull_disks: all disks at once, while guest, scratch and NAS are watched.
 pull_disks() {
-  local i heard
-  now_ms && heard=$REPLY
+  local i
+  now_ms && NAS_HEARD=$REPLY
   undo_push stop_readers
   JOB_TOTAL=0 JOB_PROCESSED=0
   for ((i = 0; i < DISKS; i++)); do
@@ -93,10 +93,7 @@ pull_disks() {
     fi
     ! look_at_scratch || ((SCRATCH_FREE >= RESERVE_BYTES)) ||
       die "The scratch directory $SCRATCH_DIR has only $SCRATCH_FREE bytes left: the backup was stopped before the guest is hurt" scratch-full
-    if look_at_space 5; then now_ms && heard=$REPLY; elif now_ms && ((REPLY - heard > 60000)); then
-      NAS_HUNG=yes
-      die "The NAS has not answered for $(((REPLY - heard) / 1000)) s: target hung" target-hung
-    fi
+    watch_nas
     look_at_readers
     progress "$JOB_PROCESSED" "$JOB_TOTAL"
     now_ms
@@ -143,13 +140,16 @@ dirty_extents() {
 # start_reader I: copies disk I in the background; its words are in $WORK/reader.I, its end in $WORK/reader.I.code.
 start_reader() {
   local i=$1
+  : >"$WORK/reader.$i"
   (
     set +eE
     trap - ERR EXIT TERM INT HUP PIPE
     exec 8>&- 9>&-
-    case ${D[$i.mode]} in
-      incremental) read_dirty "$i" ;;
-      rescued) read_different "$i" ;;
+    [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
+    case $TRANSFER.${D[$i.mode]} in
+      offline.*) read_stopped "$i" ;;
+      *.incremental) read_dirty "$i" ;;
+      *.rescued) read_different "$i" ;;
       *) read_all "$i" ;;
     esac
     echo $? >"$WORK/reader.$i.code"
@@ -215,16 +215,24 @@ hold_back() {
 
 readers_done() {
   local i
-  for ((i = 0; i < DISKS; i++)); do
-    [[ -s $WORK/reader.$i.code ]] || ! process_lives "${READERS[i]}" || return 1
-  done
+  for i in "${!READERS[@]}"; do reader_done "$i" || return 1; done
+}
+
+reader_done() { [[ -s $WORK/reader.$1.code ]] || ! process_lives "${READERS[$1]}"; }
+
+# reader_failed I: REPLY is how one that is done ended, RUN_ERR what it said.
+reader_failed() {
+  REPLY=143
+  [[ ! -s $WORK/reader.$1.code ]] || read -r REPLY <"$WORK/reader.$1.code"
+  RUN_ERR=$(<"$WORK/reader.$1.err")
+  ((REPLY))
 }
 
 # look_at_readers: JOB_PROCESSED from what they say of themselves; the NAS need not be asked.
 look_at_readers() {
   local i said
   JOB_PROCESSED=0
-  for ((i = 0; i < DISKS; i++)); do
+  for i in "${!READERS[@]}"; do
     said=$(tail -c 64 -- "$WORK/reader.$i")
     said=${said%$'\r'} said=${said##*[$'\r\n']}
     if [[ ${D[$i.mode]} == incremental ]]; then
@@ -238,11 +246,8 @@ look_at_readers() {
 judge_readers() {
   local i code
   for ((i = 0; i < DISKS; i++)); do
-    code=143
-    [[ ! -s $WORK/reader.$i.code ]] || read -r code <"$WORK/reader.$i.code"
-    ((code)) || continue
-    JOB_RESULT=failed JOB_ERROR=$(<"$WORK/reader.$i.err")
-    RUN_ERR=$JOB_ERROR
+    reader_failed "$i" || continue
+    code=$REPLY JOB_RESULT=failed JOB_ERROR=$RUN_ERR
     ! poll_job || [[ $JOB_TYPE != gone ]] || die "$OPT_VM went away during the backup" guest-gone
     [[ $JOB_ERROR != *'No space left'* ]] || die "Copying ${D[$i.target]} failed: the NAS is full: $JOB_ERROR" target-full
     die "Copying ${D[$i.target]} failed (exit $code): ${JOB_ERROR:-without a word}" copy-failed
@@ -252,9 +257,10 @@ judge_readers() {
 
 # stop_readers: one that is stuck in the NAS cannot be stopped; it is left behind and ends when the NAS answers.
 stop_readers() {
-  local REPLY reader pid all='' until
+  local REPLY i pid all='' until
   now_ms && until=$((REPLY + 3000))
-  for reader in "${READERS[@]}"; do all+=" $(pids_below "$reader")"; done
+  # The pid of one that has ended may be somebody else's by now.
+  for i in "${!READERS[@]}"; do [[ -s $WORK/reader.$i.code ]] || all+=" $(pids_below "${READERS[i]}")"; done
   for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
   for pid in $all; do
     while process_lives "$pid"; do

@@ -17,10 +17,20 @@ backup_stopped() {
   name_files
   [[ $PLAN_MODE == legacy-full ]] || seed_bitmaps
   timing_start job
-  for ((i = 0; i < DISKS; i++)); do convert_disk "$i"; done
+  convert_disks
   timing_stop job
   verify_files
   [[ $PLAN_MODE == legacy-full ]] || DONE_BITMAP=$OPT_BITMAP_NEW
+}
+
+# convert_disks: one after the other, while the NAS is watched.
+convert_disks() {
+  local i
+  undo_push stop_readers
+  now_ms && NAS_HEARD=$REPLY
+  JOB_TOTAL=0
+  for ((i = 0; i < DISKS; i++)); do D[$i.todo]=${D[$i.virtual]} JOB_TOTAL=$((JOB_TOTAL + D[$i.virtual])); done
+  for ((i = 0; i < DISKS; i++)); do convert_disk "$i"; done
 }
 
 # seed_bitmaps: before the first byte is read. A bitmap that came after the copy would miss what a start in between wrote.
@@ -36,19 +46,29 @@ seed_bitmaps() {
   done
 }
 
-# convert_disk I: QEMU's image lock keeps the machine from starting meanwhile.
+# convert_disk I: QEMU's image lock keeps the machine from starting meanwhile. Its reader is a child that can be left behind in a NAS
+# that hangs, as in a pull.
 convert_disk() {
-  local i=$1 before=0 total=0 n
-  for ((n = 0; n < DISKS; n++)); do
-    total=$((total + D[$n.virtual]))
-    ((n >= i)) || before=$((before + D[$n.virtual]))
+  local i=$1 words
+  start_reader "$i"
+  until reader_done "$i"; do
+    watch_nas
+    look_at_readers
+    progress "$JOB_PROCESSED" "$JOB_TOTAL"
+    now_ms
+    ((REPLY - TIMING_FROM[job] < TIME_LIMIT * 1000)) || die "Copying took longer than $TIME_LIMIT s" time-limit
+    nap_since "${TIMING_FROM[job]}"
   done
-  run_copy "$before" "${D[$i.virtual]}" "$total" qemu-img convert -p -f "${D[$i.format]}" -O qcow2 -- "${D[$i.path]}" "$DEST/${D[$i.file]}" || {
-    [[ $RUN_ERR != *lock* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" image-in-use
-    [[ $RUN_ERR != *'No space left'* ]] || die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" target-full
-    die "qemu-img convert failed for ${D[$i.path]}: $RUN_ERR" convert-failed
-  }
+  look_at_readers
+  progress "$JOB_PROCESSED" "$JOB_TOTAL"
+  reader_failed "$i" || return 0
+  words="qemu-img convert failed for ${D[$i.path]}: $RUN_ERR"
+  [[ $RUN_ERR != *lock* ]] || die "$words" image-in-use
+  [[ $RUN_ERR != *'No space left'* ]] || die "$words" target-full
+  die "$words" convert-failed
 }
+
+read_stopped() { qemu-img convert -p -f "${D[$1.format]}" -O qcow2 -- "${D[$1.path]}" "$DEST/${D[$1.file]}"; }
 
 # run_copy BEFORE SIZE TOTAL COMMAND...: as run, a program that says its percents in brackets, of SIZE bytes after BEFORE of TOTAL.
 run_copy() {

@@ -12,6 +12,8 @@ operation_abort() {
   work_open
   VIRSH_SECONDS=2 # nothing here may wait long for a libvirt that hangs
   job_look
+  if [[ $JOB_STATE == absent ]] && job_claim; then job_forestall; fi
+  job_look
   if [[ $JOB_STATE == running ]]; then job_halt; fi
   if [[ $JOB_STATE == unknown || -e $JOB_DIR/aborted ]]; then job_aftercare; fi
   job_look
@@ -21,6 +23,14 @@ operation_abort() {
   json_strings "${LEFT[@]}"
   json_object s how "$ABORT_HOW" s libvirtJob "$ABORT_LIBVIRT" b resumed "$ABORT_RESUMED" b thawed "$ABORT_THAWED" s restore "$SETTLED" r left "$REPLY"
   job_answer "\"abort\":$REPLY" "$code"
+}
+
+# job_forestall: a job that has not begun has ended with this: its start may still be on its way, and nobody would follow what it began.
+# Holding the lock; `started` comes first, so that a start which comes meanwhile begins nothing, and says no time: it never ran.
+job_forestall() {
+  printf 'Stopped before it began\n' >"$JOB_DIR/stdout" && job_write started '' && job_write aborted && job_write ended &&
+    job_write exit "$EXIT_FAILED" || job_unwritable
+  exec 8>&-
 }
 
 # job_halt: TERM to the runner, which knows whom to tell; KILL to its whole group when that has no effect.
@@ -69,6 +79,8 @@ job_aftercare() {
   local -A parsed=()
   local i
   OPT_REST=()
+  # One that was stopped before it began.
+  [[ -e $JOB_DIR/argv.json ]] || return 0
   json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 0
   local count=$REPLY
   for ((i = 0; i < count; i++)); do json_get parsed "$i" || :; OPT_REST+=("$REPLY"); done
@@ -81,13 +93,27 @@ job_aftercare() {
 job_free_guest() {
   OPT_VM=$JOB_VM
   vm_try_lock "$OPT_VM" 1 || { ABORT_LIBVIRT=foreign && return 0; }
+  # First of all: a job that hangs must not keep the guest frozen, too.
+  [[ $JOB_QUIESCE != true ]] || job_thaw
   if ! virsh_q domjobinfo "$OPT_VM"; then
-    is_gone "$RUN_ERR" || { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
+    is_gone "$RUN_ERR" || job_unreachable
     return 0
   fi
   [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
-  [[ $JOB_QUIESCE != true ]] || { virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true; }
   job_resume_guest
+}
+
+# job_thaw: as often as the time allows. Nothing says whether the guest is frozen; where nobody can be asked it was never frozen.
+job_thaw() {
+  local attempt until
+  now_ms && until=$((REPLY + 2000))
+  for attempt in 1 2 3; do
+    virsh_q domfsthaw "$OPT_VM" && ABORT_THAWED=true && return 0
+    ! is_gone "$RUN_ERR" && [[ $RUN_ERR != *'guest agent is not '@(connected|configured)* ]] || return 0
+    now_ms
+    ((REPLY < until)) || break
+  done
+  left "frozen filesystems in $OPT_VM, if they were frozen, after $attempt attempts: $RUN_ERR"
 }
 
 # job_settle: a restore that did not end by itself: its disks are all in place, or none.
@@ -97,18 +123,24 @@ job_settle() {
   settle_restore
 }
 
+job_unreachable() { ABORT_LIBVIRT=unreachable && left "libvirt does not answer: $RUN_ERR"; }
+
 # job_end_libvirt: libvirt's answer to domjobabort is not the end of the job: with a target that hangs it never comes.
 job_end_libvirt() {
   local until
   # `backup-dumpxml` shows where the job writes: below this job's mounts or path, else it is somebody else's.
-  virsh_q backup-dumpxml "$OPT_VM" || RUN_OUT=
+  virsh_q backup-dumpxml "$OPT_VM" || has_no_backup "$RUN_ERR" || { job_unreachable && return 1; }
   job_text tmp || :
   [[ $RUN_OUT == *"'${REPLY:-/none}/"* || $JOB_PATH && $RUN_OUT == *"/$JOB_PATH/"* ]] || { ABORT_LIBVIRT=foreign && return 1; }
   virsh_q domjobabort "$OPT_VM" || :
   now_ms && until=$((REPLY + 2000))
-  while virsh_q domjobinfo "$OPT_VM" && [[ $RUN_OUT != *'Job type:'*None* ]]; do
+  until virsh_q domjobinfo "$OPT_VM" && [[ $RUN_OUT == *'Job type:'*None* ]]; do
+    ! is_gone "$RUN_ERR" || break
     now_ms
-    ((REPLY < until)) || { ABORT_LIBVIRT=hung && left "libvirt's backup job of $OPT_VM: its target does not answer" && return 1; }
+    if ((REPLY >= until)); then
+      ((RUN_CODE == 0)) || { job_unreachable && return 1; }
+      ABORT_LIBVIRT=hung && left "libvirt's backup job of $OPT_VM: its target does not answer" && return 1
+    fi
     nap 0.05
   done
   ABORT_LIBVIRT=aborted

@@ -77,7 +77,7 @@ sweep_restore() {
 job_machine() {
   local i count
   local -A parsed=()
-  json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 1
+  [[ -e $JOB_DIR/argv.json ]] && json_read parsed "$(<"$JOB_DIR/argv.json")" && json_get parsed '#' || return 1
   count=$REPLY
   for ((i = 0; i + 1 < count; i++)); do
     json_get parsed "$i" && [[ $REPLY == @(-v|--vm) ]] && json_get parsed $((i + 1)) && return 0

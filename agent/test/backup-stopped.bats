@@ -144,3 +144,75 @@ go_on() { start_vm && DISK_PATHS=''; }
   identical
   expect vda '.disks[0].target'
 }
+
+# begin_slowly: a full of a stopped machine, which a slow line holds in the middle.
+begin_slowly() {
+  slow_nas "$@"
+  new_vm vda:64M
+  scatter
+  stop_vm
+  line 256K
+  next
+  lab moment "$VM" "$BITMAP"
+  common
+  begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP"
+  converting
+}
+
+@test "a NAS that others fill meanwhile: stopped by the reserve" {
+  local small
+  host_conf reserve_bytes=20000000
+  small=$(lab nas-small 100 "other$BATS_TEST_NUMBER")
+  begin_slowly "$small"
+  leave_free "$small" 10000000
+  ended_within 25
+  end
+  line unlimited
+  failed_is target-full
+  untouched
+  [[ -z $(lab bitmaps "$VM") ]]
+  rm "$small/filler"
+  forget
+  full
+  done_is full null
+  identical
+}
+
+@test "a NAS that hangs: given up after a while, and left to people; when it answers again a good full follows" {
+  local dir
+  use_stubs
+  sooner SILENCE_SECONDS 3
+  begin_slowly
+  line 0
+  ended_within 60
+  end
+  [[ $status -eq 20 ]]
+  expect 'target-hung none' '"\(.error.code) \(.done.mode)"'
+  [[ $(fact '.cleanup.left | join(" ")') == *"directory $BACKUP_PATH"* ]]
+  line unlimited
+  for _ in {1..200}; do pgrep -f "^qemu-img convert .*/$BACKUP_PATH/" >/dev/null || break; sleep 0.1; done
+  dir=$(mount_of_run)
+  [[ ! $dir ]] || leave_mount "$dir"
+  rm -rf "${REPOSITORY:?}/$BACKUP_PATH"
+  # A reader that could not be ended has held the disk.
+  [[ -z $(lab bitmaps "$VM") ]] || qemu-img bitmap --remove "$(image vda)" "$BITMAP"
+  forget
+  full
+  done_is full null
+  identical
+}
+
+@test "a disk that is no file may be as large as it is: what the NAS cannot hold does not begin" {
+  REPOSITORY=$(lab nas-small 24 "small$BATS_TEST_NUMBER")
+  use_stubs
+  stub qemu-img <<'END'
+[[ "$*" == info*rbd:* ]] || real "$@"
+echo '{"virtual-size": 67108864, "format": "raw", "actual-size": 0}'
+END
+  DISK_PATHS=rbd:pool/volume
+  next
+  common
+  script -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP"
+  failed_is target-full
+  [[ $output == *'the backup may take 67108864'* && -z $(ls "$REPOSITORY") ]]
+}

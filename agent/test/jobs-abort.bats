@@ -2,6 +2,7 @@
 # Abort: within ten seconds the job is over, the guest runs, nothing is left, and the next backup of the chain is good.
 load host.bash
 load jobs.bash
+load stubs
 
 setup_file() { host_up; }
 teardown_file() { host_down; }
@@ -142,6 +143,49 @@ is_free() { job_is_gone && virsh_q blockpull "$VM" vda --wait; }
   full_again "$JOB-again"
 }
 
+@test "a guest that was frozen when its operation was killed: thawed first, also where the job hangs; where that fails it is said" {
+  scattered_vm
+  use_stubs
+  # Its first thaw never ends, and libvirt's job does not mind an abort.
+  stub virsh <<'END'
+for word; do
+  case $word in
+    domfsfreeze) exit 0 ;;
+    domfsthaw)
+      echo "$word" >>"$CALLS"
+      (($(grep -c domfsthaw "$CALLS") > 1)) || exec sleep 60
+      [[ ! -e $CALLS.refuses ]] || { echo 'error: the agent is busy' >&2; exit 1; }
+      exit 0 ;;
+    domjobabort) echo "$word" >>"$CALLS"; exit 0 ;;
+  esac
+done
+real "$@"
+END
+  QUIESCE=true start_full "$JOB" >/dev/null
+  for _ in {1..600}; do grep -qs domfsthaw "$CALLS" && break; sleep 0.05; done
+  caught
+  kill -KILL -- "-$(runner_of "$JOB")"
+  ends "$JOB" unknown
+  touch "$CALLS.refuses"
+  abort "$JOB"
+  [ "$status" -eq 20 ]
+  answer '"\(.state) \(.abort.thawed) \(.abort.libvirtJob) \(.abort.left | length)"' 'unknown false hung 2'
+  answer '.abort.left[0][0:18]' 'frozen filesystems'
+  rm "$CALLS.refuses"
+  echo domfsthaw >"$CALLS"
+  abort "$JOB"
+  [ "$status" -eq 20 ]
+  answer '"\(.abort.thawed) \(.abort.libvirtJob) \(.abort.left | length)"' 'true hung 1'
+  [ "$(paste -sd' ' "$CALLS")" = 'domfsthaw domfsthaw domjobabort' ]
+  virsh_q domjobabort "$VM"
+  abort "$JOB"
+  [ "$status" -eq 0 ]
+  answer '"\(.abort.thawed) \(.abort.left)"' 'true []'
+  guest_is running
+  no_mounts "$JOB"
+  full_again "$JOB-again"
+}
+
 # bats test_tags=full
 @test "a NAS that hangs: abort says so in time; asked again when the NAS answers it clears up" {
   scattered_vm
@@ -232,10 +276,36 @@ SH
   virsh_q domjobabort "$VM"
 }
 
-@test "abort of a job that is done, absent or aborted already changes nothing" {
+@test "abort of a job that has not begun: its start comes too late, and begins nothing" {
+  stock <<<$'#!/bin/bash\necho ran >>"$(dirname "$0")/ran"'
+  abort "$JOB"
+  [ "$status" -eq 0 ]
+  answer '"\(.state) \(.exit) \(.started) \(.aborted) \(.abort.how) \(.abort.left)"' 'done 1 null true none []'
+  [ "$(start "$JOB" stock -o backup -v "$VM" | jq -c '[.state, .exit, .aborted, .created]')" = '["done",1,true,false]' ]
+  [ "$(said "$JOB" stdout)" = 'Stopped before it began' ]
+  abort "$JOB"
+  answer '"\(.state) \(.abort.how) \(.abort.left)"' 'done none []'
+  # Nobody is told of it as of something that was left.
+  script sweep --dry-run
+  [[ $status -eq 0 && $output != *"job $JOB"* ]]
+  [ ! -e "$LAB_DIR/host/ran" ]
+}
+
+# bats test_tags=full
+@test "abort and start of one job at once: it ends as aborted, whoever comes first" {
+  local i
   stock <<<$'#!/bin/bash\nsleep 30'
-  abort "$JOB-none"
-  answer '"\(.state) \(.abort.how)"' 'absent none'
+  for i in {1..6}; do
+    start "$JOB-$i" stock -o backup -v "$VM" >/dev/null &
+    "$SCRIPT" abort --job "$JOB-$i" >"$BATS_TEST_TMPDIR/answer"
+    wait
+    [ "$(jq -c '[.state, .aborted]' "$BATS_TEST_TMPDIR/answer")" = '["done",true]' ]
+    [ "$(field "$JOB-$i" '"\(.state) \(.aborted)"')" = 'done true' ]
+  done
+}
+
+@test "abort of a job that is done or aborted already changes nothing" {
+  stock <<<$'#!/bin/bash\nsleep 30'
   start "$JOB" stock -o backup -v "$VM" >/dev/null
   # At once: it may not have begun yet.
   abort "$JOB"

@@ -246,3 +246,31 @@ END
   accounted
   expect true '.timings.job >= 2800'
 }
+
+@test "a NAS that fills while the readers write: stopped by the reserve, and a good incremental follows" {
+  local small
+  host_conf reserve_bytes=20000000
+  small=$(lab nas-small 100 "small$BATS_TEST_NUMBER")
+  slow_nas "$small"
+  new_vm vda:64M
+  full --transfer pull
+  done_is full null
+  scatter
+  line 256K
+  begin_incremental --transfer pull
+  for _ in {1..600}; do [[ $(virsh_q domjobinfo "$VM" 2>/dev/null) == *Backup* ]] && break; sleep 0.05; done
+  leave_free "$small" 10000000
+  ended_within 25
+  end
+  line unlimited
+  failed_is target-full
+  untouched
+  no_scratch
+  [[ $(virsh_q domstate "$VM") == running* ]]
+  rm "$small/filler"
+  forget
+  incremental --transfer pull
+  done_is incremental regular
+  identical
+  accounted
+}

@@ -130,3 +130,74 @@ real "$@"'
   done_is full null
   identical
 }
+
+# slow_agent SECONDS: one that takes so long for its first thaw, and is quick afterwards.
+slow_agent() {
+  use_stubs
+  stub virsh <<END
+for word; do
+  case \$word in
+    domfsfreeze) echo "\$word" >>"\$CALLS"; touch "\$CALLS.frozen"; exit 0 ;;
+    domfsthaw)
+      echo "\$word" >>"\$CALLS"
+      ((\$(grep -c domfsthaw "\$CALLS") > 1)) || sleep $1
+      rm -f "\$CALLS.frozen"; exit 0 ;;
+  esac
+done
+real "\$@"
+END
+}
+begin_frozen() {
+  next
+  lab moment "$VM" "$BITMAP"
+  common
+  begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP"
+  for _ in {1..1200}; do ! grep -qs domfsthaw "$CALLS" || return 0; sleep 0.05; done
+  return 1
+}
+
+@test "stopped within the thaw: it is begun again on the way out" {
+  new_vm vda:64M
+  slow_agent 60
+  begin_frozen
+  kill -TERM "$SCRIPT_PID"
+  ended_within 15
+  end
+  failed_is job-cancelled
+  untouched
+  [[ $(calls) == 'domfsfreeze domfsthaw domfsthaw' ]]
+  [[ ! -e $CALLS.frozen ]]
+  expect true .guest.thawed
+  agent
+  forget
+  full
+  done_is full null
+  identical
+}
+
+@test "an agent that never answers a thaw: stopped within it, the run says that the guest may be frozen" {
+  new_vm vda:64M
+  agent
+  sooner THAW_SECONDS 2
+  stub virsh <<<'
+for word; do
+  case $word in
+    domfsfreeze) exit 0 ;;
+    domfsthaw) echo "$word" >>"$CALLS"; exec sleep 60 ;;
+  esac
+done
+real "$@"'
+  begin_frozen
+  kill -TERM "$SCRIPT_PID"
+  ended_within 30
+  end
+  [[ $status -eq 20 ]]
+  expect 'job-cancelled false none' '"\(.error.code) \(.guest.thawed) \(.done.mode)"'
+  [[ $(fact '.cleanup.left | join(" ")') == *'frozen filesystems'* ]]
+  untouched
+  agent
+  forget
+  full
+  done_is full null
+  identical
+}

@@ -34,3 +34,9 @@ stub() {
   } >"$STUBS/$1"
   chmod 755 "$STUBS/$1"
 }
+
+# sooner NAME SECONDS: that deadline of the copy is so long, as no test waits for minutes.
+sooner() {
+  grep -q "^$1=[0-9]" "$SCRIPT"
+  sed -i "s/^$1=[0-9]*/$1=$2/" "$SCRIPT"
+}

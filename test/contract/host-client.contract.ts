@@ -130,6 +130,21 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         expect(status).toMatchObject({ state: 'absent', exit: null, started: null });
       });
 
+      test('a job that is aborted before its start arrives never begins', async () => {
+        const order = await chain.order('full');
+        const { jobId } = order;
+        const stopped = { state: 'done', exit: 1, started: null, aborted: true };
+        const aborted = await subject.client.abort(subject.host, jobId);
+        expect(aborted).toMatchObject({ ...stopped, abort: { how: 'none', left: [] } });
+        const late = await subject.client.start(subject.host, order);
+        expect(late).toMatchObject({ ...stopped, created: false });
+        expect(await follow(subject.client, subject.host, jobId)).toMatchObject({
+          ...{ state: 'done', exit: 1, stdout: 'Stopped before it began\n' },
+        });
+        expect(await subject.client.abort(subject.host, jobId)).toMatchObject({ ...stopped, abort: { left: [] } });
+        expect(await subject.lab.bitmaps(vm, 'vda')).toEqual([]);
+      });
+
       test('names that could mean something else are refused before anything is sent', async () => {
         for (const bad of ['../etc', '-v', 'a b', 'a;id', '$(id)', '']) {
           await expect(subject.client.inspect(subject.host, { vm: bad })).rejects.toMatchObject({ code: 'name.vm' });

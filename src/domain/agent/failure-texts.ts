@@ -31,6 +31,7 @@ const FAILURE_TEXTS: readonly FailureText[] = [
     code: 'mount-failed',
     pattern: /^mount error|^mount(?:\.\w+)?: .*(?:denied|fail|refused|not |timed out|unknown|wrong|bad |No |can't)/,
   },
+  { code: 'job-cancelled', pattern: /^Stopped before it began/ },
   { code: 'resume-failed', pattern: /^Failed to resume VM/ },
   {
     code: 'cleanup-failed',

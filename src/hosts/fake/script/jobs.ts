@@ -27,7 +27,7 @@ export class FakeJobDirectory {
   stderr: Buffer = Buffer.alloc(0);
   /** Kept while the job runs, 0600 on a real host. */
   secrets: Secrets | null;
-  readonly started: string;
+  readonly started: string | null;
   readonly finished: Promise<void>;
   readonly #process = new AbortController();
 
@@ -36,11 +36,19 @@ export class FakeJobDirectory {
     readonly argv: readonly string[],
     private readonly host: FakeHost,
     secrets: Secrets | null,
-    run: RunOperation,
+    /** Null: it never runs. */
+    run: RunOperation | null,
   ) {
-    this.started = host.now();
+    this.started = run && host.now();
     this.secrets = secrets;
-    this.finished = this.#run(run, secrets);
+    this.finished = run === null ? Promise.resolve(this.#forestall()) : this.#run(run, secrets);
+  }
+
+  /** It was stopped before it began. */
+  #forestall(): void {
+    this.aborted = true;
+    this.stdout = Buffer.from('Stopped before it began\n');
+    this.#end(1);
   }
 
   /** TERM: the operation takes everything back and ends. */
@@ -121,18 +129,19 @@ export function statusOf(jobs: ReadonlyMap<string, FakeJobDirectory>, id: string
   });
 }
 
-/** `abort`: ends the operation, then whatever it could not take back any more. */
+/** `abort`: ends the operation, and one whose start may still be on its way before it begins; then whatever it could not take back any more. */
 export async function abort(host: FakeHost, options: Options): Promise<Said> {
   const id = need(options, 'job');
-  const job = host.jobs.get(id);
+  const job = host.jobs.get(id) ?? new FakeJobDirectory(id, [], host, null, null);
+  host.jobs.set(id, job);
   let how = 'none';
-  if (job?.state === 'running') {
+  if (job.state === 'running') {
     how = 'term';
     job.aborted = true;
     job.terminate();
     await job.finished;
   }
-  const unfinished = job !== undefined && (job.state === 'unknown' || job.aborted);
+  const unfinished = job.started !== null && (job.state === 'unknown' || job.aborted);
   const restore = unfinished && isRestore(job) ? settleRestore(host, id) : null;
   const resumed = unfinished && restore === null && freeGuest(host, job);
   return jsonAnswer({
