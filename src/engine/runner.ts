@@ -232,7 +232,7 @@ export class Runner {
       const inBooks = await this.reader.ofVm(vm.id);
       const { host, repository } = around;
       await this.#describe(drive, id, { vm, run: asEnded, facts: parsed.facts, host, repository, inBooks });
-      await this.#letGo({ ...drive, log }, backupId, inBooks);
+      await this.#letGo({ ...drive, log }, backupId, inBooks, asEnded.ended);
       return null;
     }
   }
@@ -246,9 +246,9 @@ export class Runner {
   }
 
   /** What the new backup has pushed out goes in a run of its own: the backup is taken, whatever becomes of that. */
-  async #letGo({ vm, log }: Drive, backupId: string, inBooks: readonly BackupInBooks[]): Promise<void> {
+  async #letGo({ vm, log }: Drive, backupId: string, inBooks: readonly BackupInBooks[], at: Date | null): Promise<void> {
     try {
-      const run = await this.retainer.askFor(vm, `backup ${backupId} was taken`, inBooks);
+      const run = await this.retainer.askFor(vm, `backup ${backupId} was taken`, inBooks, at);
       if (run !== null) log.info({ backupId, nextRunId: run.id }, 'restore points that no rule keeps any more are let go');
     } catch (error) {
       log.warn({ err: error, backupId }, 'what is to be let go could not be planned; it is after the next backup');
