@@ -45,7 +45,12 @@ export class Retainer {
   }
 
   /** What goes now. Changes nothing. `inBooks`, `at`: the VM's backups and the database's time, where somebody has read them already. */
-  async plan(vm: VmRow, asked: RetentionRules | null, inBooks?: readonly BackupInBooks[], at?: Date): Promise<NamedRetention> {
+  async plan(
+    vm: VmRow,
+    asked: RetentionRules | null,
+    inBooks?: readonly BackupInBooks[],
+    at: Date | null = null,
+  ): Promise<NamedRetention> {
     const rules = asked ?? (await this.rules(vm));
     const books = await this.reader.retentionBooks(vm.id, inBooks);
     const now = Math.floor((at ?? (await this.dues.now())).getTime() / 1000);
@@ -71,7 +76,7 @@ export class Retainer {
 
   /** Asks for a run that lets go what no rule keeps any more. Null: there is nothing, or a run of the VM goes on or waits; what comes after it asks again. */
   async askFor(vm: VmRow, cause: string, inBooks: readonly BackupInBooks[], at: Date | null): Promise<RunRow | null> {
-    const { plan } = await this.plan(vm, null, inBooks, at ?? undefined);
+    const { plan } = await this.plan(vm, null, inBooks, at);
     if (plan.steps.length === 0) return null;
     return this.runs.requestUnlessActive({ ...retentionRun(vm, { planId: null, rules: null }), triggeredBy: 'service', cause });
   }

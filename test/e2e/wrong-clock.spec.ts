@@ -29,18 +29,19 @@ describeDatabases('a clock that is wrong', (databases) => {
       dates.push(Date.parse(backup.date as string));
       names.push(backup.externalId as string);
       types.push(`${backup.type} ${backup.reason}`);
-      if (index < 3) continue;
-      const way = { backup: backup.id as string, way: 'new-disks', to: '/fake/images' };
-      const { body, text, status } = await service.post('/restores', way);
-      expect([status, text]).toEqual([202, text]);
-      expect((await service.ended(body.id as string)).state).toBe('succeeded');
+      if (index === 3) expect(await service.restoresAs(backup.id as string, 'point-3')).toBe(true);
     }
     expect(types).toEqual(['FULL no-parent', 'INCREMENTAL regular', 'INCREMENTAL regular', 'INCREMENTAL regular']);
     expect(dates).toEqual([...dates].sort((a, b) => a - b));
     expect(dates.every((date) => date >= began && date <= Date.now())).toBe(true);
-    const epochs = names.map((name) => Date.parse(`${name.split('/')[1]?.replace(/\.(\d\d)\.(\d\d)\.(\d\d)$/, 'T$1:$2:$3Z').replaceAll('.', '-')}`));
+    const epochs = names.map((name) =>
+      Date.parse(
+        `${name
+          .split('/')[1]
+          ?.replace(/\.(\d\d)\.(\d\d)\.(\d\d)$/, 'T$1:$2:$3Z')
+          .replaceAll('.', '-')}`,
+      ),
+    );
     expect(epochs.every((epoch, index) => epoch > (epochs[index - 1] ?? 0) && Math.abs(epoch - began) < HOUR / 2)).toBe(true);
-    for (const target of ['vda', 'vdb'])
-      expect(await service.lab.same(service.vm, 'point-3', target, `/fake/images/${service.vm}-${target}.qcow2`)).toBe(true);
   });
 });
