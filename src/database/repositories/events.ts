@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type EntityManager, LessThan, MoreThan, type FindOptionsWhere } from 'typeorm';
+import { type EntityManager, LessThan, MoreThan, MoreThanOrEqual, type FindOptionsWhere } from 'typeorm';
 import { now, nowPlus } from '../database-time';
 import { EventRow } from '../entities/event-row';
 import { cut, type Listed, type Part } from '../page';
@@ -29,9 +29,9 @@ export class Events {
     return this.work.run((manager) => addEvents(manager, events));
   }
 
-  /** Whether such a thing was told before. */
-  was(of: EventsOf & { readonly reason: string }): Promise<boolean> {
-    return this.work.read((manager) => manager.existsBy(EventRow, { ...of }));
+  /** Whether such a thing was told since then. */
+  was(of: EventsOf & { readonly reason: string }, since: Date): Promise<boolean> {
+    return this.work.read((manager) => manager.existsBy(EventRow, { ...of, at: MoreThanOrEqual(since) }));
   }
 
   /** Newest first. */
