@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories } from '../database/repositories/backup-repositories';
 import { Dues } from '../database/repositories/dues';
@@ -77,7 +78,8 @@ export class CoverageService {
         name: offering.name,
         repository: repository && { name: repository.name, maintenance: repository.maintenance !== null },
       },
-      host: host && { name: host.name, maintenance: isInMaintenance(host) },
+      host: host && { name: host.name, maintenance: isInMaintenance(host), status: host.status },
+      silence: silenceOf(runs),
       schedules: schedules.map((schedule) => this.#promised(schedule, vm, now)),
       disks: (await this.volumes.ofVm(vm.id)).map(({ target }) => ({ target, format: formats.get(target) ?? null })),
       newest: await this.#newest(vm.id),
@@ -93,7 +95,8 @@ export class CoverageService {
     const rhythm = this.rhythms.of(schedule, vm);
     const last = rhythm && new Date(now.getTime() - (graceSeconds + rhythm.jitter) * 1000);
     const promised = rhythm && last && previousRun(rhythm.recurrence, rhythm.zone, last);
-    return { id, paused: paused !== null, promised: promised && promised >= changed ? promised : null };
+    const readable = rhythm !== null || paused !== null;
+    return { id, paused: paused !== null, readable, promised: promised && promised >= changed ? promised : null };
   }
 
   async #newest(vmId: number): Promise<CoverageBooks['newest']> {
@@ -109,6 +112,12 @@ export class CoverageService {
       disks: disks.length === 0 ? null : disks.flatMap(({ target, file }) => (file === null ? [] : [target])),
     };
   }
+}
+
+/** A run whose host does not answer is unknown until it does. */
+function silenceOf(runs: readonly RunRow[]): CoverageBooks['silence'] {
+  const silent = runs.find(({ state, errorCode }) => state === 'unknown' && errorCode?.startsWith('host.'));
+  return silent === undefined ? null : { runId: silent.id, errorCode: silent.errorCode ?? '' };
 }
 
 const present = ({ since, ...problem }: CoverageProblem): CoverageProblemDto => ({

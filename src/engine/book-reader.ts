@@ -51,11 +51,11 @@ export class BookReader {
     private readonly schedules: Schedules,
   ) {}
 
-  /** All that a decision about a VM needs to know. */
-  async books(vmId: number): Promise<Books> {
+  /** All that a decision about a VM needs to know, and when that is (epoch seconds): orchestrators may disagree about the time, the books are one. */
+  async books(vmId: number): Promise<Books & { readonly now: number }> {
     const backups = await this.ofVm(vmId);
     const { active } = readActiveCheckpoint(await this.vms.details(vmId));
-    const restoredAt = await this.restores.lastOfVm(vmId);
+    const { at: restoredAt, now } = await this.restores.lastOfVm(vmId);
     return {
       backups: backups.map(({ booked }) => booked),
       activeCheckpointId: active,
@@ -63,6 +63,7 @@ export class BookReader {
       restoredAt: restoredAt === null ? null : Math.floor(restoredAt.getTime() / 1000),
       resizes: await this.#resizesSince(vmId, backups.find(isTaken)),
       inspections: await this.#inspectionsSince(vmId, backups),
+      now: Math.floor(now.getTime() / 1000),
     };
   }
 

@@ -90,7 +90,7 @@ export class Planner {
     const facts = looked ? await this.look(vm, access, mount, disks) : byTheBooks(vm, host, disks);
     // A look takes its time.
     refuseMaintenance(...(await this.maintenances.again(host, repository)));
-    const books = await this.reader.books(vm.id);
+    const { now, ...books } = await this.reader.books(vm.id);
     const offered = readPolicy(offering.details);
     const decision = decideBackup({
       request,
@@ -109,7 +109,7 @@ export class Planner {
       repositoryId: repository.uuid,
       looked,
       script: hostScript(access),
-      now: Math.floor(Date.now() / 1000),
+      now,
       newChainId: randomUUID(),
     });
     return { decision, facts, looked, activeCheckpoint: books.activeCheckpointId };

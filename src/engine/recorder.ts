@@ -8,7 +8,7 @@ import { type Lease, Leases } from '../database/repositories/leases';
 import { Links } from '../database/repositories/links';
 import { Offerings } from '../database/repositories/offerings';
 import { OWN_SCOPE } from '../database/repositories/own-scope';
-import { type ClaimedRun, type RunEnd, type RunProgress, type RunRetry, Runs } from '../database/repositories/runs';
+import { type RunEnd, type RunProgress, type RunRetry, Runs } from '../database/repositories/runs';
 import { Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
@@ -68,11 +68,23 @@ export class Recorder {
     private readonly schedules: Schedules,
   ) {}
 
-  /** What was seen of the VM, and what was decided by it; null: nothing. False: the run is not ours any more, and only what was seen is kept. */
-  decided(claim: ClaimedRun, seen: InspectEvidence | null, decided: RunProgress | null): Promise<boolean> {
+  /**
+   * What was seen of the VM, and what was decided by it; null: nothing. Whoever slept through the lease keeps neither: after the evidence of
+   * another's backup an old look would be a witness against its bitmap.
+   * @param before what else was seen, to be written down before the look
+   * @throws OperationalError `lease.lost`: nothing was written.
+   */
+  decided(
+    lease: Lease,
+    seen: InspectEvidence | null,
+    decided: RunProgress | null,
+    before: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     return this.work.run(async () => {
+      await this.leases.hold(lease);
+      await before();
       if (seen !== null) await this.evidence.keepInspect(seen);
-      return decided === null || this.runs.note(claim, decided);
+      if (decided !== null && !(await this.runs.note({ id: lease.runId, epoch: lease.epoch }, decided))) throw lost(lease);
     });
   }
 
@@ -94,7 +106,6 @@ export class Recorder {
           vmId: vm.id,
           externalId: settled.externalId,
           type: settled.type,
-          date: new Date(),
           size: settled.size,
           protectedSize: settled.protectedSize,
           status: settled.status,
@@ -168,7 +179,6 @@ export class Recorder {
             vmId: vm.id,
             externalId: plan.backupPath,
             type: plan.kind === 'incremental' ? 'INCREMENTAL' : 'FULL',
-            date: new Date(),
             size: 0,
             protectedSize: 0,
             status: 'Error',

@@ -70,11 +70,14 @@ export class RestartForecaster {
     return `Host ${host.name} was restarted since it was last seen. ${sentence}`;
   }
 
-  /** Notes which boot of a host a run has seen, and tells of a restart: once of each, whoever else sees it. */
-  async notice(run: Pick<RunRow, 'id' | 'vmId'>, host: ReachableHost, facts: InspectFacts, decision: Decision): Promise<void> {
-    const { bootId } = facts.host;
+  /** Notes which boot of a host a run has seen, and tells its `news`: once of each restart, whoever else sees it. */
+  async notice(
+    run: Pick<RunRow, 'id' | 'vmId'>,
+    host: ReachableHost,
+    { host: { bootId } }: InspectFacts,
+    message: string | null,
+  ): Promise<void> {
     if (bootId === null || bootId === host.access.bootId) return;
-    const message = await this.news(host, facts, decision);
     await this.work.run(async () => {
       if (!(await this.hosts.noteBoot(host.id, bootId)) || message === null) return;
       await this.events.add({ kind: 'host-restarted', hostId: host.id, runId: run.id, vmId: run.vmId, message });

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
+import { Dues } from '../database/repositories/dues';
 import { RetentionPolicies } from '../database/repositories/retention-policies';
 import { type NewRun, Runs } from '../database/repositories/runs';
 import { UserError } from '../domain/errors';
@@ -34,6 +35,7 @@ export class Retainer {
     private readonly policies: RetentionPolicies,
     private readonly reader: BookReader,
     private readonly runs: Runs,
+    private readonly dues: Dues,
   ) {}
 
   /** The rules of a VM. */
@@ -42,11 +44,17 @@ export class Retainer {
     return settleRules(vm, offering);
   }
 
-  /** What goes now. Changes nothing. `inBooks`: the VM's backups, where somebody has read them already. */
-  async plan(vm: VmRow, asked: RetentionRules | null, inBooks?: readonly BackupInBooks[]): Promise<NamedRetention> {
+  /** What goes now. Changes nothing. `inBooks`, `at`: the VM's backups and the database's time, where somebody has read them already. */
+  async plan(
+    vm: VmRow,
+    asked: RetentionRules | null,
+    inBooks?: readonly BackupInBooks[],
+    at: Date | null = null,
+  ): Promise<NamedRetention> {
     const rules = asked ?? (await this.rules(vm));
     const books = await this.reader.retentionBooks(vm.id, inBooks);
-    const plan = planRetention({ ...books, ...rules, now: Math.floor(Date.now() / 1000) });
+    const now = Math.floor((at ?? (await this.dues.now())).getTime() / 1000);
+    const plan = planRetention({ ...books, ...rules, now });
     return { planId: nameOf(vm, rules, books, plan), rules, plan };
   }
 
@@ -67,8 +75,8 @@ export class Retainer {
   }
 
   /** Asks for a run that lets go what no rule keeps any more. Null: there is nothing, or a run of the VM goes on or waits; what comes after it asks again. */
-  async askFor(vm: VmRow, cause: string, inBooks?: readonly BackupInBooks[]): Promise<RunRow | null> {
-    const { plan } = await this.plan(vm, null, inBooks);
+  async askFor(vm: VmRow, cause: string, inBooks: readonly BackupInBooks[], at: Date | null): Promise<RunRow | null> {
+    const { plan } = await this.plan(vm, null, inBooks, at);
     if (plan.steps.length === 0) return null;
     return this.runs.requestUnlessActive({ ...retentionRun(vm, { planId: null, rules: null }), triggeredBy: 'service', cause });
   }

@@ -23,7 +23,6 @@ import { hostAccess } from '../inventory/host-access';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { type BackupInBooks, BookReader } from './book-reader';
-import { claimOf, leaseLost } from './claim';
 import { Describer, type KnownToRun } from './describer';
 import type { FollowedJob } from './follow-job';
 import { type DrivenJob, type Hears, JobDriver } from './job-driver';
@@ -106,13 +105,16 @@ export class Runner {
     }
     const request: BackupRequest = { quiesce: false, ...(run.requested as Partial<BackupRequest> & { mode: 'auto' | 'full' }) };
     const { decision, facts, looked, activeCheckpoint } = await this.planner.decide(vm, around, request);
-    // Before the look is kept: what is older than the restart tells nothing of the bitmaps any more.
-    if (looked) await this.restarts.notice(run, around.host, facts, decision);
-    if (looked) await this.#noteDisks(vm, around.disks, facts);
     const seen = looked ? lookOf(run, vm, activeCheckpoint, facts) : null;
+    const news = looked ? await this.restarts.news(around.host, facts, decision) : null;
     const learnt =
       decision.kind === 'refused' ? null : { hostId: around.host.id, plan: decision, jobId: jobOf(run), reason: decision.reason };
-    if (!(await this.recorder.decided(claimOf(lease), seen, learnt))) throw leaseLost(lease);
+    await this.recorder.decided(lease, seen, learnt, async () => {
+      if (!looked) return;
+      // What is older than the restart tells nothing of the bitmaps any more.
+      await this.restarts.notice(run, around.host, facts, news);
+      await this.#noteDisks(vm, around.disks, facts);
+    });
     if (decision.kind === 'refused') throw refusalError(decision);
     log.info({ kind: decision.kind, reason: decision.reason, chainId: decision.chainId, position: decision.position }, 'decided');
     return { plan: decision, around };
@@ -232,7 +234,7 @@ export class Runner {
       const inBooks = await this.reader.ofVm(vm.id);
       const { host, repository } = around;
       await this.#describe(drive, id, { vm, run: asEnded, facts: parsed.facts, host, repository, inBooks });
-      await this.#letGo({ ...drive, log }, backupId, inBooks);
+      await this.#letGo({ ...drive, log }, backupId, inBooks, asEnded.ended);
       return null;
     }
   }
@@ -246,9 +248,9 @@ export class Runner {
   }
 
   /** What the new backup has pushed out goes in a run of its own: the backup is taken, whatever becomes of that. */
-  async #letGo({ vm, log }: Drive, backupId: string, inBooks: readonly BackupInBooks[]): Promise<void> {
+  async #letGo({ vm, log }: Drive, backupId: string, inBooks: readonly BackupInBooks[], at: Date | null): Promise<void> {
     try {
-      const run = await this.retainer.askFor(vm, `backup ${backupId} was taken`, inBooks);
+      const run = await this.retainer.askFor(vm, `backup ${backupId} was taken`, inBooks, at);
       if (run !== null) log.info({ backupId, nextRunId: run.id }, 'restore points that no rule keeps any more are let go');
     } catch (error) {
       log.warn({ err: error, backupId }, 'what is to be let go could not be planned; it is after the next backup');
@@ -257,7 +259,7 @@ export class Runner {
 
   /** What our script, beside the stock one, saw before the run and sees now. */
   async #looks(
-    { run, vm, log }: Drive,
+    { run, vm, lease, log }: Drive,
     plan: BackupPlan,
     { mount, disks }: Surroundings,
     access: HostAccess,
@@ -272,7 +274,7 @@ export class Runner {
     if (!worthIt) return { before, after: null };
     try {
       const after = await this.planner.look(vm, access, mount, disks);
-      await this.evidence.keepInspect(lookOf(run, vm, plan.bitmapNew, after));
+      await this.recorder.decided(lease, lookOf(run, vm, plan.bitmapNew, after), null);
       return { before, after };
     } catch (error) {
       if (!(error instanceof ChainkeeperError) || isOfBooks(error)) throw error;
@@ -283,7 +285,7 @@ export class Runner {
 
   /** The plan of the full that is taken instead, in the same run; null: there is none to be taken. */
   async #planAgain(
-    { run, jobId, vm, log }: Drive,
+    { run, jobId, vm, lease, log }: Drive,
     plan: BackupPlan,
     around: Surroundings,
     { output, warnings }: EndedRun,
@@ -292,7 +294,7 @@ export class Runner {
     if (retry === null || jobId !== jobOf(run)) return null;
     try {
       const { decision, facts, looked, activeCheckpoint } = await this.planner.decide(vm, around, retry);
-      if (looked) await this.evidence.keepInspect(lookOf(run, vm, activeCheckpoint, facts));
+      if (looked) await this.recorder.decided(lease, lookOf(run, vm, activeCheckpoint, facts), null);
       if (decision.kind === 'refused') return null;
       const said = [output.stdout, output.stderr].map((text) => text.trim().slice(-LAST_WORDS)).filter((text) => text !== '');
       const words = [`first dispatched as ${plan.kind}, exit ${output.exitCode}: ${code}: ${sentence}`, ...said];

@@ -3,7 +3,9 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import type { RunRow } from '../database/entities/run-row';
 import { Dues } from '../database/repositories/dues';
 import { Events } from '../database/repositories/events';
+import { Leases } from '../database/repositories/leases';
 import { Runs } from '../database/repositories/runs';
+import { UnitOfWork } from '../database/unit-of-work';
 import { judgeStuck, type StuckCode, type StuckFinding } from '../domain/run/judge-stuck';
 import { hasEnded } from '../domain/run/run-state';
 import { Config } from '../platform/config/load-config';
@@ -16,7 +18,7 @@ const PAGE = 500;
 /** Backups of a VM that its usual speed is told from. */
 const LOOKED_AT = 9;
 
-/** Tells of runs that seem to be stuck, each once for each reason. It stops none: a person knows more. */
+/** Tells of runs that seem to be stuck, each attempt once for each reason, whoever looks. It stops none: a person knows more. */
 @Injectable()
 export class Watcher implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
@@ -28,6 +30,8 @@ export class Watcher implements BeforeApplicationShutdown {
     private readonly runs: Runs,
     private readonly events: Events,
     private readonly dues: Dues,
+    private readonly leases: Leases,
+    private readonly work: UnitOfWork,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {
@@ -96,10 +100,18 @@ export class Watcher implements BeforeApplicationShutdown {
     return judgeStuck(watched, { silentMinutes, queuedHours }, await this.dues.now());
   }
 
-  async #tell({ id: runId, vmId, scheduleId, hostId }: RunRow, { code: reason, sentence, next }: StuckFinding): Promise<void> {
-    if (await this.events.was({ runId, kind: 'stuck', reason })) return;
-    await this.events.add({ kind: 'stuck', runId, vmId, scheduleId, hostId, reason, message: `${sentence} ${next}` });
-    this.log.warn({ runId, vmId, code: reason, detail: sentence }, 'a run seems to be stuck');
+  async #tell(run: RunRow, { code: reason, sentence, next }: StuckFinding): Promise<void> {
+    const { id: runId, vmId, scheduleId, hostId } = run;
+    const wasTold = (): Promise<boolean> =>
+      this.events.was({ runId, kind: 'stuck', reason }, run.started ?? run.notBefore ?? run.created);
+    if (await wasTold()) return;
+    await this.work.run(async () => {
+      // Other workers look as well.
+      await this.leases.takeTurns();
+      if (await wasTold()) return;
+      await this.events.add({ kind: 'stuck', runId, vmId, scheduleId, hostId, reason, message: `${sentence} ${next}` });
+      this.work.onCommit(() => this.log.warn({ runId, vmId, code: reason, detail: sentence }, 'a run seems to be stuck'));
+    });
   }
 
   async #usualSpeed(vmId: number): Promise<number | null> {

@@ -23,7 +23,7 @@ export class EventsService {
     return toPage({ items: await this.#present(items), next }, (dto) => dto);
   }
 
-  /** What has happened since an event, oldest first; without one from now on. What is younger than a second waits for the next look. */
+  /** What has happened since an event, oldest first; without one from now on. What is younger than a second, or may come before something that is not there yet, waits for the next look. */
   async since(seq: number | null, query: EventsQuery): Promise<{ items: EventDto[]; seq: number }> {
     if (seq === null) return { items: [], seq: await this.events.last() };
     const rows = await this.events.settledSince(seq, AT_ONCE, await this.#of(query));

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Leases } from '../database/repositories/leases';
 import { RUN_KINDS, type RunRow } from '../database/entities/run-row';
 import { type RunEvent, Runs } from '../database/repositories/runs';
 import { hasEnded, RUN_STATES } from '../domain/run/run-state';
@@ -22,9 +23,10 @@ export class Tally {
   readonly #waits = { seconds: new Count(KINDS), runs: new Count(KINDS) };
   readonly #durations = { seconds: new Count(KINDS), runs: new Count(KINDS) };
 
-  constructor(runs: Runs) {
+  constructor(runs: Runs, leases: Leases) {
     runs.onTold((run, event) => this.#note(run, event));
     runs.onLate(() => this.lateWrites.add({}));
+    leases.onLate(() => this.lateWrites.add({}));
   }
 
   get waits(): Sample[] {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { DueRow } from '../database/entities/due-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { Dues } from '../database/repositories/dues';
 import { Hosts } from '../database/repositories/hosts';
@@ -7,12 +8,14 @@ import { Runs } from '../database/repositories/runs';
 import { Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import { predictLoad, type UsualRun } from '../domain/schedule/predict-load';
-import { type PreviewSchedule, previewRuns } from '../domain/schedule/preview-runs';
+import { type PreviewedRun, type PreviewSchedule, previewRuns } from '../domain/schedule/preview-runs';
 import { Rhythms } from '../engine/rhythms';
 import { StartRuleReader } from '../engine/start-rule-reader';
 import { found } from '../platform/found';
 import type { PreviewDto, PreviewQuery } from './dto/preview.dto';
 
+/** Schedules of VMs that are looked at at most: SQLite takes 32,766 values of one statement, and others wait for answers meanwhile. */
+const MOST = 20_000;
 /** Runs of one VM that its usual one is told from. */
 const LOOKED_AT = 15;
 
@@ -33,7 +36,7 @@ export class PreviewService {
   /** The next backups of a VM, of an offering's VMs or of all. */
   async preview({ vm, offering, count = 20 }: PreviewQuery): Promise<PreviewDto> {
     const now = await this.dues.now();
-    const runs = previewRuns(await this.#asking(vm, offering, count), now, count);
+    const runs = await this.#runs(vm, offering, now, count);
     return {
       from: now.toISOString(),
       runs: runs.map((run) => ({
@@ -52,12 +55,22 @@ export class PreviewService {
     };
   }
 
-  /** The next so many runs are among those of the so many whose next comes first. */
-  async #asking(vm: string | undefined, offering: string | undefined, count: number): Promise<PreviewSchedule[]> {
-    const next = await this.dues.next(count, {
+  /** What is due first may wait for a window, and what is due later start at once: looks at all that are due before the last one starts. */
+  async #runs(vm: string | undefined, offering: string | undefined, now: Date, count: number): Promise<PreviewedRun[]> {
+    const of = {
       ...(vm === undefined ? {} : { vmId: found(await this.vms.find(vm), 'vm', vm).id }),
       ...(offering === undefined ? {} : { offeringId: found(await this.offerings.find(offering), 'offering', offering).id }),
-    });
+    };
+    for (let limit = count; ; limit = Math.min(2 * limit, MOST)) {
+      const next = await this.dues.next(limit, of);
+      const runs = previewRuns(await this.#asking(next), now, count);
+      const [lastDue, last] = [next.at(-1)?.dueAt, runs.at(-1)];
+      const all = next.length < limit || limit === MOST;
+      if (all || (runs.length === count && last !== undefined && lastDue && lastDue >= last.startsAt)) return runs;
+    }
+  }
+
+  async #asking(next: readonly DueRow[]): Promise<PreviewSchedule[]> {
     const vms = new Map((await this.vms.findMany(next.map(({ vmId }) => vmId))).map((row) => [row.id, row]));
     const schedules = new Map(
       (await this.schedules.bySeqs(next.map(({ scheduleSeq }) => scheduleSeq))).map((row) => [row.seq, row]),
@@ -66,12 +79,13 @@ export class PreviewService {
     const rules = await this.startRules.ofVms([...vms.values()]);
     // As the scheduler takes them.
     const inOrder = [...next].sort((a, b) => a.scheduleSeq - b.scheduleSeq);
-    return inOrder.flatMap(({ scheduleSeq, vmId }): PreviewSchedule[] => {
+    return inOrder.flatMap(({ scheduleSeq, vmId, instant, dueAt }): PreviewSchedule[] => {
       const [schedule, row] = [schedules.get(scheduleSeq), vms.get(vmId)];
       const rhythm = schedule && row ? this.rhythms.of(schedule, row) : null;
-      if (schedule === undefined || row === undefined || rhythm === null) return [];
+      if (schedule === undefined || row === undefined || rhythm === null || instant === null || dueAt === null) return [];
+      const { id, missed, graceSeconds } = schedule;
       const host = hosts.get(row.hostId ?? 0) ?? null;
-      return [{ id: schedule.id, vm: row.instanceName, host, ...rhythm, rules: rules(row), paused: false }];
+      return [{ id, vm: row.instanceName, host, ...rhythm, rules: rules(row), due: { instant, dueAt }, missed, graceSeconds }];
     });
   }
 

@@ -3,6 +3,8 @@ import type { CoverageDto } from '../../src/coverage/dto/coverage.dto';
 import { Figures, FLEET_PROBLEMS } from '../../src/database/repositories/figures';
 import { Vms } from '../../src/database/repositories/vms';
 import { Volumes } from '../../src/database/repositories/volumes';
+import { OperationalError } from '../../src/domain/errors';
+import { until } from '../support/brake';
 import { runCli } from '../support/cli';
 import { describeDatabases } from '../support/databases';
 import { FakeService } from '../support/fake-service';
@@ -65,12 +67,35 @@ describeDatabases('coverage', (databases) => {
     await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Maintenance' } });
     expect(await told()).toBe('protected, host-maintenance');
     await service.call('PATCH', '/hosts/kvm1', { body: { resourceState: 'Enabled' } });
+    await sql(`UPDATE host SET status = 'Disconnected'`);
+    expect(await told()).toBe('protected, host-down');
+    await sql(`UPDATE host SET status = 'Up'`);
     await service.call('PUT', '/repositories/nas1/maintenance', { body: { by: 'alice', why: 'new disks' } });
     expect(await told()).toBe('protected, repository-maintenance');
     await service.call('DELETE', '/repositories/nas1/maintenance');
     await service.call('DELETE', `/vms/${service.vm}/offering`);
     expect(await told()).toBe('protected, no-offering');
     await service.call('PUT', `/vms/${service.vm}/offering`, { body: { offering: 'daily' } });
+  });
+
+  it('tells of a host that does not answer while a run goes on there', async () => {
+    let silent = true;
+    service.onCommand = ({ argv }) => {
+      if (silent && argv.includes('status')) throw new OperationalError('host.unreachable', 'unreachable', 'Nobody answers.');
+    };
+    const { body: run } = await service.post('/backups', { vm: service.vm });
+    await until(async () => (await service.get(`/runs/${run.id}`)).body.state === 'unknown', 'its outcome is not known');
+    expect(await told()).toBe('protected, host-down');
+    silent = false;
+    expect((await service.ended(run.id as string)).state).toBe('succeeded');
+    expect(await told()).toBe('protected');
+  });
+
+  it('tells of a schedule that somebody else has written, and that nobody can read', async () => {
+    await sql(`UPDATE ck_schedules SET timezone = 'GMT+2:00'`);
+    expect(await told()).toBe('protected, schedule-unreadable');
+    await sql(`UPDATE ck_schedules SET timezone = 'UTC'`);
+    expect(await told()).toBe('protected');
   });
 
   it('tells a disk that came since, and why of a VM that fails', async () => {

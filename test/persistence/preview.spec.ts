@@ -43,7 +43,8 @@ const [BEGIN, END] = FULL
 
 /** Days in whose middle clocks are put forward: 28 March 2027 in Berlin. `npm run test:full` takes the whole week. */
 describeDatabases('a preview', (databases) => {
-  it('of days over a change of clocks is what then runs, to the second', async () => {
+  /** A database without schedules, and all that makes and foretells runs. */
+  const setUp = async () => {
     const books = await databases.open();
     const { work } = books;
     const dues = new SimulatedDues(work, BEGIN);
@@ -58,23 +59,29 @@ describeDatabases('a preview', (databases) => {
 
     const offered = async (name: string): Promise<number> =>
       (await offerings.create({ uuid: randomUUID(), name, description: null, externalId: null }, [])).id;
-    const [always, nightly] = [await offered('always'), await offered('nightly')];
-    await rules.set(
-      { owner: 'offering', ownerId: nightly },
-      { zone: 'Europe/Berlin', windows: ['22:00-02:15', 'sun 00:00-24:00'], blackouts: ['2027-03-26'], atEnd: 'finish' },
-    );
     const all: VmRow[] = [];
     const vmWith = async (
       offeringId: number,
       own: NewSchedule['own'] | null,
       cloudstack: NewSchedule['cloudstack'] = null,
-    ): Promise<void> => {
+    ): Promise<VmRow> => {
       const vm = await aVm(books);
       await vms.assignOffering(vm.id, offeringId);
       all.push(vm);
       if (own !== null)
         await rhythms.refresh(await schedules.create({ id: randomUUID(), vmId: vm.id, offeringId: null, own, cloudstack }));
+      return vm;
     };
+    const [always, nightly] = [await offered('always'), await offered('nightly')];
+    return { dues, schedules, runs, rhythms, rules, scheduler, preview, always, nightly, all, vmWith };
+  };
+
+  it('of days over a change of clocks is what then runs, to the second', async () => {
+    const { dues, schedules, runs, rhythms, rules, scheduler, preview, always, nightly, all, vmWith } = await setUp();
+    await rules.set(
+      { owner: 'offering', ownerId: nightly },
+      { zone: 'Europe/Berlin', windows: ['22:00-02:15', 'sun 00:00-24:00'], blackouts: ['2027-03-26'], atEnd: 'finish' },
+    );
     const zone = { timezone: 'Europe/Berlin' };
     await vmWith(always, { cron: '30 2 * * *', ...zone });
     await vmWith(always, { cron: '*/30 * * * *', timezone: 'Australia/Lord_Howe', jitterSeconds: 900 });
@@ -112,4 +119,32 @@ describeDatabases('a preview', (databases) => {
     expect(ofFirst).toEqual(expect.arrayContaining(['2027-03-27T01:30', '2027-03-28T01:00', '2027-03-29T00:30']));
     expect(ofFirst).toHaveLength(FULL ? 7 : 3);
   }, 120_000);
+
+  it('has what waits for its window already and what starts before that, whichever was due first', async () => {
+    const { dues, rules, scheduler, preview, always, nightly, vmWith } = await setUp();
+    await rules.set(
+      { owner: 'offering', ownerId: nightly },
+      { zone: 'UTC', windows: ['22:00-06:00'], blackouts: [], atEnd: 'finish' },
+    );
+    const names: string[] = [];
+    for (const [offering, cron] of [
+      [nightly, '0 13 * * *'],
+      [nightly, '0 16 * * *'],
+      [nightly, '10 16 * * *'],
+      [always, '30 17 * * *'],
+    ] as const)
+      names.push((await vmWith(offering, { cron })).instanceName);
+    dues.at = new Date('2027-03-26T13:00:00Z');
+    await scheduler.tick();
+    dues.at = new Date('2027-03-26T15:00:00Z');
+    const shown = async (count: number): Promise<string[]> =>
+      (await preview.preview({ count })).runs.map(({ vm, scheduledFor, startsAt }) =>
+        [names.indexOf(vm), scheduledFor.slice(8, 16), startsAt.slice(8, 16)].join(' '),
+      );
+    const [soon, ...tonight] = await shown(4);
+    expect(soon).toBe('3 26T17:30 26T17:30');
+    expect(tonight.sort()).toEqual(['0 26T13:00 26T22:00', '1 26T16:00 26T22:00', '2 26T16:10 26T22:00']);
+    expect(await shown(1)).toEqual([soon]);
+    expect((await shown(2))[0]).toBe(soon);
+  });
 });

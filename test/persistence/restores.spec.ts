@@ -32,6 +32,7 @@ describeDatabases('restores', (databases) => {
     });
     return runId;
   };
+  const touched = async (vm = vmId): Promise<Date | null> => (await restores.lastOfVm(vm)).at;
 
   it('are written down as they begin and as they end, who took what for what it was worth among it', async () => {
     const accepted = { acceptedLevel: 'broken', acceptedBy: 'ü', acceptedWhy: OUTCOME.text } as const;
@@ -60,20 +61,20 @@ describeDatabases('restores', (databases) => {
 
   it('the VM is touched from before the host is told until somebody knows that it was not', async () => {
     const id = await begun();
-    expect(await restores.lastOfVm(vmId)).toBeNull();
+    expect(await touched()).toBeNull();
     await restores.touchVm(id);
-    const since = await restores.lastOfVm(vmId);
+    const since = await touched();
     expect(since).toEqual(expect.any(Date));
     // Nobody knows: it stays so.
     await restores.end(id, { identical: null, outcome: null, vmTouched: null });
-    expect(await restores.lastOfVm(vmId)).toEqual(since);
+    expect(await touched()).toEqual(since);
     await restores.end(id, { identical: null, outcome: null, vmTouched: false });
-    expect(await restores.lastOfVm(vmId)).toBeNull();
+    expect(await touched()).toBeNull();
     await restores.touchVm(id);
-    const again = await restores.lastOfVm(vmId);
+    const again = await touched();
     await sleep(20);
     await restores.end(id, { identical: true, outcome: OUTCOME, vmTouched: true });
-    expect((await restores.lastOfVm(vmId))?.getTime()).toBeGreaterThan(again?.getTime() ?? Infinity);
+    expect((await touched())?.getTime()).toBeGreaterThan(again?.getTime() ?? Infinity);
   });
 
   it('the last one that touched the VM counts, whichever began last, and none of another VM', async () => {
@@ -82,10 +83,10 @@ describeDatabases('restores', (databases) => {
       await restores.touchVm(id);
       await sleep(20);
     }
-    const last = await restores.lastOfVm(vmId);
+    const last = await touched();
     expect(last).toEqual((await restores.find(first))?.restore?.vmTouched);
     expect((await restores.find(third))?.restore?.vmTouched).toBeNull();
-    expect(await restores.lastOfVm((await aVm(books)).id)).toBeNull();
+    expect(await touched((await aVm(books)).id)).toBeNull();
   });
 
   it('are paged, newest first, of a VM and of a backup', async () => {

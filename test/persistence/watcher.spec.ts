@@ -1,5 +1,6 @@
 import { Dues } from '../../src/database/repositories/dues';
 import { Events } from '../../src/database/repositories/events';
+import { Leases } from '../../src/database/repositories/leases';
 import { Runs } from '../../src/database/repositories/runs';
 import { Watcher } from '../../src/engine/watcher';
 import { createLog } from '../../src/platform/log';
@@ -11,11 +12,17 @@ describeDatabases('the watcher', (databases) => {
   let books: Books;
   let runs: Runs;
   let watcher: Watcher;
+  let watcherOf: (theirs: Books) => Watcher;
   beforeAll(async () => {
     books = await databases.open();
     runs = new Runs(books.work);
     const settings = serviceConfig(books.config, { CHAINKEEPER_STUCK_MINUTES: '10', CHAINKEEPER_STUCK_QUEUED_HOURS: '2' });
-    watcher = new Watcher(runs, new Events(books.work), new Dues(books.work), settings, createLog(settings.log));
+    watcherOf = ({ work }) =>
+      new Watcher(
+        ...([new Runs(work), new Events(work), new Dues(work), new Leases(work), work] as const),
+        ...([settings, createLog(settings.log)] as const),
+      );
+    watcher = watcherOf(books);
   });
 
   const ago = (minutes: number): string =>
@@ -41,6 +48,25 @@ describeDatabases('the watcher', (databases) => {
     expect([await watcher.look(), await watcher.look()]).toEqual([3, 3]);
     expect(await Promise.all([silent, never, queued].map(told))).toEqual([['no-progress'], ['no-progress'], ['queued-long']]);
     expect((await Promise.all([moving, young, ended].map(told))).flat()).toEqual([]);
+  });
+
+  it('tells it once, however many look at a time', async () => {
+    const silent = await aged({ state: 'running', started: ago(60), progressed: ago(11), progress: '{"done":5,"total":10}' });
+    const others = await Promise.all([1, 2, 3].map(() => databases.reopen(books.config)));
+    await Promise.all([watcher, ...others.map(watcherOf)].map((one) => one.look()));
+    expect(await told(silent)).toEqual(['no-progress']);
+  });
+
+  it('tells it again of another attempt', async () => {
+    const silent = await aged({ state: 'running', started: ago(600), progressed: ago(300), progress: '{"done":5,"total":10}' });
+    await watcher.look();
+    await books.dataSource.query(`UPDATE ck_events SET at = '${ago(290)}' WHERE run_id = '${silent}' AND kind = 'stuck'`);
+    await watcher.look();
+    expect(await told(silent)).toEqual(['no-progress']);
+    await books.dataSource.query(
+      `UPDATE ck_runs SET attempt = 1, started = '${ago(20)}', progressed = NULL, progress = NULL WHERE id = '${silent}'`,
+    );
+    expect([await watcher.look(), await told(silent)]).toEqual([expect.any(Number), ['no-progress', 'no-progress']]);
   });
 
   it('goes by what backups of the VM usually come to', async () => {

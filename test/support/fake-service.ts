@@ -141,6 +141,18 @@ export class FakeService {
     return (await this.get(`/runs/${runId}`)).body;
   }
 
+  /** Restores a backup to new disks, and says whether they hold what the VM's did at that moment. */
+  async restoresAs(backup: string, moment: string): Promise<boolean> {
+    const to = '/fake/images';
+    const { body, text, status } = await this.post('/restores', { backup, way: 'new-disks', to });
+    if (status !== 202) throw new Error(text);
+    const run = await this.ended((body as { id: string }).id);
+    if (run.state !== 'succeeded') throw new Error(JSON.stringify(run));
+    const disks = await this.lab.vmDisks(this.vm);
+    const same = disks.map(({ target }) => this.lab.same(this.vm, moment, target, `${to}/${this.vm}-${target}.qcow2`));
+    return (await Promise.all(same)).every((one) => one);
+  }
+
   /** Takes a backup and answers it as the API shows it. */
   async backup(body: object = {}): Promise<HttpAnswer['body']> {
     const { body: queued, text, status } = await this.post('/backups', { vm: this.vm, ...body });

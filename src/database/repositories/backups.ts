@@ -11,8 +11,8 @@ import { cut, type Listed, type Part } from '../page';
 import { UnitOfWork } from '../unit-of-work';
 import { byOwner } from './by-owner';
 
-/** A backup to be written into the books. */
-export type NewBackup = Omit<BackupRow, 'id' | 'removed'>;
+/** A backup to be written into the books. One without a date is of now, by the database's clock: those of orchestrators may differ. */
+export type NewBackup = Omit<BackupRow, 'id' | 'removed' | 'date'> & Partial<Pick<BackupRow, 'date'>>;
 /** What may change about a backup later. */
 export type BackupChange = Partial<Omit<BackupRow, 'id' | 'uuid' | 'vmId' | 'removed'>>;
 /** What we keep of a backup beside CloudStack's rows; undefined: nothing. */
@@ -43,7 +43,8 @@ export class Backups {
 
   insert(backup: NewBackup, details: readonly DetailRow[]): Promise<Pick<BackupRow, 'id' | 'uuid'>> {
     return this.work.run(async (manager) => {
-      const { identifiers } = await manager.insert(BackupRow, { ...backup, removed: null });
+      const date = (): string => nowToTheSecond(manager);
+      const { identifiers } = await manager.insert(BackupRow, { date, ...backup, removed: null });
       const { id } = identifiers[0] as { id: number };
       await addDetails(manager, id, details);
       return { id, uuid: backup.uuid };

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type EntityManager, LessThan, MoreThan, type FindOptionsWhere } from 'typeorm';
+import { type EntityManager, LessThan, MoreThan, MoreThanOrEqual, type FindOptionsWhere } from 'typeorm';
 import { now, nowPlus } from '../database-time';
 import { EventRow } from '../entities/event-row';
 import { cut, type Listed, type Part } from '../page';
@@ -29,9 +29,9 @@ export class Events {
     return this.work.run((manager) => addEvents(manager, events));
   }
 
-  /** Whether such a thing was told before. */
-  was(of: EventsOf & { readonly reason: string }): Promise<boolean> {
-    return this.work.read((manager) => manager.existsBy(EventRow, { ...of }));
+  /** Whether such a thing was told since then. */
+  was(of: EventsOf & { readonly reason: string }, since: Date): Promise<boolean> {
+    return this.work.read((manager) => manager.existsBy(EventRow, { ...of, at: MoreThanOrEqual(since) }));
   }
 
   /** Newest first. */
@@ -43,15 +43,17 @@ export class Events {
   }
 
   /**
-   * What has happened since that one, oldest first, but for the last second: a transaction that began earlier may still be about to
-   * write an earlier one, and whoever goes on from here would never see it. What was told while the clock was ahead is not waited for.
+   * What has happened since that one, oldest first, but for the last second and what comes after a number that is missing: a transaction that
+   * took it may still be about to commit, and whoever goes on from here would never see it. What was told while the clock was ahead is not
+   * waited for.
    */
   settledSince(seq: number, limit: number, of: EventsOf = {}): Promise<EventRow[]> {
     return this.work.read((manager) =>
       manager
         .createQueryBuilder(EventRow, 'event')
         .where({ ...of, seq: MoreThan(seq) })
-        .andWhere(`(event.at <= ${nowPlus(manager, -1000)} OR event.at > ${nowPlus(manager, 60_000)})`)
+        .andWhere(`(event.at <= ${nowPlus(manager, -1000)} OR event.at > ${nowPlus(manager, AHEAD_MS)})`)
+        .andWhere(`event.seq < COALESCE((${afterGap(manager)}), ${Number.MAX_SAFE_INTEGER})`, { since: seq })
         .orderBy('event.seq', 'ASC')
         .limit(limit)
         .getMany(),
@@ -78,6 +80,19 @@ export class Events {
       return row?.seq ?? 0;
     });
   }
+}
+
+/** What is told of a moment so far away was told while the clock was ahead. */
+const AHEAD_MS = 60_000;
+/** A transaction that has stood still for so long is ended (data-source.ts): what it was to tell is not told any more, and its number stays missing. */
+const GAP_MS = 60_000;
+
+/** The first event after a number that is missing since a while ago. A cluster of servers counts in steps of its own. */
+function afterGap(manager: EntityManager): string {
+  const step = manager.dataSource.options.type === 'better-sqlite3' ? '1' : '@@auto_increment_increment';
+  return `SELECT MIN(later.seq) FROM ck_events later
+    WHERE later.seq > :since + ${step} AND later.at > ${nowPlus(manager, -GAP_MS)} AND later.at <= ${nowPlus(manager, AHEAD_MS)}
+      AND NOT EXISTS (SELECT 1 FROM ck_events earlier WHERE earlier.seq < later.seq AND earlier.seq >= later.seq - ${step})`;
 }
 
 /** In the transaction that makes it so. */

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { RunState } from '../../domain/run/run-state';
+import { DOWN_STATES } from '../../domain/coverage/judge-coverage';
 import { momentOf, now, type RawMoment } from '../database-time';
 import type { RunKind } from '../entities/run-row';
 import { UnitOfWork } from '../unit-of-work';
@@ -27,6 +28,7 @@ export const FLEET_PROBLEMS = [
   'paused',
   'no-host',
   'host-maintenance',
+  'host-down',
   'failing',
   'no-restore-point',
 ] as const;
@@ -89,6 +91,9 @@ export class Figures {
           .join(', ')}
          FROM (
            SELECT vm.host_id AS host, vm.backup_offering_id AS offering, repository.id AS repository, host.resource_state AS host_state,
+             host.status AS host_status,
+             CASE WHEN vm.id IN (SELECT run.vm_id FROM ck_runs run WHERE run.state = 'unknown' AND run.error_code LIKE 'host.%')
+               THEN 1 ELSE 0 END AS host_silent,
              host_rests.owner_id AS host_rests, repository_rests.owner_id AS repository_rests,
              (SELECT COUNT(*) FROM ck_schedules one WHERE one.vm_id = vm.id)
                + (SELECT COUNT(*) FROM ck_schedules one WHERE one.offering_id = vm.backup_offering_id) AS schedules,
@@ -128,6 +133,7 @@ const PROBLEMS: Readonly<Record<(typeof FLEET_PROBLEMS)[number], string>> = {
   paused: 'schedules > 0 AND going = 0',
   'no-host': 'host IS NULL',
   'host-maintenance': `(host_state = 'Maintenance' OR host_rests IS NOT NULL)`,
+  'host-down': `host IS NOT NULL AND (host_silent = 1 OR host_status IN (${DOWN_STATES.map((state) => `'${state}'`).join(', ')}))`,
   failing: `last_run = 'failed'`,
   'no-restore-point': 'newest IS NULL',
 };

@@ -24,7 +24,14 @@ export type LeaseAnswer =
  */
 @Injectable()
 export class Leases {
+  #late: () => void = () => undefined;
+
   constructor(private readonly work: UnitOfWork) {}
+
+  /** From now on hears of every record that came too late. */
+  onLate(hear: () => void): void {
+    this.#late = hear;
+  }
 
   /** Takes the lease when nobody has it or when it has run out. */
   acquire(vmId: number, runId: string, owner: string, forMs: number): Promise<LeaseAnswer> {
@@ -59,15 +66,16 @@ export class Leases {
    */
   async hold(lease: Lease): Promise<void> {
     const held = await this.work.run((manager) => change(manager, lease, { epoch: lease.epoch }, true));
-    if (!held)
-      throw new OperationalError(
-        'lease.lost',
-        'busy',
-        `Run ${lease.runId} no longer holds the lease on its VM; nothing was recorded.`,
-        {
-          facts: { vmId: lease.vmId, epoch: lease.epoch },
-        },
-      );
+    if (held) return;
+    this.#late();
+    throw new OperationalError(
+      'lease.lost',
+      'busy',
+      `Run ${lease.runId} no longer holds the lease on its VM; nothing was recorded.`,
+      {
+        facts: { vmId: lease.vmId, epoch: lease.epoch },
+      },
+    );
   }
 
   /** To be called first in a transaction: no other one that calls it goes on until that one ends, whichever orchestrator's it is. */

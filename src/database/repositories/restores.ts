@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { now } from '../database-time';
+import { momentOf, now, type RawMoment } from '../database-time';
 import { RestoreRow } from '../entities/restore-row';
 import { RunRow } from '../entities/run-row';
 import { cut, type Listed, type Part } from '../page';
@@ -44,16 +44,15 @@ export class Restores {
     });
   }
 
-  /** When the volumes of a VM last became others by a restore; null: never. */
-  lastOfVm(vmId: number): Promise<Date | null> {
+  /** When the volumes of a VM last became others by a restore (null: never), and when it is now by the same clock. */
+  lastOfVm(vmId: number): Promise<{ readonly at: Date | null; readonly now: Date }> {
     return this.work.read(async (manager) => {
-      const last = await manager.findOne(RestoreRow, {
-        where: { vmId },
-        // A null comes last in descending order, on every database.
-        order: { vmTouched: 'DESC' },
-        select: { runId: true, vmTouched: true },
-      });
-      return last?.vmTouched ?? null;
+      const rows = await manager.query<[{ at: RawMoment | null; now: RawMoment }]>(
+        `SELECT MAX(vm_touched) AS at, ${now(manager)} AS now FROM ck_restores WHERE vm_id = ?`,
+        [vmId],
+      );
+      const [{ at, now: clock }] = rows;
+      return { at: at === null ? null : momentOf(at), now: momentOf(clock) };
     });
   }
 

@@ -1,11 +1,16 @@
-import { type CoverageBooks, judgeCoverage } from './judge-coverage';
+import { type CoverageBooks, judgeCoverage, type PromisedBackup } from './judge-coverage';
 
 const at = (day: number, hour = 2): Date => new Date(Date.UTC(2026, 10, day, hour));
+const promise = (id: string, promised: Date | null, different: Partial<PromisedBackup> = {}): PromisedBackup => ({
+  ...{ id, promised, paused: false, readable: true },
+  ...different,
+});
 const GOOD: CoverageBooks = {
   vm: 'i-2-10-VM',
   offering: { name: 'daily', repository: { name: 'nas1', maintenance: false } },
-  host: { name: 'kvm1', maintenance: false },
-  schedules: [{ id: 's1', paused: false, promised: at(29) }],
+  host: { name: 'kvm1', maintenance: false, status: 'Up' },
+  silence: null,
+  schedules: [promise('s1', at(29))],
   disks: [
     { target: 'vda', format: 'qcow2' },
     { target: 'vdb', format: null },
@@ -25,30 +30,18 @@ const newest = (different: Partial<NonNullable<CoverageBooks['newest']>>): Parti
 describe('judgeCoverage', () => {
   it.each<[string, Partial<CoverageBooks>, string]>([
     ['all is as promised', {}, 'protected'],
-    ['no promise yet', { schedules: [{ id: 's1', paused: false, promised: null }] }, 'protected'],
+    ['no promise yet', { schedules: [promise('s1', null)] }, 'protected'],
     ['taken in the very second', newest({ date: at(29) }), 'protected'],
     ['a second too old', newest({ date: new Date(at(29).getTime() - 1000) }), 'late, late 29'],
+    ['one of two schedules is not kept', { schedules: [promise('a', at(28)), promise('b', at(30))] }, 'late, late 30'],
+    ['what is paused promises nothing', { schedules: [promise('a', at(30), { paused: true })] }, 'protected, paused'],
+    ['one of two is paused', { schedules: [promise('a', at(30), { paused: true }), promise('b', at(29))] }, 'protected'],
     [
-      'one of two schedules is not kept',
-      {
-        schedules: [
-          { id: 'a', paused: false, promised: at(28) },
-          { id: 'b', paused: false, promised: at(30) },
-        ],
-      },
-      'late, late 30',
+      'a promise that nobody can read',
+      { schedules: [promise('a', at(29)), promise('b', null, { readable: false })] },
+      'protected, schedule-unreadable',
     ],
-    ['what is paused promises nothing', { schedules: [{ id: 'a', paused: true, promised: at(30) }] }, 'protected, paused'],
-    [
-      'one of two is paused',
-      {
-        schedules: [
-          { id: 'a', paused: true, promised: at(30) },
-          { id: 'b', paused: false, promised: at(29) },
-        ],
-      },
-      'protected',
-    ],
+    ['one that is paused besides', { schedules: [promise('b', null, { readable: false, paused: true })] }, 'protected, paused'],
     ['no schedule', { schedules: [] }, 'protected, no-schedule'],
     ['no offering', { offering: null }, 'protected, no-offering'],
     ['its repository is gone', { offering: { name: 'daily', repository: null } }, 'protected, no-repository'],
@@ -58,7 +51,13 @@ describe('judgeCoverage', () => {
       'protected, repository-maintenance',
     ],
     ['no host', { host: null }, 'protected, no-host'],
-    ['its host in maintenance', { host: { name: 'kvm1', maintenance: true } }, 'protected, host-maintenance'],
+    ['its host in maintenance', { host: { name: 'kvm1', maintenance: true, status: 'Up' } }, 'protected, host-maintenance'],
+    [
+      'CloudStack says that its host is down',
+      { host: { name: 'kvm1', maintenance: false, status: 'Down' } },
+      'protected, host-down',
+    ],
+    ['its host does not answer', { silence: { runId: 'r1', errorCode: 'host.unreachable' } }, 'protected, host-down'],
     ['no disk', { disks: [] }, 'protected, no-disks'],
     ['never backed up', { newest: null, runs: [] }, 'unprotected, no-restore-point'],
     ['unproven', newest({ assurance: 'unproven' }), 'protected, unproven 29'],

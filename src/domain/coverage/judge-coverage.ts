@@ -5,7 +5,10 @@ export interface CoverageBooks {
   readonly vm: string;
   /** Its offering, and the repository behind that, if it is there; null: it has none. */
   readonly offering: { readonly name: string; readonly repository: Place | null } | null;
-  readonly host: Place | null;
+  /** `status`: in CloudStack's words, who writes it. */
+  readonly host: (Place & { readonly status: string }) | null;
+  /** Of its run whose host keeps silent; null: there is none. */
+  readonly silence: { readonly runId: string; readonly errorCode: string } | null;
   readonly schedules: readonly PromisedBackup[];
   readonly disks: readonly { readonly target: string; readonly format: string | null }[];
   /** The newest restore point that can be restored; null: there is none. */
@@ -30,9 +33,14 @@ interface Place {
 export interface PromisedBackup {
   readonly id: string;
   readonly paused: boolean;
+  /** What stands in CloudStack's table can be read. */
+  readonly readable: boolean;
   /** The last of its moments whose backup should have been taken by now, grace and jitter allowed for; null: none yet. */
   readonly promised: Date | null;
 }
+
+/** CloudStack's states of a host that does not answer. */
+export const DOWN_STATES: readonly string[] = ['Down', 'Disconnected', 'Alert', 'Error'];
 
 /** Something that stands between a VM or a disk and its protection. */
 export interface CoverageProblem {
@@ -68,7 +76,7 @@ export function judgeCoverage(books: CoverageBooks): Coverage {
 }
 
 function problemsOfVm(books: CoverageBooks): { problems: CoverageProblem[]; late: boolean } {
-  const { vm, offering, host, schedules, newest, disks } = books;
+  const { vm, offering, host, silence, schedules, newest, disks } = books;
   const problems: CoverageProblem[] = [];
   const add = (code: string, sentence: string, next: string, since: Date | null = null): unknown =>
     problems.push({ code, sentence, next, since });
@@ -95,6 +103,13 @@ function problemsOfVm(books: CoverageBooks): { problems: CoverageProblem[]; late
     );
   else if (schedules.every(({ paused }) => paused))
     add('paused', `All schedules of VM ${vm} are paused.`, `chainkeeper schedule resume ${schedules[0]?.id ?? 'SCHEDULE'}`);
+  const unreadable = schedules.find(({ paused, readable }) => !paused && !readable);
+  if (unreadable !== undefined)
+    add(
+      'schedule-unreadable',
+      `Schedule ${unreadable.id} of VM ${vm} cannot be read: nothing comes of it, and nobody knows what it promises.`,
+      'Its page says why (GET /schedules/{id}): mend it where it was written.',
+    );
   if (host === null)
     add('no-host', `The books do not say which host VM ${vm} is on.`, 'Tell them: PATCH /vms/{id} with its host.');
   else if (host.maintenance)
@@ -102,6 +117,14 @@ function problemsOfVm(books: CoverageBooks): { problems: CoverageProblem[]; late
       'host-maintenance',
       `Host ${host.name} is in maintenance: no new run starts there.`,
       'Move the VM, or end the maintenance.',
+    );
+  if (host !== null && (silence !== null || DOWN_STATES.includes(host.status)))
+    add(
+      'host-down',
+      silence === null
+        ? `Host ${host.name} is ${host.status}, says CloudStack.`
+        : `Host ${host.name} does not answer: run ${silence.runId} of VM ${vm} is unknown (${silence.errorCode}).`,
+      `Look at the host and the network: chainkeeper host check ${host.name}`,
     );
   if (disks.length === 0)
     add('no-disks', `The books know no disk of VM ${vm}.`, 'Back it up while it runs: its disks are noted then.');

@@ -51,8 +51,12 @@ describe('judgeStuck', () => {
     expect(judge({ ...never, state: 'unknown', startedAt: ago(20) })?.next).toMatch(/host does not answer/);
   });
 
-  it('does not wait for bytes that are all there', () => {
-    expect(judge({ ...RUNNING, done: 10 * GIB, lastProgressAt: ago(60) })).toBeNull();
+  it('waits longer for the end of a run whose bytes are all there, and not for ever', () => {
+    expect(judge({ ...RUNNING, done: 10 * GIB, lastProgressAt: ago(44) })).toBeNull();
+    expect(judge({ ...RUNNING, done: 10 * GIB, lastProgressAt: ago(45) })).toMatchObject({
+      code: 'no-progress',
+      sentence: `For 45 min it made no progress: all ${10 * GIB} bytes are there, and it does not end.`,
+    });
     // A total of nothing says nothing.
     expect(judge({ ...RUNNING, done: 0, total: 0, lastProgressAt: ago(60) })?.code).toBe('no-progress');
   });

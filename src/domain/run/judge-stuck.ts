@@ -37,7 +37,7 @@ export interface StuckFinding {
   readonly next: string;
 }
 
-/** A run may take so many times as long as its size explains, and a while for what has no size: mounting, checking, booking. */
+/** A run may take so many times as long as its size explains, or be silent for so long at its end, and a while for what has no size: mounting, checking, booking. */
 const PATIENCE = 3;
 const BESIDES_MS = 10 * 60_000;
 
@@ -60,11 +60,16 @@ function queuedLong({ queuedAt, notBefore }: WatchedRun, { queuedHours }: StuckL
 function noProgress(run: WatchedRun, { silentMinutes }: StuckLimits, now: Date): StuckFinding | null {
   const { state, startedAt, lastProgressAt, done, total } = run;
   const since = lastProgressAt ?? startedAt;
-  // All bytes are there: what comes then has no bytes, and is short or has deadlines of its own.
-  if (since === null || (total !== null && total > 0 && done !== null && done >= total)) return null;
+  if (since === null) return null;
   const ms = now.getTime() - since.getTime();
-  if (ms < silentMinutes * 60_000) return null;
-  const where = done === null ? 'not one byte was seen' : `it stands at ${done} of ${total ?? 'an unknown number of'} bytes`;
+  // What comes then has no bytes: the NAS writes down what it has taken, and the images are checked.
+  const all = total !== null && total > 0 && done !== null && done >= total;
+  if (ms < silentMinutes * 60_000 * (all ? PATIENCE : 1)) return null;
+  const where = all
+    ? `all ${total} bytes are there, and it does not end`
+    : done === null
+      ? 'not one byte was seen'
+      : `it stands at ${done} of ${total ?? 'an unknown number of'} bytes`;
   return {
     code: 'no-progress',
     sentence: `For ${spoken(ms)} it made no progress: ${where}.`,

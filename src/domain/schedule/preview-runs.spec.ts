@@ -1,3 +1,4 @@
+import { nextDue } from './next-due';
 import { predictLoad } from './predict-load';
 import { type PreviewSchedule, previewRuns } from './preview-runs';
 import { readRecurrence } from './read-recurrence';
@@ -7,10 +8,11 @@ import type { StartRules } from './start-rules';
 
 const NOW = new Date('2026-11-29T12:00:00Z');
 const cron = (text: string): Recurrence => readRecurrence({ cron: text }) as Recurrence;
-const schedule = (part: Partial<PreviewSchedule>): PreviewSchedule => ({
-  ...{ id: 'daily', vm: 'a', host: 'kvm-1', recurrence: cron('0 2 * * *'), zone: 'UTC', jitter: 0, rules: [], paused: false },
-  ...part,
-});
+const schedule = (part: Partial<PreviewSchedule>, now = NOW): PreviewSchedule => {
+  const rhythm = { recurrence: cron('0 2 * * *'), zone: 'UTC', jitter: 0, ...part };
+  const due = nextDue(rhythm, now) ?? { instant: now, dueAt: now };
+  return { id: 'daily', vm: 'a', host: 'kvm-1', rules: [], missed: 'skip', graceSeconds: 900, due, ...rhythm };
+};
 const night = readStartRules({
   ...{ owner: 'offering daily', zone: 'UTC', windows: ['22:00-06:00'], blackouts: [], atEnd: 'finish' },
 }) as StartRules;
@@ -66,9 +68,31 @@ describe('previewRuns', () => {
     expect(lines([schedule({ recurrence: cron('59 11 * * *'), jitter: 90 })], 1)).toEqual(['a daily 11-29T11:59 11-29T12:00:30']);
   });
 
-  it('has nothing of what is paused, over, or may never start', () => {
+  it('has what was put off already when its window opens, and why', () => {
+    const due = { instant: new Date('2026-11-29T10:00:00Z'), dueAt: new Date('2026-11-29T22:00:00Z') };
+    const noon = schedule({ recurrence: cron('0 10 * * *'), rules: [night], due });
+    expect(lines([noon], 2)).toEqual(['a daily 11-29T10:00 11-29T22:00:00', 'a daily 11-30T10:00 11-30T22:00:00']);
+    expect(previewRuns([noon], NOW, 1)[0]?.because).toMatchObject({ code: 'outside-window' });
+  });
+
+  it('has what is overdue at once, within its grace or where one is run for all that were missed', () => {
+    const since = (minutes: number): PreviewSchedule['due'] => {
+      const instant = new Date(NOW.getTime() - minutes * 60_000);
+      return { instant, dueAt: instant };
+    };
+    const now = '11-29T12:00:00';
+    expect(lines([schedule({ due: since(15) })], 2)).toEqual([
+      `a daily 11-29T11:45 ${now}`,
+      'a daily 11-30T02:00 11-30T02:00:00',
+    ]);
+    expect(lines([schedule({ due: since(16) })], 1)).toEqual(['a daily 11-30T02:00 11-30T02:00:00']);
+    expect(lines([schedule({ due: since(600), missed: 'run-once' })], 1)).toEqual([`a daily 11-29T02:00 ${now}`]);
+    expect(lines([schedule({ due: since(15), rules: [night] })], 1)).toEqual(['a daily 11-29T11:45 11-29T22:00:00']);
+  });
+
+  it('has nothing of what may never start', () => {
     const never = { ...night, windows: [], blackouts: [{ text: 'x', from: '2026-01-01', to: '9999-12-31' }] };
-    expect(lines([schedule({ paused: true }), schedule({ rules: [never] })], 5)).toEqual([]);
+    expect(lines([schedule({ rules: [never] })], 5)).toEqual([]);
     expect(lines([], 5)).toEqual([]);
     expect(lines([schedule({})], 0)).toEqual([]);
   });
@@ -76,7 +100,7 @@ describe('previewRuns', () => {
   it('is the same whatever came before: the runs after one of them are the rest', () => {
     const all = previewRuns([schedule({ jitter: 90 })], NOW, 5);
     const second = all[1]?.startsAt ?? NOW;
-    expect(previewRuns([schedule({ jitter: 90 })], second, 3)).toEqual(all.slice(2));
+    expect(previewRuns([schedule({ jitter: 90 }, second)], second, 3)).toEqual(all.slice(2));
   });
 });
 

@@ -1,3 +1,5 @@
+import { judgeMissed, type MissedPolicy } from './judge-missed';
+import type { Next } from './next-due';
 import { nextRun } from './next-run';
 import type { Recurrence } from './recurrence';
 import type { StartRules } from './start-rules';
@@ -14,7 +16,10 @@ export interface PreviewSchedule {
   /** Seconds, as `jitterOf` has them. */
   readonly jitter: number;
   readonly rules: readonly StartRules[];
-  readonly paused: boolean;
+  /** What comes first of it by the books: it may wait for a window already, or be overdue. */
+  readonly due: Next;
+  readonly missed: MissedPolicy;
+  readonly graceSeconds: number;
 }
 
 /** A backup that is to come. */
@@ -32,13 +37,13 @@ export interface PreviewedRun {
 }
 
 /**
- * The next backups of all schedules together, so many, after a moment; what starts first stands first. Of schedules of one VM that name one moment,
+ * The next backups of all schedules together, so many, as it is now; what starts first stands first. Of schedules of one VM that name one moment,
  * or start at one, comes one run, by the one that is first.
  */
-export function previewRuns(schedules: readonly PreviewSchedule[], after: Date, count: number): PreviewedRun[] {
+export function previewRuns(schedules: readonly PreviewSchedule[], now: Date, count: number): PreviewedRun[] {
   const ask = nextOfAll();
   const waiting = schedules.flatMap((schedule) => {
-    const next = schedule.paused ? null : runAfter(schedule, new Date(after.getTime() - schedule.jitter * 1000), ask);
+    const next = firstRun(schedule, now, ask);
     return next === null ? [] : [{ schedule, next }];
   });
   const runs: PreviewedRun[] = [];
@@ -95,14 +100,31 @@ function nextOfAll(): Ask {
   };
 }
 
+/** What is due already is judged as the scheduler does, when it looks next. */
+function firstRun(schedule: PreviewSchedule, now: Date, ask: Ask): PreviewedRun | null {
+  const { due, missed: policy, graceSeconds, jitter } = schedule;
+  const { dueAt, instant } = due;
+  if (dueAt > now) return runOf(schedule, instant, dueAt);
+  if (judgeMissed({ dueAt, now, passed: 0, policy, graceSeconds }).run) return runOf(schedule, instant, now);
+  return runAfter(schedule, new Date(now.getTime() - jitter * 1000), ask);
+}
+
 function runAfter(schedule: PreviewSchedule, after: Date, ask: Ask): PreviewedRun | null {
   const scheduledFor = ask(schedule, after);
-  if (scheduledFor === null) return null;
-  const start = whenMayStart(schedule.rules, new Date(scheduledFor.getTime() + schedule.jitter * 1000));
-  if (start === null) return null;
-  const { id, vm, host } = schedule;
-  return { vm, host, schedules: [id], scheduledFor, startsAt: start.at, because: start.because };
+  return scheduledFor && runOf(schedule, scheduledFor, jittered(schedule, scheduledFor));
 }
+
+/** @param from from when on it may start: later than its schedule and jitter say where it was put off already */
+function runOf(schedule: PreviewSchedule, scheduledFor: Date, from: Date): PreviewedRun | null {
+  const { id, vm, host, rules } = schedule;
+  const start = whenMayStart(rules, from);
+  if (start === null) return null;
+  const asked = jittered(schedule, scheduledFor);
+  const because = start.because ?? (from > asked ? (whenMayStart(rules, asked)?.because ?? null) : null);
+  return { vm, host, schedules: [id], scheduledFor, startsAt: start.at, because };
+}
+
+const jittered = ({ jitter }: PreviewSchedule, instant: Date): Date => new Date(instant.getTime() + jitter * 1000);
 
 /** From where on the next of a schedule is looked for: what would have started while a run waited is done by that run. */
 const since = ({ scheduledFor, startsAt }: PreviewedRun, { jitter }: PreviewSchedule): Date =>

@@ -9,7 +9,7 @@ export interface Seen {
   readonly asked: readonly string[];
   readonly runs: readonly Pick<
     RunRow,
-    'id' | 'vmId' | 'state' | 'attempt' | 'epoch' | 'jobId' | 'errorCode' | 'backupId' | 'scheduledFor'
+    'id' | 'vmId' | 'state' | 'attempt' | 'epoch' | 'jobId' | 'reason' | 'errorCode' | 'backupId' | 'scheduledFor'
   >[];
   /** Of every backup in the books that is one, its run. */
   readonly backups: readonly { readonly id: number; readonly runId: string }[];
@@ -55,6 +55,8 @@ export function judgeOnce(seen: Seen): { wrong: string[]; counts: Counts } {
       seen.runs.flatMap(({ vmId, scheduledFor }) => (scheduledFor ? [`${vmId} ${scheduledFor.toISOString()}`] : [])),
     ).map((twice) => `two runs of one VM and instant: ${twice}`),
     ...overlaps(seen.starts),
+    // Neither a clock that is wrong nor a look that came late makes the books contradict themselves.
+    ...seen.runs.filter(({ reason }) => reason === 'lineage-mismatch').map(({ id }) => `${id}: its chain was broken`),
     ...seen.runs.flatMap((run) => {
       const said = [
         ...judgeEnd(run, moves.get(run.id) ?? [], events.get(run.id) ?? []),
