@@ -16,14 +16,19 @@ export interface FollowedJob {
 /** What a follower is told on the way. */
 export interface FollowListener {
   onStatus(status: JobStatus): Promise<void>;
-  /** The host could not be asked this time; it will be asked again. */
-  onSilence(error: ChainkeeperError): Promise<void>;
+  /**
+   * The host could not be asked this time; it will be asked again. Answers how it is reached by now: with that one that refuses us is asked
+   * again too, and without it the refusal is thrown.
+   */
+  onSilence(error: ChainkeeperError): Promise<HostAccess | void>;
 }
 
 /** Quick at first, because many runs take a second; then a load on nobody. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
 const SILENT_PAUSE_MS = 5_000;
+/** One that refuses us is asked less and less often: many a host locks out whoever tries a login again and again. */
+const LONGEST_REFUSED_PAUSE_MS = 60_000;
 /** Bytes kept of the beginning and of the end of each stream; the host has what lies between in the job's directory. */
 const KEEP = 1024 * 1024;
 
@@ -33,13 +38,15 @@ const KEEP = 1024 * 1024;
  */
 export async function followJob(
   client: HostClient,
-  host: HostAccess,
+  access: HostAccess,
   jobId: string,
   listener: FollowListener,
   signal: AbortSignal,
 ): Promise<FollowedJob> {
   const stdout = new Stream();
   const stderr = new Stream();
+  let host = access;
+  let refusedPause = SILENT_PAUSE_MS;
   for (let pause = FIRST_PAUSE_MS; ;) {
     signal.throwIfAborted();
     let status: JobStatus;
@@ -47,12 +54,16 @@ export async function followJob(
       status = await client.status(host, { jobId, stdoutFrom: stdout.next, stderrFrom: stderr.next });
     } catch (error) {
       if (!(error instanceof OperationalError || error instanceof UserError)) throw error;
-      await listener.onSilence(error);
-      await sleep(SILENT_PAUSE_MS, undefined, { signal });
-      // A key that changed, a login that is refused: somebody has to tell the books, and whoever takes the run up reads them anew.
-      if (error instanceof UserError) throw error;
+      const reached = await listener.onSilence(error);
+      const refused = error instanceof UserError;
+      await sleep(refused ? refusedPause : SILENT_PAUSE_MS, undefined, { signal });
+      // A key that changed, a login that is refused: somebody has to tell the books.
+      if (refused && !reached) throw error;
+      refusedPause = refused ? Math.min(refusedPause * 2, LONGEST_REFUSED_PAUSE_MS) : SILENT_PAUSE_MS;
+      host = reached ?? host;
       continue;
     }
+    refusedPause = SILENT_PAUSE_MS;
     const more = [
       stdout.add(status.stdout, status.stdoutNext, status.stdoutSize),
       stderr.add(status.stderr, status.stderrNext, status.stderrSize),
