@@ -9,6 +9,8 @@ export interface FollowedJob {
   /** `unknown`: it ended and nobody saw how; `absent`: the host has no such job. */
   readonly state: 'done' | 'unknown' | 'absent';
   readonly exit: number | null;
+  /** Somebody has asked it to end. */
+  readonly aborted: boolean;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -16,11 +18,10 @@ export interface FollowedJob {
 /** What a follower is told on the way. */
 export interface FollowListener {
   onStatus(status: JobStatus): Promise<void>;
-  /**
-   * The host could not be asked this time; it will be asked again. Answers how it is reached by now: with that one that refuses us is asked
-   * again too, and without it the refusal is thrown.
-   */
-  onSilence(error: ChainkeeperError): Promise<HostAccess | void>;
+  /** The host could not be asked this time; it will be asked again. */
+  onSilence(error: ChainkeeperError): Promise<void>;
+  /** How it is reached by then; without this a host that refuses us is asked no more, and the refusal is thrown. */
+  reached?(): Promise<HostAccess>;
 }
 
 /** Quick at first, because many runs take a second; then a load on nobody. */
@@ -54,13 +55,13 @@ export async function followJob(
       status = await client.status(host, { jobId, stdoutFrom: stdout.next, stderrFrom: stderr.next });
     } catch (error) {
       if (!(error instanceof OperationalError || error instanceof UserError)) throw error;
-      const reached = await listener.onSilence(error);
+      await listener.onSilence(error);
       const refused = error instanceof UserError;
       await sleep(refused ? refusedPause : SILENT_PAUSE_MS, undefined, { signal });
       // A key that changed, a login that is refused: somebody has to tell the books.
-      if (refused && !reached) throw error;
+      if (refused && !listener.reached) throw error;
       refusedPause = refused ? Math.min(refusedPause * 2, LONGEST_REFUSED_PAUSE_MS) : SILENT_PAUSE_MS;
-      host = reached ?? host;
+      host = (await listener.reached?.()) ?? host;
       continue;
     }
     refusedPause = SILENT_PAUSE_MS;
@@ -68,8 +69,10 @@ export async function followJob(
       stdout.add(status.stdout, status.stdoutNext, status.stdoutSize),
       stderr.add(status.stderr, status.stderrNext, status.stderrSize),
     ];
-    if (status.state !== 'running' && !more.includes(true))
-      return { state: status.state, exit: status.exit, stdout: stdout.text(), stderr: stderr.text() };
+    if (status.state !== 'running' && !more.includes(true)) {
+      const { state, exit, aborted } = status;
+      return { state, exit, aborted, stdout: stdout.text(), stderr: stderr.text() };
+    }
     await listener.onStatus(status);
     if (more.includes(true)) continue;
     await sleep(pause, undefined, { signal });

@@ -121,11 +121,10 @@ export class JobDriver {
     let reached = access;
     let isUnknown = unheard;
     let aborted = false;
-    const left = new Set<string>();
     let most = (run.progress as { done?: number } | null)?.done ?? 0;
     const abort = async (): Promise<void> => {
       aborted = true;
-      for (const what of (await this.client.abort(reached, jobId)).abort?.left ?? []) left.add(what);
+      await this.client.abort(reached, jobId);
     };
     const job = await followJob(
       this.client,
@@ -160,14 +159,25 @@ export class JobDriver {
           log.warn({ err: error }, 'the host does not answer; it is asked again');
           await this.runs.markUnknown(claim, error.code, wordsOf(error));
           isUnknown = true;
-          reached = await this.#reachedNow(reached);
-          return reached;
         },
+        reached: async () => (reached = await this.#reachedNow(reached)),
       },
       signal,
     );
     hears(true);
-    return { ...job, access: reached, left: [...left] };
+    // Whoever asked it to end may be somebody else, and have kept the answer.
+    const left = job.aborted && job.state === 'done' ? await this.#leftBy(reached, jobId) : [];
+    return { ...job, access: reached, left };
+  }
+
+  /** An abort may be asked for again: it tries once more, and says what it cannot put back. */
+  async #leftBy(access: HostAccess, jobId: string): Promise<readonly string[]> {
+    try {
+      return (await this.client.abort(access, jobId)).abort?.left ?? [];
+    } catch (error) {
+      if (!(error instanceof ChainkeeperError)) throw error;
+      return [`nobody knows what, the host could not say it: ${error.message}`];
+    }
   }
 
   /** Somebody may have told the books of another address, or of another key. What is run there stays what it was. */
