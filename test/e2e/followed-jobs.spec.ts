@@ -143,12 +143,23 @@ describeDatabases(
       expect(errorMessage).toMatch(/is still at i-2-10-VM\/.* on the NAS, .*could not be put back: libvirt’s backup job\.$/);
     });
 
+    it('that dies when all is written and nothing said leaves no backup that nobody knows of', async () => {
+      brake.release();
+      const { host, vm, backup } = { host: service.lab.host, vm: service.vm, backup: () => service.backup() };
+      const [first, nas] = [await backup(), [...host.nases.values()][0]];
+      host.faults.add({ kind: 'killed-last' });
+      const { errorCode, errorMessage } = await service.ended(await ask());
+      expect([errorCode, errorMessage]).toEqual(['outcome-lost', expect.stringMatching(/what it had begun was discarded\.$/)]);
+      expect(nas?.names(vm).map((name) => `${vm}/${name}`)).toEqual([first.externalId]);
+      expect(await backup()).toMatchObject({ type: 'INCREMENTAL', reason: 'regular' });
+    });
+
     it('is known to the sweep by the name of its attempt: what lives on is left alone', async () => {
       const { host } = service.lab;
       brake.release();
       host.faults.add({ kind: 'mount-failed', on: 'backup' });
       host.faults.add({ kind: 'killed', on: 'backup' });
-      for (const on of ['delete', 'retire']) host.faults.add({ kind: 'unreachable', on });
+      host.faults.add({ kind: 'unreachable', on: 'delete' });
       const id = await ask();
       expect(await service.ended(id)).toMatchObject({ state: 'failed', attempt: 2, errorCode: 'outcome-lost' });
       const job = host.jobs.get(`${id}-2`) as { state: string };
@@ -159,7 +170,7 @@ describeDatabases(
       job.state = 'running';
       expect(await swept()).toEqual([]);
       job.state = 'unknown';
-      expect(await swept()).toEqual(['bitmap', 'partial-directory']);
+      expect(await swept()).toEqual(['partial-directory']);
     });
   },
   ['sqlite'],

@@ -28,6 +28,7 @@ export type ScriptFault =
   | 'guest-gone'
   /** The script is killed in the middle of the job: no exit code, and nothing is cleaned up. */
   | 'killed'
+  | 'killed-last'
   /** The script is killed when a restore has put everything in place and has not said so. */
   | 'killed-at-end'
   /** The mount stays: the data is good, the cleanup is not. */
