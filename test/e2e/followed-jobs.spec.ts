@@ -147,7 +147,7 @@ describeDatabases(
       brake.release();
       const { host, vm, backup } = { host: service.lab.host, vm: service.vm, backup: () => service.backup() };
       const [first, nas] = [await backup(), [...host.nases.values()][0]];
-      host.faults.add({ kind: 'killed-last' });
+      host.faults.add({ kind: 'killed-at-end' });
       const { errorCode, errorMessage } = await service.ended(await ask());
       expect([errorCode, errorMessage]).toEqual(['outcome-lost', expect.stringMatching(/what it had begun was discarded\.$/)]);
       expect(nas?.names(vm).map((name) => `${vm}/${name}`)).toEqual([first.externalId]);

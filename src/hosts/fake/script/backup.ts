@@ -32,7 +32,7 @@ export async function backup(call: Call): Promise<Said> {
     const job = nas.unfinished.get(record.path);
     if (job !== undefined) nas.finished.set(record.path, job);
     nas.unfinished.delete(record.path);
-    if (call.host.faults.take('backup', ['killed-last'])) throw new Killed();
+    if (call.host.faults.take('backup', ['killed-at-end'])) throw new Killed();
     const size = nas.size(record.path);
     leave();
     release();
