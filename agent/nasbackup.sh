@@ -213,7 +213,7 @@ Options
       --attach NAME            attach the restored disk to that machine
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
-      --run ID                 delete only what this run has begun and not finished
+      --run ID                 delete only what this run has begun and nobody has described since
       --manifest JSON          what the books say of the backup
       --name NAME              of a copy of the books, books-<time>.jsonl.gz
       --sha256 HEX             of the bytes that were handed over
@@ -2076,7 +2076,8 @@ relative_path() {
 # ---- backup ------------------------------------------------------------------------------------------
 
 DEST=''        # directory of this backup, under the mount
-readonly RUN_MARK=.chainkeeper-run
+readonly RUN_MARK=.chainkeeper-run   # whose directory it is, and that it is not finished
+readonly DONE_MARK=.chainkeeper-done # the same once it is; goes when the backup is described, which only one in the books is
 JOB_BLOCK='' JOB_RESULT='' JOB_ERROR='' JOB_PROCESSED='' JOB_TOTAL='' JOB_MS=''
 SEEN_STATE=''   # the machine's state before anything was done
 DONE_MODE=none DONE_BITMAP='' TRANSFER='' BACKUP_SIZE=''
@@ -2166,8 +2167,9 @@ held_by() {
 
 # finish_backup: the data is good: keep it, leave the NAS, tell.
 finish_backup() {
-  [[ ! $OPT_JOB ]] || nas rm -f -- "$DEST/$RUN_MARK" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
-  run "$TIME_LIMIT" du -sb -- "$DEST" && BACKUP_SIZE=${RUN_OUT%%[!0-9]*}
+  # Whose it is stays to be seen: whoever is killed from here on has said nothing, and nobody books what is not heard of.
+  [[ ! $OPT_JOB ]] || nas mv -fT -- "$DEST/$RUN_MARK" "$DEST/$DONE_MARK" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  run "$TIME_LIMIT" du -sb --exclude="$DONE_MARK" -- "$DEST" && BACKUP_SIZE=${RUN_OUT%%[!0-9]*}
   [[ $BACKUP_SIZE ]] || die "Cannot tell the size of the backup: $RUN_ERR" size-unknown
   look_at_space || :
   DONE_MODE=$PLAN_MODE
@@ -4069,7 +4071,7 @@ operation_delete() {
   work_open
   mount_repository
   stays_inside "$OPT_PATH"
-  [[ ! $OPT_RUN ]] || unfinished_by "$OPT_RUN"
+  [[ ! $OPT_RUN ]] || only_of_run "$OPT_RUN"
   if [[ ! $OPT_RUN ]] && look_at_directory && [[ $'\n'$RUN_OUT$'\n' == *$'\n'"$MANIFEST"$'\n'* ]]; then
     remove_named
   else
@@ -4130,7 +4132,7 @@ read_manifest() {
     json_get said "disks.$i.file" && name=$REPLY && [[ $name =~ $FILE_PATTERN && $name != "$MANIFEST" ]] || manifest_unusable
     OWN[$name]=yes
   done
-  for name in "${DEFINITIONS[@]}" "$CHECKSUMS" "$RUN_MARK" ".$MANIFEST.new" ".$CHECKSUMS.new"; do OWN[$name]=yes; done
+  for name in "${DEFINITIONS[@]}" "$CHECKSUMS" "$RUN_MARK" "$DONE_MARK" ".$MANIFEST.new" ".$CHECKSUMS.new"; do OWN[$name]=yes; done
 }
 
 manifest_unusable() {
@@ -4151,12 +4153,14 @@ print_others() {
   warn "left in $OPT_PATH, no files of the backup: $REPLY"
 }
 
-# unfinished_by RUN: what that run has begun and not finished, by the mark in it; a directory without anything belongs to nobody.
-unfinished_by() {
+# only_of_run RUN: what that run has begun, by the mark in it, finished or not: the caller knows that it is not in the books, and one that
+# was described bears no mark any more. A directory without anything belongs to nobody.
+only_of_run() {
+  local mark
   ! nas rmdir -- "$MNT/$OPT_PATH" || return 0
   nas test -e "$MNT/$OPT_PATH" || return 0
-  nas cat -- "$MNT/$OPT_PATH/$RUN_MARK" && [[ $RUN_OUT == "$1" ]] ||
-    die "$OPT_PATH is not the unfinished backup of run $1: nothing was removed" not-of-run
+  for mark in "$RUN_MARK" "$DONE_MARK"; do ! nas cat -- "$MNT/$OPT_PATH/$mark" || [[ $RUN_OUT != "$1" ]] || return 0; done
+  die "$OPT_PATH does not bear the mark of run $1: nothing was removed" not-of-run
 }
 
 operation_stats() {
@@ -4199,6 +4203,8 @@ operation_describe() {
   rfc3339_now && written=$REPLY
   json_object s domainXml "$definition" s written "$written"
   printf '%s\n' "${OPT_MANIFEST%\}},${REPLY:1}" >"$WORK/$MANIFEST"
+  # It is in the books: from here on it is no run's to take back.
+  nas rm -f -- "$MNT/$OPT_PATH/$DONE_MARK" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
   put_file "$WORK/$MANIFEST" "$OPT_PATH"
   json_object n v 1 s path "$OPT_PATH" s domainXml "$definition" s written "$written"
   answer_good "$REPLY"

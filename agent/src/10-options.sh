@@ -61,7 +61,7 @@ Options
       --attach NAME            attach the restored disk to that machine
       --fence N                epoch of the caller's lease
       --job ID  --from OFFSET  --bitmap NAME
-      --run ID                 delete only what this run has begun and not finished
+      --run ID                 delete only what this run has begun and nobody has described since
       --manifest JSON          what the books say of the backup
       --name NAME              of a copy of the books, books-<time>.jsonl.gz
       --sha256 HEX             of the bytes that were handed over

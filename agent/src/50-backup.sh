@@ -1,7 +1,8 @@
 # ---- backup ------------------------------------------------------------------------------------------
 
 DEST=''        # directory of this backup, under the mount
-readonly RUN_MARK=.chainkeeper-run
+readonly RUN_MARK=.chainkeeper-run   # whose directory it is, and that it is not finished
+readonly DONE_MARK=.chainkeeper-done # the same once it is; goes when the backup is described, which only one in the books is
 JOB_BLOCK='' JOB_RESULT='' JOB_ERROR='' JOB_PROCESSED='' JOB_TOTAL='' JOB_MS=''
 SEEN_STATE=''   # the machine's state before anything was done
 DONE_MODE=none DONE_BITMAP='' TRANSFER='' BACKUP_SIZE=''
@@ -91,8 +92,9 @@ held_by() {
 
 # finish_backup: the data is good: keep it, leave the NAS, tell.
 finish_backup() {
-  [[ ! $OPT_JOB ]] || nas rm -f -- "$DEST/$RUN_MARK" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
-  run "$TIME_LIMIT" du -sb -- "$DEST" && BACKUP_SIZE=${RUN_OUT%%[!0-9]*}
+  # Whose it is stays to be seen: whoever is killed from here on has said nothing, and nobody books what is not heard of.
+  [[ ! $OPT_JOB ]] || nas mv -fT -- "$DEST/$RUN_MARK" "$DEST/$DONE_MARK" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
+  run "$TIME_LIMIT" du -sb --exclude="$DONE_MARK" -- "$DEST" && BACKUP_SIZE=${RUN_OUT%%[!0-9]*}
   [[ $BACKUP_SIZE ]] || die "Cannot tell the size of the backup: $RUN_ERR" size-unknown
   look_at_space || :
   DONE_MODE=$PLAN_MODE

@@ -11,7 +11,7 @@ operation_delete() {
   work_open
   mount_repository
   stays_inside "$OPT_PATH"
-  [[ ! $OPT_RUN ]] || unfinished_by "$OPT_RUN"
+  [[ ! $OPT_RUN ]] || only_of_run "$OPT_RUN"
   if [[ ! $OPT_RUN ]] && look_at_directory && [[ $'\n'$RUN_OUT$'\n' == *$'\n'"$MANIFEST"$'\n'* ]]; then
     remove_named
   else
@@ -72,7 +72,7 @@ read_manifest() {
     json_get said "disks.$i.file" && name=$REPLY && [[ $name =~ $FILE_PATTERN && $name != "$MANIFEST" ]] || manifest_unusable
     OWN[$name]=yes
   done
-  for name in "${DEFINITIONS[@]}" "$CHECKSUMS" "$RUN_MARK" ".$MANIFEST.new" ".$CHECKSUMS.new"; do OWN[$name]=yes; done
+  for name in "${DEFINITIONS[@]}" "$CHECKSUMS" "$RUN_MARK" "$DONE_MARK" ".$MANIFEST.new" ".$CHECKSUMS.new"; do OWN[$name]=yes; done
 }
 
 manifest_unusable() {
@@ -93,12 +93,14 @@ print_others() {
   warn "left in $OPT_PATH, no files of the backup: $REPLY"
 }
 
-# unfinished_by RUN: what that run has begun and not finished, by the mark in it; a directory without anything belongs to nobody.
-unfinished_by() {
+# only_of_run RUN: what that run has begun, by the mark in it, finished or not: the caller knows that it is not in the books, and one that
+# was described bears no mark any more. A directory without anything belongs to nobody.
+only_of_run() {
+  local mark
   ! nas rmdir -- "$MNT/$OPT_PATH" || return 0
   nas test -e "$MNT/$OPT_PATH" || return 0
-  nas cat -- "$MNT/$OPT_PATH/$RUN_MARK" && [[ $RUN_OUT == "$1" ]] ||
-    die "$OPT_PATH is not the unfinished backup of run $1: nothing was removed" not-of-run
+  for mark in "$RUN_MARK" "$DONE_MARK"; do ! nas cat -- "$MNT/$OPT_PATH/$mark" || [[ $RUN_OUT != "$1" ]] || return 0; done
+  die "$OPT_PATH does not bear the mark of run $1: nothing was removed" not-of-run
 }
 
 operation_stats() {

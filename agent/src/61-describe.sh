@@ -25,6 +25,8 @@ operation_describe() {
   rfc3339_now && written=$REPLY
   json_object s domainXml "$definition" s written "$written"
   printf '%s\n' "${OPT_MANIFEST%\}},${REPLY:1}" >"$WORK/$MANIFEST"
+  # It is in the books: from here on it is no run's to take back.
+  nas rm -f -- "$MNT/$OPT_PATH/$DONE_MARK" || die "Cannot write to the NAS: $RUN_ERR" nas-not-writable
   put_file "$WORK/$MANIFEST" "$OPT_PATH"
   json_object n v 1 s path "$OPT_PATH" s domainXml "$definition" s written "$written"
   answer_good "$REPLY"

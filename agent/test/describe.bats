@@ -45,6 +45,15 @@ refused() {
   [ ! -e "$DIR/.manifest.json.new" ]
 }
 
+@test "what is described is in the books, and no run takes it back any more" {
+  echo run-1 >"$DIR/.chainkeeper-done"
+  describe
+  [ "$status" -eq 0 ]
+  [ "$(ls -A "$DIR" | paste -sd' ')" = 'manifest.json root.a.qcow2' ]
+  script delete -t dir -s "$NAS" -m '' -p "$BACKUP" --run run-1
+  [[ $status -eq 1 && $stderr == *'nothing was removed'* && -e $DIR/root.a.qcow2 ]]
+}
+
 @test "nothing is written of a run that has not finished" {
   echo run-1 >"$DIR/.chainkeeper-run"
   describe

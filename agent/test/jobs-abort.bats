@@ -318,3 +318,29 @@ SH
   abort "$JOB-ended"
   answer '"\(.state) \(.exit) \(.aborted)"' 'done 3 false'
 }
+
+@test "killed with -9 when all is written and nothing said: what it left is whole, and its run alone takes it back" {
+  use_stubs
+  # The last that it asks of the NAS.
+  stub du <<'SH'
+echo $$ >"$CALLS"
+exec sleep 60
+SH
+  new_vm vda:64M
+  start_full "$JOB" >/dev/null
+  appears "$CALLS"
+  kill -KILL -- "-$(runner_of "$JOB")"
+  kill -KILL "$(<"$CALLS")" || :
+  ends "$JOB" unknown
+  abort "$JOB"
+  answer '"\(.state) \(.abort.left)"' 'unknown []'
+  no_mounts "$JOB"
+  identical
+  script delete -t dir -s "$NAS" -m '' -p "$BACKUP_PATH" --run "$JOB-other"
+  [[ $status -eq 1 && $stderr == *'nothing was removed'* ]]
+  identical
+  script delete -t dir -s "$NAS" -m '' -p "$BACKUP_PATH" --run "$JOB"
+  [[ $status -eq 0 && ! -e $NAS/$BACKUP_PATH ]]
+  SCRIPT=$LAB_DIR/host/nasbackup.sh
+  REPOSITORY=$NAS full_again "$JOB-2"
+}

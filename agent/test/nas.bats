@@ -99,16 +99,16 @@ as_job() {
   [[ $status -eq 0 && -z $output && $(<"$NAS/$VM/2/root.qcow2") == two ]]
 }
 
-@test "delete --run: what that run has not finished, and nothing else" {
-  mkdir -p "$NAS/$VM"/{mine,theirs,finished,empty}
-  echo run-1 >"$NAS/$VM/mine/.chainkeeper-run"
-  echo run-2 >"$NAS/$VM/theirs/.chainkeeper-run"
-  for name in mine theirs finished; do echo data >"$NAS/$VM/$name/root.qcow2"; done
-  for name in theirs finished; do
+@test "delete --run: what bears the mark of that run, finished or not, and nothing else" {
+  mkdir -p "$NAS/$VM"/{mine,done,theirs,theirs-done,described,empty}
+  echo run-1 | tee "$NAS/$VM/mine/.chainkeeper-run" >"$NAS/$VM/done/.chainkeeper-done"
+  echo run-2 | tee "$NAS/$VM/theirs/.chainkeeper-run" >"$NAS/$VM/theirs-done/.chainkeeper-done"
+  for name in mine done theirs theirs-done described; do echo data >"$NAS/$VM/$name/root.qcow2"; done
+  for name in theirs theirs-done described; do
     script delete -t dir -s "$NAS" -m '' -p "$VM/$name" --run run-1
     [[ $status -eq 1 && $stderr == *'nothing was removed'* && $(<"$NAS/$VM/$name/root.qcow2") == data ]]
   done
-  for name in mine empty absent; do
+  for name in mine done empty absent; do
     script delete -t dir -s "$NAS" -m '' -p "$VM/$name" --run run-1
     [[ $status -eq 0 && ! -e $NAS/$VM/$name ]]
   done

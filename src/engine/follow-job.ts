@@ -9,6 +9,8 @@ export interface FollowedJob {
   /** `unknown`: it ended and nobody saw how; `absent`: the host has no such job. */
   readonly state: 'done' | 'unknown' | 'absent';
   readonly exit: number | null;
+  /** Somebody has asked it to end. */
+  readonly aborted: boolean;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -18,12 +20,16 @@ export interface FollowListener {
   onStatus(status: JobStatus): Promise<void>;
   /** The host could not be asked this time; it will be asked again. */
   onSilence(error: ChainkeeperError): Promise<void>;
+  /** How it is reached by then; without this a host that refuses us is asked no more, and the refusal is thrown. */
+  reached?(): Promise<HostAccess>;
 }
 
 /** Quick at first, because many runs take a second; then a load on nobody. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
 const SILENT_PAUSE_MS = 5_000;
+/** One that refuses us is asked less and less often: many a host locks out whoever tries a login again and again. */
+const LONGEST_REFUSED_PAUSE_MS = 60_000;
 /** Bytes kept of the beginning and of the end of each stream; the host has what lies between in the job's directory. */
 const KEEP = 1024 * 1024;
 
@@ -33,13 +39,15 @@ const KEEP = 1024 * 1024;
  */
 export async function followJob(
   client: HostClient,
-  host: HostAccess,
+  access: HostAccess,
   jobId: string,
   listener: FollowListener,
   signal: AbortSignal,
 ): Promise<FollowedJob> {
   const stdout = new Stream();
   const stderr = new Stream();
+  let host = access;
+  let refusedPause = SILENT_PAUSE_MS;
   for (let pause = FIRST_PAUSE_MS; ;) {
     signal.throwIfAborted();
     let status: JobStatus;
@@ -48,17 +56,23 @@ export async function followJob(
     } catch (error) {
       if (!(error instanceof OperationalError || error instanceof UserError)) throw error;
       await listener.onSilence(error);
-      await sleep(SILENT_PAUSE_MS, undefined, { signal });
-      // A key that changed, a login that is refused: somebody has to tell the books, and whoever takes the run up reads them anew.
-      if (error instanceof UserError) throw error;
+      const refused = error instanceof UserError;
+      await sleep(refused ? refusedPause : SILENT_PAUSE_MS, undefined, { signal });
+      // A key that changed, a login that is refused: somebody has to tell the books.
+      if (refused && !listener.reached) throw error;
+      refusedPause = refused ? Math.min(refusedPause * 2, LONGEST_REFUSED_PAUSE_MS) : SILENT_PAUSE_MS;
+      host = (await listener.reached?.()) ?? host;
       continue;
     }
+    refusedPause = SILENT_PAUSE_MS;
     const more = [
       stdout.add(status.stdout, status.stdoutNext, status.stdoutSize),
       stderr.add(status.stderr, status.stderrNext, status.stderrSize),
     ];
-    if (status.state !== 'running' && !more.includes(true))
-      return { state: status.state, exit: status.exit, stdout: stdout.text(), stderr: stderr.text() };
+    if (status.state !== 'running' && !more.includes(true)) {
+      const { state, exit, aborted } = status;
+      return { state, exit, aborted, stdout: stdout.text(), stderr: stderr.text() };
+    }
     await listener.onStatus(status);
     if (more.includes(true)) continue;
     await sleep(pause, undefined, { signal });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import type { RunRow } from '../database/entities/run-row';
 import type { VmRow } from '../database/entities/vm-row';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Hosts, isInMaintenance, type ReachableHost } from '../database/repositories/hosts';
@@ -56,10 +57,12 @@ export class Planner {
 
   /**
    * Who and where, by the books.
-   * @param repositoryId where a plan that was written down goes, whatever the offering points at by now
+   * @param planned a run whose plan, if it has one, was made on its host and goes to its repository, wherever the VM is and whatever its
+   * offering points at by now
    * @throws UserError `vm.no-offering`, `vm.no-host`, `offering.no-repository`
    */
-  async surroundings(vm: VmRow, repositoryId?: string): Promise<Surroundings> {
+  async surroundings(vm: VmRow, planned?: Pick<RunRow, 'plan' | 'hostId'>): Promise<Surroundings> {
+    const plan = (planned?.plan ?? null) as BackupPlan | null;
     const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
     if (offering === null)
       throw new UserError(
@@ -70,11 +73,11 @@ export class Planner {
           next: `Give it one: chainkeeper vm assign ${vm.instanceName} OFFERING`,
         },
       );
-    const repository = await this.repositories.find(repositoryId ?? offering.externalId ?? '');
+    const repository = await this.repositories.find(plan?.repositoryId ?? offering.externalId ?? '');
     if (repository === null)
       throw new UserError('offering.no-repository', 'refused', `The repository of offering ${offering.name} is gone.`);
     return {
-      host: await this.hosts.ofVm(vm),
+      host: (plan === null ? null : await this.hosts.findById(planned?.hostId ?? 0)) ?? (await this.hosts.ofVm(vm)),
       repository,
       offering,
       mount: mountOf(repository),

@@ -29,8 +29,7 @@ import { found } from '../platform/found';
 import { LOG, type Log } from '../platform/log';
 import { BookReader } from './book-reader';
 import { claimOf, leaseLost } from './claim';
-import type { FollowedJob } from './follow-job';
-import { type DrivenJob, type Hears, JobDriver } from './job-driver';
+import { type DrivenEnd, type DrivenJob, type Hears, JobDriver, leftOnHost } from './job-driver';
 import { NasHosts } from './nas-hosts';
 import { mountOf, Planner, refusalError, refuseMaintenance } from './planner';
 
@@ -103,13 +102,15 @@ export class Restorer {
     const prepared = await this.#prepare(drive).catch((error: unknown) => this.jobs.giveUp(drive, error));
     if (prepared === null) return;
     const { plan, access, mount } = prepared;
-    if ((await this.jobs.cancelled(drive)) || !(await this.jobs.dispatch(drive, access, () => restoreCommand(plan, mount)))) {
+    const job = (await this.jobs.cancelled(drive))
+      ? null
+      : await this.jobs.carry(drive, access, () => restoreCommand(plan, mount));
+    if (job === null) {
       // Of an adopted one nobody is certain that its former owner did not begin it.
       await this.restores.end(run.id, { identical: null, outcome: null, vmTouched: drive.adopted ? null : false });
       return;
     }
-    const job = await this.jobs.follow(drive, access);
-    await this.#finish(drive, plan, access, mount, job);
+    await this.#finish(drive, plan, mount, job);
   }
 
   /** A plan that was written down is never made again: what it has begun must be found. */
@@ -147,10 +148,11 @@ export class Restorer {
     return { plan, access: this.#access(host), mount };
   }
 
-  async #finish(drive: Drive, plan: RestorePlan, access: HostAccess, mount: Mount, job: FollowedJob): Promise<void> {
+  async #finish(drive: Drive, plan: RestorePlan, mount: Mount, job: DrivenEnd): Promise<void> {
     const { run, vm, lease, log } = drive;
     // Puts back what was not swapped, or finishes where all was.
-    const putRight = job.state === 'done' ? null : ((await this.client.abort(access, drive.jobId)).abort?.restore ?? null);
+    const aborted = job.state === 'done' ? null : (await this.client.abort(job.access, drive.jobId)).abort;
+    const putRight = aborted?.restore ?? null;
     const hide = (text: string): string => redact(text, secretsOf(mount));
     const read = readRestore(job.stdout);
     const facts = read.ok ? read.value : null;
@@ -160,14 +162,16 @@ export class Restorer {
       await this.restores.end(run.id, { identical: settled.identical, outcome: facts, vmTouched: settled.vmTouched });
       if (settled.vmTouched === true) await this.#noteVolumes(vm, plan, facts);
       if (settled.vmTouched !== false) await this.#closeChain(vm);
-      await this.#end(lease, settled, plan, { ...job, stdout: hide(job.stdout), stderr: hide(job.stderr) });
+      const left = [...job.left, ...(aborted?.left ?? [])].map((what) => leftOnHost(hide(what)));
+      const warnings = [...new Set([...settled.warnings, ...left])];
+      await this.#end(lease, { ...settled, warnings }, plan, { ...job, stdout: hide(job.stdout), stderr: hide(job.stderr) });
     });
     if (settled.state === 'succeeded')
       log.info({ backupId: plan.backup, way: plan.way }, 'restored, and compared with the chain');
     else log.warn({ backupId: plan.backup, code: settled.code, detail: settled.sentence }, 'the restore did not succeed');
   }
 
-  async #end(lease: Lease, settled: RestoreSettlement, plan: RestorePlan, job: FollowedJob): Promise<void> {
+  async #end(lease: Lease, settled: RestoreSettlement, plan: RestorePlan, job: DrivenEnd): Promise<void> {
     const { state, code, sentence, warnings } = settled;
     const ended = await this.runs.end(claimOf(lease), {
       state,

@@ -13,7 +13,8 @@ import { buildBackup, buildDelete, buildDiscard, type HostCommand, secretsOf } f
 import { parseOutput } from '../domain/agent/parse-output';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import { settleBackup } from '../domain/chain/settle-backup';
-import type { FailedBackup, Looks, Settlement } from '../domain/chain/settlement';
+import { type PutBack, settleLost } from '../domain/chain/settle-lost';
+import type { FailedBackup, Looks, Settlement, UnknownOutcome } from '../domain/chain/settlement';
 import { ChainkeeperError, InvariantError } from '../domain/errors';
 import { canLook, type HostAccess, hostScript } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
@@ -24,8 +25,7 @@ import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { type BackupInBooks, BookReader } from './book-reader';
 import { Describer, type KnownToRun } from './describer';
-import type { FollowedJob } from './follow-job';
-import { type DrivenJob, type Hears, JobDriver } from './job-driver';
+import { type DrivenEnd, type DrivenJob, type Hears, JobDriver, leftOnHost } from './job-driver';
 import { Planner, refusalError, type Surroundings } from './planner';
 import { type Again, type EndedRun, Recorder } from './recorder';
 import { RestartForecaster } from './restart-forecaster';
@@ -91,14 +91,13 @@ export class Runner {
   async #attempt(drive: Drive, plan: BackupPlan, around: Surroundings, access: HostAccess): Promise<Again | null> {
     const log = drive.log.child({ host: access.name, chainId: plan.chainId });
     if (await this.jobs.cancelled({ ...drive, log })) return null;
-    if (!(await this.jobs.dispatch({ ...drive, log }, access, () => backupCommand(plan, around, access)))) return null;
-    const job = await this.jobs.follow({ ...drive, log }, access);
-    return this.#finish({ ...drive, log }, plan, around, access, job);
+    const job = await this.jobs.carry({ ...drive, log }, access, () => backupCommand(plan, around, access));
+    return job && this.#finish({ ...drive, log }, plan, around, job);
   }
 
   /** Inspect and decide, or find what was decided: a plan that was written down is never decided again. */
   async #prepare({ run, vm, lease, log }: Drive): Promise<{ plan: BackupPlan; around: Surroundings }> {
-    const around = await this.planner.surroundings(vm, (run.plan as BackupPlan | null)?.repositoryId);
+    const around = await this.planner.surroundings(vm, run);
     if (run.plan !== null) {
       log.info({ plannedKind: (run.plan as BackupPlan).kind }, 'run adopted: its plan stands');
       return { plan: run.plan as BackupPlan, around };
@@ -134,14 +133,9 @@ export class Runner {
   }
 
   /** Parse, settle, record, retire. */
-  async #finish(
-    drive: Drive,
-    plan: BackupPlan,
-    around: Surroundings,
-    access: HostAccess,
-    job: FollowedJob,
-  ): Promise<Again | null> {
-    const { run, jobId, vm, lease, log } = drive;
+  async #finish(drive: Drive, plan: BackupPlan, around: Surroundings, job: DrivenEnd): Promise<Again | null> {
+    const { run, vm, lease, log } = drive;
+    const { access } = job;
     const { stock } = access;
     const parsed = parseOutput({
       dialect: access.dialect,
@@ -154,7 +148,7 @@ export class Runner {
     });
     // No program is supposed to repeat a secret. If one does, it stays here.
     const hide = (text: string): string => redact(text, secretsOf(around.mount));
-    const ended: EndedRun = {
+    let ended: EndedRun = {
       run,
       vm,
       lease,
@@ -166,35 +160,15 @@ export class Runner {
       warnings: [
         ...new Set([...(run.warnings ?? []), ...(plan.warnings ?? [])]),
         ...parsed.warnings,
-        ...(parsed.facts?.cleanup.left ?? []).map((left) => `left behind on the host: ${left}`),
+        ...warningsOf([...new Set([...(parsed.facts?.cleanup.left ?? []), ...job.left])]),
       ].map(hide),
     };
     const looks = stock === null ? undefined : await this.#looks(drive, plan, around, access, parsed.result);
     let settled: Settlement = settleBackup(plan, parsed, parsed.facts, looks, stock === null);
-    if (settled.outcome === 'unknown' && stock !== null) {
-      settled = {
-        ...settled,
-        outcome: 'failed',
-        status: 'Error',
-        code: 'outcome-lost',
-        sentence: 'The stock script is gone, and nobody saw how it ended: what it left on the NAS and on the VM is not known.',
-        retry: null,
-        // It may have put an empty bitmap in the place of the parent's, or dropped that.
-        activeCheckpoint: { change: 'cleared' },
-      };
-    } else if (settled.outcome === 'unknown') {
-      // The script is gone without a word: whatever it left is put back, and the incremental is taken again from the parent.
-      await this.client.abort(access, jobId);
-      await this.#remove(drive, plan, access, buildDiscard(around.mount, plan.backupPath, jobId));
-      settled = {
-        ...settled,
-        outcome: 'failed',
-        status: 'Error',
-        code: 'outcome-lost',
-        sentence: 'The host script ended without leaving an exit code; what it had begun was discarded.',
-        retry: null,
-        retire: plan.bitmapNew === null ? [] : [plan.bitmapNew],
-      };
+    if (settled.outcome === 'unknown') {
+      const putBack = stock === null ? await this.#putBack(drive, plan, around, access, settled) : null;
+      ended = { ...ended, warnings: [...new Set([...ended.warnings, ...warningsOf(putBack?.left).map(hide)])] };
+      settled = settleLost(plan, settled, putBack);
     }
     if (settled.outcome === 'failed') {
       settled = { ...settled, sentence: hide(settled.sentence), findings: settled.findings.map(hide) };
@@ -306,14 +280,32 @@ export class Runner {
     }
   }
 
-  /** Takes from the NAS what is no backup. What cannot be removed now is told, and left to the sweep. */
-  async #remove({ log }: Drive, { backupPath }: BackupPlan, access: HostAccess, command: HostCommand): Promise<void> {
+  /** The script is gone without a word: whatever it left is put back, and the incremental is taken again from the parent. */
+  async #putBack(
+    drive: Drive,
+    plan: BackupPlan,
+    { mount }: Surroundings,
+    access: HostAccess,
+    { code, sentence }: UnknownOutcome,
+  ): Promise<PutBack> {
+    const { lease, jobId } = drive;
+    // Asks for the lease: what an orchestrator that overslept takes for lost, another one may have booked.
+    if (!(await this.runs.markUnknown(claimOf(lease), code, sentence))) throw leaseLost(lease);
+    const { abort } = await this.client.abort(access, jobId);
+    const discarded = await this.#remove(drive, plan, access, buildDiscard(mount, plan.backupPath, jobId));
+    return { left: abort?.left ?? [], discarded };
+  }
+
+  /** Takes from the NAS what is no backup. What cannot be removed now is told, and left to the sweep: false. */
+  async #remove({ log }: Drive, { backupPath }: BackupPlan, access: HostAccess, command: HostCommand): Promise<boolean> {
     try {
       const { exit, stderr } = await this.client.run(access, command);
       if (exit !== 0) log.warn({ exit, stderr, backupPath }, 'what a failed run has left on the NAS could not be removed');
+      return exit === 0;
     } catch (error) {
       if (!(error instanceof ChainkeeperError)) throw error;
       log.warn({ err: error, backupPath }, 'what a failed run has left on the NAS could not be removed');
+      return false;
     }
   }
 
@@ -330,6 +322,8 @@ export class Runner {
         );
   }
 }
+
+const warningsOf = (left: readonly string[] = []): string[] => left.map(leftOnHost);
 
 const lookOf = (run: RunRow, vm: VmRow, bitmap: string | null, facts: InspectFacts): InspectEvidence => ({
   ...{ vmId: vm.id, runId: run.id, bitmap, facts, verbatim: JSON.stringify(facts) },

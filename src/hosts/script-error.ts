@@ -1,5 +1,5 @@
 import type { Secrets } from '../domain/agent/build-argv';
-import { OperationalError } from '../domain/errors';
+import { type ChainkeeperError, OperationalError } from '../domain/errors';
 import type { HostAccess } from './host-access';
 import { redact } from './redact';
 import type { RemoteResult } from './remote-shell';
@@ -61,6 +61,13 @@ export function scriptError(host: HostAccess, operation: string, result: RemoteR
     },
   );
 }
+
+/** Words of the script that say nothing of how far it had come. */
+const ANYWHERE: ReadonlySet<unknown> = new Set(['internal', 'job-cancelled']);
+
+/** Whether this error of a `start` is the script's own word that it has started no job, whoever asked for it. */
+export const saysNotStarted = ({ code, facts }: ChainkeeperError): boolean =>
+  code === 'host.script-failed' && typeof facts['script'] === 'string' && !ANYWHERE.has(facts['script']);
 
 /** `{"v":1,"error":{"code":…,"message":…}}`, as our script prints it for the operations that answer in JSON. */
 function ownFailure(stdout: string): { code: string; message: string } | null {

@@ -45,7 +45,7 @@ import type { RemoteResult, RemoteShell } from './remote-shell';
 import { loadScript } from './script-file';
 import { startStock, statusOfStock, stockCommand } from './stock-jobs';
 import { redact } from './redact';
-import { scriptError } from './script-error';
+import { saysNotStarted, scriptError } from './script-error';
 
 /** Settings of a host client. */
 export interface ScriptHostClientOptions {
@@ -121,7 +121,7 @@ export class ScriptHostClient implements HostClient {
         if (!(error instanceof ChainkeeperError)) throw error;
         if (error instanceof OperationalError && ['host.outcome-unknown', 'host.timeout'].includes(error.code)) unseen = error;
         // That a later call was certainly not executed says nothing of an earlier one; the script alone knows of both.
-        else throw error.code === 'host.script-failed' ? error : (unseen ?? error);
+        else throw saysNotStarted(error) ? error : (unseen ?? error);
         if (attempt === START_ATTEMPTS) throw error;
       }
     }

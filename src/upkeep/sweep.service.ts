@@ -96,7 +96,7 @@ export class SweepService {
   async #sweepRun(failed: Failed, dryRun: boolean): Promise<SweptItem[]> {
     const { run, plan, vm, access, mount, diskPaths } = failed;
     // Its operation may live on where nobody saw how it ended.
-    if ((await this.client.status(access, { jobId: run.id })).state === 'running') return [];
+    if ((await this.client.status(access, { jobId: run.jobId ?? run.id })).state === 'running') return [];
     const facts = await this.client.inspect(access, { vm: plan.vm, diskPaths, repository: mount, path: plan.backupPath });
     const rows = (await this.backups.listByVm(vm.id)).filter(({ externalId }) => externalId === plan.backupPath);
     const booked = rows.some(({ status }) => status !== 'Error');

@@ -670,7 +670,12 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
       test('stats tells the size of the NAS, delete removes one backup and no other', async () => {
         const { exit, stdout } = await subject.client.run(subject.host, buildStats(script, await repository()));
         expect([exit, stdout]).toEqual([0, expect.stringMatching(/^\/\S+\n\d+ \d+\n$/)]);
-        // Finished, it is no longer the run's to take back.
+        // Described, it is no longer the run's to take back.
+        await subject.client.describe(subject.host, {
+          repository: await repository(),
+          ...full,
+          manifest: manifestOf(full, null),
+        });
         expect(await chain.discard(full)).toBe(1);
         expect(await chain.identical(full)).toEqual([true, true]);
         const removed = await subject.client.run(subject.host, buildDelete(script, await repository(), full.path));

@@ -33,6 +33,13 @@ describe('a backup whose attempt failed', () => {
     expect((await service.get('/backups')).body.items).toHaveLength(1);
   });
 
+  it('is taken by a later attempt when the order of its start failed on the way, and the host knows of no job', async () => {
+    fails(1, 'start', new OperationalError('host.script-failed', 'failed', 'bash: fork', { facts: { script: null } }));
+    const run = await service.ended(await ask());
+    expect(run).toMatchObject({ state: 'succeeded', attempt: 2 });
+    expect(run.warnings).toEqual([expect.stringMatching(/^attempt 1 of 3 failed \(host.script-failed\).*: bash: fork/)]);
+  });
+
   it('says while it waits what for, and is cancelled there', async () => {
     await service.close();
     service = await FakeService.start({ kind: 'sqlite', path: ':memory:' }, { CHAINKEEPER_ATTEMPTS: '3' });

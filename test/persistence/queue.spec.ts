@@ -124,6 +124,9 @@ describeDatabases('the queue', (databases) => {
     expect(await picked(queue)).toEqual([guest.id]);
     await new Leases(books.work).acquire(guest.vmId, 'somebody', 'a', 60_000);
     expect(await picked(queue)).toEqual([storm[1]?.id]);
+    // Heard of again it has its place back, whoever asks.
+    await runs.hearAgain({ id: storm[0]?.id ?? '', epoch });
+    expect(await picked(queueOf({ CHAINKEEPER_RUNS_IN_ALL: '1', CHAINKEEPER_FULLS_PERCENT: '100' }))).toEqual([]);
   });
 
   it('keeps to limits that orchestrators share, though all have looked before anyone begins', async () => {

@@ -208,6 +208,12 @@ const silence = (at: number): Command =>
     same('unknown', await real.runs.markUnknown(holder.claim, 'c', 'm'), theirs);
     if (theirs) move(real, holder.run, 'unknown', 'runner');
   });
+const hear = (at: number): Command =>
+  write('hear', at, async (holder, _, real) => {
+    const may = isTheirs(holder) && holder.run.state === 'unknown';
+    same('heard of again', await real.runs.hearAgain(holder.claim), may);
+    if (may) move(real, holder.run, 'running', 'runner');
+  });
 const end = (at: number, state: 'succeeded' | 'failed' | 'cancelled' | 'skipped'): Command =>
   write(`end as ${state}`, at, async (holder, _, real) => {
     // What has begun and of which nobody has heard is not skipped.
@@ -272,7 +278,7 @@ const vms = fc.nat(VMS - 1);
 const often = (...commands: fc.Arbitrary<Command>[]): fc.Arbitrary<Command>[] => [...commands, ...commands, ...commands];
 const takes = at.map((n) => take(n, 'queued'));
 const COMMANDS = [
-  ...often(vms.map(create), takes, takes, at.map(expire), at.map(giveBack), at.map(silence), at.map(retry)),
+  ...often(vms.map(create), takes, takes, at.map(expire), at.map(giveBack), at.map(silence), at.map(hear), at.map(retry)),
   ...often(
     at.map(due),
     at.map((n) => take(n, 'running')),

@@ -142,6 +142,13 @@ describeDatabases('a run', (databases) => {
     for (const code of ['host.unreachable', 'host.unreachable', 'host.busy', 'host.busy'])
       expect(await runs.markUnknown(run, code, 'x')).toBe(true);
     expect((await told(run.id)).slice(4)).toEqual(['unknown host.unreachable', 'unknown host.busy']);
+    // It answers, and later no more.
+    expect(await runs.hearAgain({ ...run, epoch: 0 })).toBe(false);
+    expect(await runs.hearAgain(run)).toBe(true);
+    expect(await runs.find(run.id)).toMatchObject({ state: 'running', errorCode: null, errorMessage: null, ended: null });
+    expect(await runs.hearAgain(run)).toBe(false);
+    await runs.markUnknown(run, 'host.busy', 'x');
+    expect((await told(run.id)).slice(6)).toEqual(['answered ', 'unknown host.busy']);
   });
 
   it('keeps what the script printed, out of the lists', async () => {

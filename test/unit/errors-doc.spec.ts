@@ -90,7 +90,7 @@ describe('docs/errors.md', () => {
       ['src/domain/chain/check-run.ts', /fault\(\s*'([a-z-]+)'/g],
       ['src/domain/chain/settle-backup.ts', /code: '([a-z-]+)'|\?\? '([a-z-]+)';/g],
       ['src/domain/restore/settle-restore.ts', /failed\('([a-z-]+)'/g],
-      ['src/engine/runner.ts', /code: '([a-z-]+)'/g],
+      ['src/domain/chain/settle-lost.ts', /code: '([a-z-]+)'/g],
       ['src/engine/job-driver.ts', /markUnknown\(claim, '([a-z-]+)'/g],
       ['src/runs/runs.service.ts', /errorCode: '([a-z.-]+)'/g],
     ];

@@ -246,7 +246,7 @@ export class Runs {
       if (await manager.existsBy(RunRow, { vmId, state: In(['running', 'unknown']) })) return null;
       const due = Raw((column) => `(${column} IS NULL OR ${column} <= ${now(manager)})`);
       return this.#tell(
-        { id, vmId, state: In(statesBefore('running', 'runner')), epoch: LessThan(epoch), notBefore: due },
+        { id, vmId, state: 'queued', epoch: LessThan(epoch), notBefore: due },
         () => ({ ...{ state: 'running', owner, epoch }, started: () => now(manager) }),
         () => ({ kind: 'started', message: `Orchestrator ${owner} drives it.` }),
       );
@@ -311,6 +311,15 @@ export class Runs {
         told ? undefined : () => ({ kind: 'unknown', reason: errorCode, message: errorMessage }),
       );
     });
+  }
+
+  /** The host of a run that nobody heard of answers, and the job goes on: it has its place again. */
+  hearAgain({ id, epoch }: ClaimedRun): Promise<boolean> {
+    return this.#set(
+      { id, epoch, state: 'unknown' },
+      () => ({ state: 'running', errorCode: null, errorMessage: null }),
+      () => ({ kind: 'answered', message: 'Its host answers again, and the run goes on.' }),
+    );
   }
 
   /**

@@ -124,7 +124,7 @@ export function buildBackup(script: HostScript, order: BackupOrder): HostCommand
 export const buildDelete = (script: HostScript, repository: RepositoryAccess, path: string): HostCommand =>
   operation(script, 'delete', [...repositoryOptions(repository), '-p', checkName('path', path)], repository);
 
-/** Removes what a run has begun at that path and not finished, and nothing else. @throws UserError as {@link buildBackup}. */
+/** Removes what bears the mark of a run at that path, and nothing else: whether it is in the books is for the caller to know. @throws UserError as {@link buildBackup}. */
 export const buildDiscard = (repository: RepositoryAccess, path: string, runId: string): HostCommand =>
   withSecrets(
     ['delete', ...repositoryOptions(repository), '-p', checkName('path', path), '--run', checkName('job', runId)],

@@ -14,6 +14,7 @@ describe('run states', () => {
       'runner: running -> cancelled',
       'runner: running -> skipped',
       'runner: unknown -> unknown',
+      'runner: unknown -> running',
       'reaper: unknown -> running',
       'runner: unknown -> queued',
       'runner: unknown -> succeeded',
@@ -32,7 +33,7 @@ describe('run states', () => {
   it('end for good', () => expect(RUN_STATES.filter(hasEnded)).toEqual(['succeeded', 'failed', 'cancelled', 'skipped']));
 
   it('say what a change asks for', () => {
-    expect(statesBefore('running', 'runner')).toEqual(['queued']);
+    expect(statesBefore('running', 'runner')).toEqual(['queued', 'unknown']);
     expect(statesBefore('running', 'reaper')).toEqual(['running', 'unknown']);
     expect(statesBefore('succeeded', 'runner')).toEqual(['running', 'unknown']);
     expect(statesBefore('succeeded', 'operator')).toEqual([]);

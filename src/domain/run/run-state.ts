@@ -37,6 +37,7 @@ export const RUN_MOVES: readonly RunMove[] = [
   { from: 'running', to: 'cancelled', by: 'runner', what: 'has stopped it as asked' },
   { from: 'running', to: 'skipped', by: 'runner', what: 'has nothing to do' },
   { from: 'unknown', to: 'unknown', by: 'runner', what: 'still gets no word' },
+  { from: 'unknown', to: 'running', by: 'runner', what: 'hears of it again' },
   { from: 'unknown', to: 'running', by: 'reaper', what: 'takes it over' },
   { from: 'unknown', to: 'queued', by: 'runner', what: 'tries it again later' },
   { from: 'unknown', to: 'succeeded', by: 'runner', what: 'books what it made' },

@@ -39,6 +39,8 @@ export class FakeHost {
   /** Mounts that stayed behind. */
   readonly mounts = new Set<string>();
   readonly faults = new FaultPlan();
+  /** What no abort can put back. */
+  readonly stuck: string[] = [];
   /** What the stock script speaks, if there is one. */
   stock: Dialect | null = null;
   /** Bytes that were handed over for jobs, by job. */

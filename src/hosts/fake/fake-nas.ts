@@ -19,6 +19,8 @@ export class FakeNas {
   readonly folders = new Set<string>();
   /** Folders of runs that have not finished them, each with its run. */
   readonly unfinished = new Map<string, string>();
+  /** Folders of runs that have finished them, each with its run, until they are described. */
+  readonly finished = new Map<string, string>();
   /** What the NAS asks for at mount; null: nothing. */
   credentials: { readonly username: string; readonly password: string } | null = null;
 
@@ -65,6 +67,7 @@ export class FakeNas {
     for (const path of folders) {
       this.folders.delete(path);
       this.unfinished.delete(path);
+      this.finished.delete(path);
     }
     return [...inside, ...folders.reverse()];
   }

@@ -28,7 +28,7 @@ export type ScriptFault =
   | 'guest-gone'
   /** The script is killed in the middle of the job: no exit code, and nothing is cleaned up. */
   | 'killed'
-  /** The script is killed when a restore has put everything in place and has not said so. */
+  /** The script is killed when all is done and it has not said so: a backup is whole, a restore has put everything in place. */
   | 'killed-at-end'
   /** The mount stays: the data is good, the cleanup is not. */
   | 'umount-busy'

@@ -29,7 +29,10 @@ export async function backup(call: Call): Promise<Said> {
     record.undo.push(leave);
     checkSignal(call);
     await (vm.live ? backupLive(call, record, vm, nas) : backupStopped(call, record, vm, nas));
+    const job = nas.unfinished.get(record.path);
+    if (job !== undefined) nas.finished.set(record.path, job);
     nas.unfinished.delete(record.path);
+    if (call.host.faults.take('backup', ['killed-at-end'])) throw new Killed();
     const size = nas.size(record.path);
     leave();
     release();

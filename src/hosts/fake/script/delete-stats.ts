@@ -10,7 +10,7 @@ const FILE = /^[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,254}$/;
 
 /**
  * `-o delete`: removes one backup; one that is gone is gone. Where a manifest says which files are its, nothing else goes. With `--run`
- * only what that run has not finished.
+ * only what that run has made and nobody has described since.
  */
 export function deleteBackup(call: Call): Said {
   const path = need(call.options, 'path');
@@ -18,8 +18,9 @@ export function deleteBackup(call: Call): Said {
   const { nas, point, unmount } = mount(call);
   try {
     const run = call.options.values.get('run');
-    if (run !== undefined && nas.size(path) > 0 && nas.unfinished.get(path) !== run)
-      throw new Failure('not-of-run', `${path} is not the unfinished backup of run ${run}: nothing was removed`);
+    const isOfRun = [nas.unfinished.get(path), nas.finished.get(path)].includes(run);
+    if (run !== undefined && nas.size(path) > 0 && !isOfRun)
+      throw new Failure('not-of-run', `${path} does not bear the mark of run ${run}: nothing was removed`);
     const { removed, left } =
       run === undefined && nas.files.has(`${path}/${MANIFEST}`)
         ? removeNamed(nas, path)

@@ -19,6 +19,7 @@ export function describe(call: Call): Said {
     }
     const domainXml = nas.files.has(`${path}/${DEFINITION}`) ? DEFINITION : null;
     const written = call.host.now();
+    nas.finished.delete(path);
     nas.put(`${path}/manifest.json`, `${JSON.stringify({ ...manifest, domainXml, written })}\n`);
     return jsonAnswer({ v: 1, path, domainXml, written });
   });

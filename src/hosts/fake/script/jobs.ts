@@ -144,10 +144,12 @@ export async function abort(host: FakeHost, options: Options): Promise<Said> {
   const unfinished = job.started !== null && (job.state === 'unknown' || job.aborted);
   const restore = unfinished && isRestore(job) ? settleRestore(host, id) : null;
   const resumed = unfinished && restore === null && freeGuest(host, job);
-  return jsonAnswer({
+  const left = [...host.stuck];
+  const said = jsonAnswer({
     ...describe(id, job),
-    abort: { how, libvirtJob: how === 'term' ? 'aborted' : 'none', resumed, thawed: false, restore, left: [] },
+    abort: { how, libvirtJob: how === 'term' ? 'aborted' : 'none', resumed, thawed: false, restore, left },
   });
+  return { ...said, exit: left.length > 0 ? 20 : 0 };
 }
 
 const isRestore = ({ argv }: FakeJobDirectory): boolean => argv[0] !== 'stock' && parseOptions(argv).operation === 'restore';
