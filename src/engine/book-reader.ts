@@ -183,6 +183,7 @@ function disksOf(link: LinkRow | undefined, evidence: MeasuredEvidence | undefin
     deviceId: planned.find(({ target }) => target === disk.target)?.deviceId ?? index,
     path: disk.path,
     inode: disk.inode,
+    format: planned.find(({ target }) => target === disk.target)?.format ?? null,
     virtualSize: disk.virtualSize,
     file: disk.file,
   }));

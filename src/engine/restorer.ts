@@ -190,13 +190,12 @@ export class Restorer {
   }
 
   async #noteVolumes(vm: VmRow, { disks }: RestorePlan, facts: RestoreFacts | null): Promise<void> {
-    const sizeOf = (target: string): number | null =>
-      [...(facts?.disks ?? []), ...disks].find((disk) => disk.target === target && disk.virtualSize !== null)?.virtualSize ??
-      null;
+    const sizeOf = (path: string): number | null =>
+      [...(facts?.disks ?? []), ...disks].find((disk) => disk.to === path && disk.virtualSize !== null)?.virtualSize ?? null;
     const volumes = await this.volumes.ofVm(vm.id);
     await this.volumes.replace(
       vm.id,
-      volumes.map((volume) => ({ ...volume, size: sizeOf(volume.target) ?? volume.size })),
+      volumes.map((volume) => ({ ...volume, size: sizeOf(volume.path) ?? volume.size })),
     );
   }
 
