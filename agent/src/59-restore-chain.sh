@@ -47,12 +47,10 @@ look_at_link() {
   local name=${1#"$MNT/"} node features
   local -A info
   nas test -f "$1" || die "$name is not a file" chain-unsafe
-  # Before QEMU opens it: with an external data file it would open that as well.
   nas od -An -v -tx1 -N80 -- "$1" || die "Cannot read $name: $RUN_ERR" chain-missing
   features=${RUN_OUT//[[:space:]]/}
   [[ $features == 514649fb* ]] || die "$name is not a qcow2 file" chain-unsafe
-  # Version 2 has no features; bit 2 of those that a reader must know is the external data file.
-  [[ ${features:8:8} == 00000002 ]] || (((16#${features:158:2} & 4) == 0)) || die "$name keeps its data in another file" chain-unsafe
+  ! keeps_data_elsewhere "$features" || die "$name keeps its data in another file" chain-unsafe
   json_string "$1"
   node="json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\",\"filename\":$REPLY}}"
   nas qemu-img info --output=json "$node" && json_read info "$RUN_OUT" && json_get info virtual-size || die "Cannot read $name: $RUN_ERR" check-failed
