@@ -109,6 +109,22 @@ teardown() {
   mv "$OUT/moved" "$(image vdb)"
 }
 
+@test "in place: an image that holds snapshots is not replaced, for they would go with it" {
+  local before
+  chain_of_two
+  qemu-img snapshot -c before-upgrade "$(image vdb)"
+  before=$(picture)
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  refused image-has-snapshots
+  answer true '.error.message | contains("before-upgrade")'
+  [[ $(picture) == "$before" ]]
+  qemu-img snapshot -d before-upgrade "$(image vdb)"
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  restored
+  held_now vda
+  held_now vdb
+}
+
 @test "a machine that runs or is paused, and an image that somebody has open: refused, and nothing was touched" {
   local before holder
   chain_of_two
@@ -355,6 +371,32 @@ STUB
   virsh_q undefine "$name"
   restored
   [[ $from == "$OUT/c.qcow2" ]]
+  VM=$OWN_VM
+  lab vm-stop "$VM"
+  held_as 2 vda "$OUT/a.raw"
+}
+
+@test "whoever begins to work on a machine while its new disk is copied: it is attached afterwards, and nobody else works on it then" {
+  local other lock
+  new_vm vda:64M
+  other=$VM lock=$LAB_DIR/host/state/locks/$VM
+  on_chain
+  use_stubs
+  stub qemu-img <<STUB
+if [[ \$1 == compare ]]; then
+  flock "$lock" bash -c "touch \$CALLS.locked; sleep 1; echo let go >>\$CALLS" &
+  until [[ -e \$CALLS.locked ]]; do sleep 0.02; done
+fi
+real "\$@"
+STUB
+  stub virsh <<STUB
+[[ " \$* " != *' attach-disk '* ]] || { flock -n "$lock" true && echo free >>\$CALLS || echo held >>\$CALLS; }
+real "\$@"
+STUB
+  restore 2 --attach "$other" "vda:$OUT/a.raw:raw"
+  restored
+  answer "$other vdb" '"\(.attached.vm) \(.attached.target)"'
+  [[ $(<"$CALLS") == $'let go\nheld' ]]
   VM=$OWN_VM
   lab vm-stop "$VM"
   held_as 2 vda "$OUT/a.raw"
