@@ -97,11 +97,11 @@ run() {
 # seen to stand still for good behind a child that had ended, with the open virsh as its only other one.
 # That shell lets go of what this one talks to: left behind with a child that cannot be ended, it would hold the caller's connection open.
 run_start() {
-  # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them.
+  # The locks (descriptors 7 to 9) belong to this script alone: a child that outlives it must not hold them.
   exec {RUN_FD}< <(
     set +eE
     trap - ERR EXIT
-    exec 8>&- 9>&- </dev/null 2>/dev/null
+    exec 7>&- 8>&- 9>&- </dev/null 2>/dev/null
     [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
     "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
     echo $!
@@ -859,7 +859,7 @@ virsh_open() {
   exec {VIRSH_IN}<>"$WORK/ask"
   exec {VIRSH_SAYS}< <(
     # Without a writing end of its own it ends with this script, however that ends.
-    exec <"$WORK/ask" {VIRSH_IN}>&- 8>&- 9>&- 2>&1 >>"$WORK/virsh.out"
+    exec <"$WORK/ask" {VIRSH_IN}>&- 7>&- 8>&- 9>&- 2>&1 >>"$WORK/virsh.out"
     exec "${VIRSH[@]}"
   )
   VIRSH_PID=$!
@@ -3443,8 +3443,26 @@ look_at_receiver() {
     ! is_gone "$RUN_ERR" || die "There is no virtual machine $OPT_ATTACH" vm-not-found
     die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   }
-  [[ $OPT_ATTACH == "$OPT_VM" || ! -e $STATE_DIR/locks/$OPT_ATTACH ]] || flock -n "$STATE_DIR/locks/$OPT_ATTACH" true || die "Another operation works on $OPT_ATTACH" vm-busy
+  # Not kept for as long as the copy takes: others may work on it meanwhile.
+  lock_receiver 0
+  exec 7>&-
 }
+
+# lock_receiver SECONDS: descriptor 7 is the lock of the machine that the disk is attached to, until this script ends; for whoever has it
+# there is so much time.
+lock_receiver() {
+  local REPLY until
+  [[ $OPT_ATTACH != "$OPT_VM" ]] || return 0
+  mkdir -p -- "$STATE_DIR/locks"
+  exec 7>>"$STATE_DIR/locks/$OPT_ATTACH"
+  now_ms && until=$((REPLY + $1 * 1000))
+  until flock -n 7; do
+    now_ms
+    ((REPLY < until)) || die "Another operation works on $OPT_ATTACH" vm-busy
+    nap 0.2
+  done
+}
+readonly RECEIVER_SECONDS=600 # what was copied for hours is not given up for a backup that is about to end
 
 # is_persistent: of the machine whose dominfo RUN_OUT is.
 is_persistent() { [[ $RUN_OUT =~ Persistent:\ +yes ]]; }
@@ -3687,6 +3705,8 @@ place_disk() {
 place_disks() {
   local disk
   timing_start swap
+  # Nothing else may be at work on it when it gets the disk.
+  [[ ! $OPT_ATTACH ]] || lock_receiver "$RECEIVER_SECONDS"
   for disk in "${NOTE_DISKS[@]}"; do place_disk "$disk"; done
   # From here on it takes moments, and libvirt cannot be told to forget half of a question.
   trap : TERM INT HUP PIPE

@@ -201,6 +201,8 @@ place_disk() {
 place_disks() {
   local disk
   timing_start swap
+  # Nothing else may be at work on it when it gets the disk.
+  [[ ! $OPT_ATTACH ]] || lock_receiver "$RECEIVER_SECONDS"
   for disk in "${NOTE_DISKS[@]}"; do place_disk "$disk"; done
   # From here on it takes moments, and libvirt cannot be told to forget half of a question.
   trap : TERM INT HUP PIPE
