@@ -824,6 +824,10 @@ stays_inside() {
   [[ $RUN_OUT == "$MNT/$1" ]] || die "$1 leads to another place than it says" path-escapes
 }
 
+# is_kept_here PATH: the directory of the machine that it belongs to is there. In a directory that nothing is mounted on, and in another
+# repository, it would not be.
+is_kept_here() { nas test -d "$MNT/${1%%/*}"; }
+
 # look_at_space: SPACE_TOTAL and SPACE_FREE in bytes, as QEMU's user sees them; false when unknown.
 look_at_space() {
   run "${1:-$NAS_SECONDS}" stat -f -c '%S %b %a' -- "$MNT" || return 1
@@ -3117,7 +3121,7 @@ walk_chain() {
   local -a links=()
   R[$i.hashed]=0
   while :; do
-    nas realpath -e -- "$at" || die "A file of the chain is missing: ${at#"$MNT/"}: $RUN_ERR" chain-missing
+    nas realpath -e -- "$at" || chain_missing "$at"
     [[ $RUN_OUT == "$MNT"/* && $RUN_OUT =~ $SAFE_TEXT ]] || die "${at#"$MNT/"} leads out of the repository" chain-unsafe
     at=$RUN_OUT
     for n in "${links[@]}"; do [[ $n != "$at" ]] || die "${at#"$MNT/"} stands on itself" chain-unsafe; done
@@ -3137,6 +3141,17 @@ walk_chain() {
     R[$i.chain]="{\"driver\":\"qcow2\",\"file\":{\"driver\":\"file\",\"filename\":$REPLY},\"backing\":${R[$i.chain]}}"
   done
 }
+
+# chain_missing FILE: ends the restore; that the file is gone is told only where it is certain.
+chain_missing() {
+  local why=$RUN_ERR file
+  nas realpath -m -- "$1" && file=$RUN_OUT || file=''
+  [[ $why != *'No such file'* || $file != "$MNT"/* ]] || ! is_kept_here "${file#"$MNT/"}" || spoilt missing "${file#"$MNT/"}"
+  die "A file of the chain is missing: ${1#"$MNT/"}: $why" chain-missing
+}
+
+# spoilt STATE PATH: for the books.
+spoilt() { json_object s path "$2" s state "$1" && SPOILT+=("$REPLY"); }
 
 # look_at_link FILE: LINK_SIZE and LINK_BACKING (as it stands in the file); it is a sound qcow2 that keeps its data itself.
 look_at_link() {
@@ -3195,6 +3210,7 @@ check_hash() {
   is=$RUN_OUT
   run "$TIME_LIMIT" sha256sum -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
   [[ "$is ${RUN_OUT:0:64}" != "${HASHES[$1]}" && ${HASHES[$1]} != " ${RUN_OUT:0:64}" ]] || return 0
+  spoilt damaged "${1#"$MNT/"}"
   damaged "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
   return 1
 }
@@ -3853,6 +3869,7 @@ RESTORES=0
 declare -A R=()
 DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
 DAMAGED=()                 # what is not as it was, where it is taken all the same
+SPOILT=()                  # files of the chain that are damaged or missing, as JSON
 RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress
 
 operation_restore() {
@@ -4033,7 +4050,7 @@ print_restore() {
 
 # json_restore: REPLY is the whole of RESTORE, version 1.
 json_restore() {
-  local i host left timings damaged domain='' attached='' error='' swapped=false
+  local i host left timings damaged spoilt domain='' attached='' error='' swapped=false
   local -a disks=()
   json_host && host=$REPLY
   for ((i = 0; i < RESTORES; i++)); do
@@ -4051,8 +4068,9 @@ json_restore() {
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
   json_strings "${DAMAGED[@]}" && damaged=$REPLY
+  json_array "${SPOILT[@]}" && spoilt=$REPLY
   json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
-    r domain "$domain" r attached "$attached" r damaged "$damaged" r cleanup "$left" r timings "$timings" r error "$error"
+    r domain "$domain" r attached "$attached" r damaged "$damaged" r spoilt "$spoilt" r cleanup "$left" r timings "$timings" r error "$error"
 }
 
 # ---- delete and stats --------------------------------------------------------------------------------
@@ -4210,7 +4228,10 @@ open_backup() {
   work_open
   mount_repository
   stays_inside "$OPT_PATH"
-  nas test -d "$MNT/$OPT_PATH" || die "$OPT_PATH is not on the NAS" path-missing
+  nas stat -L -- "$MNT/$OPT_PATH/" || {
+    [[ $RUN_ERR == *'No such file'* ]] && is_kept_here "$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
+    die "$OPT_PATH is not on the NAS" path-missing
+  }
   ! nas test -e "$MNT/$OPT_PATH/$RUN_MARK" || die "$OPT_PATH is a backup that was not finished" not-finished
 }
 
@@ -4281,12 +4302,17 @@ operation_checksum() {
 # look_at_files: SUM_NAMES and SUM_SIZE of what belongs to the backup: what describes it may be written anew.
 look_at_files() {
   local name
-  nas ls -A -- "$MNT/$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
-  lines "$RUN_OUT"
+  list_files
   for name in "${LINES[@]}"; do
     [[ $name =~ $FILE_PATTERN && $name != @("$MANIFEST"|"$CHECKSUMS") ]] || continue
     ! size_of_file "$name" || { SUM_NAMES+=("$name") && SUM_SIZE[$name]=$REPLY; }
   done
+}
+
+# list_files: LINES are the names in its directory.
+list_files() {
+  nas ls -A -- "$MNT/$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
+  lines "$RUN_OUT"
 }
 
 # look_at_checksums: SUM_NAMES, SUM_SIZE and SUM as they were written down; false when they were not.
@@ -4361,9 +4387,11 @@ json_checksums() {
 
 # answer_checksums NEW [DIFFERING]: the names of files that differ, where there was something to compare with.
 answer_checksums() {
-  local files
+  local files there
+  list_files
+  json_strings "${LINES[@]}" && there=$REPLY
   json_checksums && files=$REPLY
-  json_object n v 1 s path "$OPT_PATH" b new "$1" n bytes "${HASHED_BYTES:-0}" r differs "${2-}" r files "$files"
+  json_object n v 1 s path "$OPT_PATH" b new "$1" n bytes "${HASHED_BYTES:-0}" r differs "${2-}" r there "$there" r files "$files"
   answer_good "$REPLY"
 }
 

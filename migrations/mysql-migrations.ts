@@ -4,6 +4,7 @@ import { CloudstackTables1795500000000 } from './mysql/cloudstack-tables';
 import { HostBoots1796700000000 } from './mysql/host-boots';
 import { Maintenances1796600000000 } from './mysql/maintenances';
 import { Manifests1796300000000 } from './mysql/manifests';
+import { MissingFiles1796810000000 } from './mysql/missing-files';
 import { Protections1795800000000 } from './mysql/protections';
 import { RunAttempts1796400000000 } from './mysql/run-attempts';
 import { RunCause1795700000000 } from './mysql/run-cause';
@@ -29,4 +30,5 @@ export const MYSQL_MIGRATIONS = [
   Schedules1796500000000,
   Maintenances1796600000000,
   HostBoots1796700000000,
+  MissingFiles1796810000000,
 ];

@@ -21,7 +21,7 @@ walk_chain() {
   local -a links=()
   R[$i.hashed]=0
   while :; do
-    nas realpath -e -- "$at" || die "A file of the chain is missing: ${at#"$MNT/"}: $RUN_ERR" chain-missing
+    nas realpath -e -- "$at" || chain_missing "$at"
     [[ $RUN_OUT == "$MNT"/* && $RUN_OUT =~ $SAFE_TEXT ]] || die "${at#"$MNT/"} leads out of the repository" chain-unsafe
     at=$RUN_OUT
     for n in "${links[@]}"; do [[ $n != "$at" ]] || die "${at#"$MNT/"} stands on itself" chain-unsafe; done
@@ -41,6 +41,17 @@ walk_chain() {
     R[$i.chain]="{\"driver\":\"qcow2\",\"file\":{\"driver\":\"file\",\"filename\":$REPLY},\"backing\":${R[$i.chain]}}"
   done
 }
+
+# chain_missing FILE: ends the restore; that the file is gone is told only where it is certain.
+chain_missing() {
+  local why=$RUN_ERR file
+  nas realpath -m -- "$1" && file=$RUN_OUT || file=''
+  [[ $why != *'No such file'* || $file != "$MNT"/* ]] || ! is_kept_here "${file#"$MNT/"}" || spoilt missing "${file#"$MNT/"}"
+  die "A file of the chain is missing: ${1#"$MNT/"}: $why" chain-missing
+}
+
+# spoilt STATE PATH: for the books.
+spoilt() { json_object s path "$2" s state "$1" && SPOILT+=("$REPLY"); }
 
 # look_at_link FILE: LINK_SIZE and LINK_BACKING (as it stands in the file); it is a sound qcow2 that keeps its data itself.
 look_at_link() {
@@ -99,6 +110,7 @@ check_hash() {
   is=$RUN_OUT
   run "$TIME_LIMIT" sha256sum -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
   [[ "$is ${RUN_OUT:0:64}" != "${HASHES[$1]}" && ${HASHES[$1]} != " ${RUN_OUT:0:64}" ]] || return 0
+  spoilt damaged "${1#"$MNT/"}"
   damaged "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
   return 1
 }

@@ -182,6 +182,12 @@ teardown() {
   keeps_data_in() { rm "$2" && qemu-img create -q -f qcow2 -o "data_file=$1,data_file_raw=on" "$2" 64M; }
   has_byte() { printf '\xff' | dd of="$2" bs=1 seek="$1" conv=notrunc status=none; }
   bad chain-missing rm "$first"
+  answer "[{\"path\":\"${first#"$NAS/"}\",\"state\":\"missing\"}]" '.spoilt | tojson'
+  bad chain-missing rm -r "${first%/*}"
+  answer "${first#"$NAS/"} missing" '.spoilt[] | "\(.path) \(.state)"'
+  # As a repository that is not mounted: nothing is known of any file.
+  bad chain-missing rm -r "$NAS/copy"
+  answer '[]' '.spoilt | tojson'
   bad chain-unsafe stands_on "$secret" raw "$first"
   bad chain-unsafe stands_on "$first" qcow2 "$top"
   bad chain-unsafe stands_on "../../../../../..$secret" qcow2 "$first"
@@ -214,6 +220,7 @@ teardown() {
   restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
   refused checksum-mismatch
   [[ $output == *2026.01.01.00.00.01* ]]
+  answer "$(cd "$NAS" && echo "$VM"/*1/root.*) damaged" '.spoilt[] | "\(.path) \(.state)"'
   [[ $(picture) == "$before" ]]
   # Cut off, it says nothing of anything.
   truncate -s 20 "$NAS/$VM"/*1/checksums.json

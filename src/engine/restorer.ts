@@ -33,6 +33,7 @@ import type { FollowedJob } from './follow-job';
 import { type DrivenJob, type Hears, JobDriver } from './job-driver';
 import { NasHosts } from './nas-hosts';
 import { mountOf, Planner, refusalError, refuseMaintenance } from './planner';
+import { SpoiltFiles } from './spoilt-files';
 
 /** A request, and the host (uuid or name) that does it; null: the VM's, or for new disks any that is there. */
 export type RestoreWishes = RestoreRequest & { readonly host: string | null };
@@ -66,6 +67,7 @@ export class Restorer {
     private readonly volumes: Volumes,
     private readonly hosts: Hosts,
     private readonly nasHosts: NasHosts,
+    private readonly spoilt: SpoiltFiles,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
@@ -161,6 +163,7 @@ export class Restorer {
       if (settled.vmTouched === true) await this.#noteVolumes(vm, plan, facts);
       if (settled.vmTouched !== false) await this.#closeChain(vm);
       await this.#end(lease, settled, plan, { ...job, stdout: hide(job.stdout), stderr: hide(job.stderr) });
+      for (const file of facts?.spoilt ?? []) await this.spoilt.noteFile(plan.repositoryId, file, { vmId: vm.id, runId: run.id });
     });
     if (settled.state === 'succeeded')
       log.info({ backupId: plan.backup, way: plan.way }, 'restored, and compared with the chain');

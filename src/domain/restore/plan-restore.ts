@@ -95,7 +95,7 @@ function findPoint({ backup: uuid, accepted }: RestoreRequest, { backups }: Rest
       'restore.not-restorable',
       'refused',
       `Backup ${uuid} cannot be restored: a file of it or of a link under it is missing, or the books do not lead to its full.`,
-      `${better} Or look at what is there, by hand: docs/restore-by-hand.md.`,
+      `${better} When it is back: chainkeeper checksums BACKUP --verify. Or look at what is there, by hand: docs/restore-by-hand.md.`,
     );
   if (assurance === 'broken' && accepted?.level !== 'broken')
     return refusal(
