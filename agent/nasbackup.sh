@@ -97,11 +97,11 @@ run() {
 # seen to stand still for good behind a child that had ended, with the open virsh as its only other one.
 # That shell lets go of what this one talks to: left behind with a child that cannot be ended, it would hold the caller's connection open.
 run_start() {
-  # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them.
+  # The locks (descriptors 7 to 9) belong to this script alone: a child that outlives it must not hold them.
   exec {RUN_FD}< <(
     set +eE
     trap - ERR EXIT
-    exec 8>&- 9>&- </dev/null 2>/dev/null
+    exec 7>&- 8>&- 9>&- </dev/null 2>/dev/null
     [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
     "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
     echo $!
@@ -824,6 +824,10 @@ stays_inside() {
   [[ $RUN_OUT == "$MNT/$1" ]] || die "$1 leads to another place than it says" path-escapes
 }
 
+# is_kept_here PATH: the directory of the machine that it belongs to is there. In a directory that nothing is mounted on, and in another
+# repository, it would not be.
+is_kept_here() { nas test -d "$MNT/${1%%/*}"; }
+
 # look_at_space: SPACE_TOTAL and SPACE_FREE in bytes, as QEMU's user sees them; false when unknown.
 look_at_space() {
   run "${1:-$NAS_SECONDS}" stat -f -c '%S %b %a' -- "$MNT" || return 1
@@ -859,7 +863,7 @@ virsh_open() {
   exec {VIRSH_IN}<>"$WORK/ask"
   exec {VIRSH_SAYS}< <(
     # Without a writing end of its own it ends with this script, however that ends.
-    exec <"$WORK/ask" {VIRSH_IN}>&- 8>&- 9>&- 2>&1 >>"$WORK/virsh.out"
+    exec <"$WORK/ask" {VIRSH_IN}>&- 7>&- 8>&- 9>&- 2>&1 >>"$WORK/virsh.out"
     exec "${VIRSH[@]}"
   )
   VIRSH_PID=$!
@@ -1001,7 +1005,7 @@ die_unless_gone() {
 
 DISKS=0
 declare -A D=() B=()
-readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse written bitmaps
+readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse unsafe written bitmaps
   mode parent file image backing size allocated filecluster data zero dirty compared parentbitmap check'
 
 disk_new() {
@@ -1148,12 +1152,17 @@ look_at_written() {
 # look_at_stopped_disks [-U]: from -d, else from --disks, else from the definition of a persistent machine.
 look_at_stopped_disks() {
   local i path
+  local -A defined=()
   split_list "$OPT_DISK_PATHS"
   if ((${#LIST[@]})); then
+    # Where there is a definition, it knows what they are.
+    if [[ $VM_STATE == 'shut off' ]] && virsh_q dumpxml "$OPT_VM" --inactive && read_domain_xml "$RUN_OUT"; then
+      for ((i = 0; i < DISKS; i++)); do [[ ! ${D[$i.path]} ]] || defined[${D[$i.path]}]=${D[$i.format]}; done
+    fi
     DISKS=0 D=() B=()
     for path in "${LIST[@]}"; do
       i=$DISKS && disk_new
-      D[$i.path]=$path D[$i.target]=disk$i
+      D[$i.path]=$path D[$i.target]=disk$i D[$i.format]=${defined[$path]-}
     done
   elif [[ $OPT_DISKS ]]; then
     DISKS=0 D=() B=()
@@ -1185,8 +1194,8 @@ look_at_image() {
   else
     D[$i.type]=file
   fi
-  # Only a file may be probed: what lies on a raw device was written by the guest, which could fake a format there.
   [[ ${D[$i.type]} == file || ${D[$i.format]} ]] || D[$i.format]=raw
+  [[ ${D[$i.format]} ]] || guess_format "$i" || return 0
   if ! run "$VIRSH_SECONDS" qemu-img info ${2:+"$2"} ${D[$i.format]:+-f "${D[$i.format]}"} --output=json "$path"; then
     D[$i.inuse]=$RUN_ERR && return 0
   fi
@@ -1212,6 +1221,49 @@ look_at_image() {
     [[ ${B[$i.$name.flags]} != *' auto '* || ${B[$i.$name.inconsistent]} == true ]] || B[$i.$name.recording]=true
   done
 }
+
+# guess_format I: of a file of which nobody said what it is, so that its guest may have written what stands at its begin: raw, or a qcow2
+# that stands on nothing but files beside it, as volumes do on their templates. False, with the reason in D[i.inuse] and D[i.unsafe], when
+# it would have QEMU read other files of this host.
+guess_format() {
+  local i=$1 at=${D[$1.path]} folder header format='' n
+  local -A info
+  run "$NAS_SECONDS" realpath -e -- "$at" || { D[$i.inuse]=$RUN_ERR && return 1; }
+  folder=${RUN_OUT%/*}
+  for ((n = 0; n < 64; n++)); do
+    run "$NAS_SECONDS" od -An -v -tx1 -N80 -- "$at" || { D[$i.inuse]=$RUN_ERR && return 1; }
+    header=${RUN_OUT//[[:space:]]/}
+    if [[ $header != 514649fb* ]]; then
+      ((n == 0)) || { unsafe_image "$i" "stands on $at, of which nobody says what it is" || return 1; }
+      D[$i.format]=raw && return 0
+    fi
+    ! keeps_data_elsewhere "$header" || { unsafe_image "$i" 'keeps its data in another file' || return 1; }
+    json_string "$at"
+    run "$VIRSH_SECONDS" qemu-img info -U --output=json "json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\",\"filename\":$REPLY}}" &&
+      json_read info "$RUN_OUT" || { D[$i.inuse]=${RUN_ERR:-'qemu-img info answered something that is not JSON'} && return 1; }
+    json_get info backing-filename-format && format=$REPLY || format=''
+    json_get info backing-filename || { D[$i.format]=qcow2 && return 0; }
+    [[ $REPLY == /* ]] && at=$REPLY || at=${at%/*}/$REPLY
+    run "$NAS_SECONDS" realpath -e -- "$at" && [[ ${RUN_OUT%/*} == "$folder" ]] || { unsafe_image "$i" "stands on a file outside of its directory: $at" || return 1; }
+    case $format in
+      raw) D[$i.format]=qcow2 && return 0 ;;
+      qcow2 | '') ;;
+      *) unsafe_image "$i" "stands on a file of the format $format" || return 1 ;;
+    esac
+  done
+  unsafe_image "$i" 'stands on more files than any volume'
+}
+
+# unsafe_image I TEXT: always false.
+unsafe_image() {
+  D[$1.unsafe]=yes
+  D[$1.inuse]="${D[$1.path]} $2. A guest can write that into a raw disk: back the machine up while it runs, or say the format in --disks"
+  return 1
+}
+
+# keeps_data_elsewhere HEADER: the first 80 bytes of a qcow2, in hexadecimal; version 2 has no features, and bit 2 of those that a reader
+# must know is the external data file. To be asked before QEMU opens it: that would open the data file as well.
+keeps_data_elsewhere() { [[ ${1:8:8} != 00000002 && ${#1} -ge 160 ]] && ((16#${1:158:2} & 4)); }
 
 bitmap_flags() {
   local f count=0
@@ -1637,7 +1689,9 @@ look_at_agent() {
 look_for_users() {
   local i
   for ((i = 0; i < DISKS; i++)); do
-    if [[ ${D[$i.inuse]} ]]; then
+    if [[ ${D[$i.unsafe]} ]]; then
+      problem image-unsafe "${D[$i.inuse]}"
+    elif [[ ${D[$i.inuse]} ]]; then
       problem disk-unreadable "${D[$i.path]%%:*}: ${D[$i.inuse]}"
     elif [[ ${D[$i.type]} == file ]] && ! run "$NAS_SECONDS" qemu-img info -f "${D[$i.format]}" --output=json -- "${D[$i.path]}" && [[ $RUN_ERR == *lock* ]]; then
       problem image-in-use "${D[$i.path]} is in use: ${RUN_ERR//$'\n'/; }"
@@ -2970,6 +3024,7 @@ backup_stopped() {
   look_at_stopped_disks || die_unless_gone "Cannot look at the disks of $OPT_VM"
   ((DISKS)) || die "$OPT_VM has no disks" no-disks
   for ((i = 0; i < DISKS; i++)); do
+    [[ ! ${D[$i.unsafe]} ]] || die "${D[$i.inuse]}" image-unsafe
     [[ ${D[$i.inuse]} != *lock* ]] || die "Disk ${D[$i.path]} is in use: is $OPT_VM running somewhere? ${D[$i.inuse]}" image-in-use
     [[ ! ${D[$i.inuse]} ]] || die "Cannot read disk ${D[$i.path]}: ${D[$i.inuse]}" disk-unreadable
   done
@@ -3153,7 +3208,7 @@ walk_chain() {
   local -a links=()
   R[$i.hashed]=0
   while :; do
-    nas realpath -e -- "$at" || die "A file of the chain is missing: ${at#"$MNT/"}: $RUN_ERR" chain-missing
+    nas realpath -e -- "$at" || chain_missing "$at"
     [[ $RUN_OUT == "$MNT"/* && $RUN_OUT =~ $SAFE_TEXT ]] || die "${at#"$MNT/"} leads out of the repository" chain-unsafe
     at=$RUN_OUT
     for n in "${links[@]}"; do [[ $n != "$at" ]] || die "${at#"$MNT/"} stands on itself" chain-unsafe; done
@@ -3174,17 +3229,26 @@ walk_chain() {
   done
 }
 
+# chain_missing FILE: ends the restore; that the file is gone is told only where it is certain.
+chain_missing() {
+  local why=$RUN_ERR file
+  nas realpath -m -- "$1" && file=$RUN_OUT || file=''
+  [[ $why != *'No such file'* || $file != "$MNT"/* ]] || ! is_kept_here "${file#"$MNT/"}" || spoilt missing "${file#"$MNT/"}"
+  die "A file of the chain is missing: ${1#"$MNT/"}: $why" chain-missing
+}
+
+# spoilt STATE PATH: for the books.
+spoilt() { json_object s path "$2" s state "$1" && SPOILT+=("$REPLY"); }
+
 # look_at_link FILE: LINK_SIZE and LINK_BACKING (as it stands in the file); it is a sound qcow2 that keeps its data itself.
 look_at_link() {
   local name=${1#"$MNT/"} node features
   local -A info
   nas test -f "$1" || die "$name is not a file" chain-unsafe
-  # Before QEMU opens it: with an external data file it would open that as well.
   nas od -An -v -tx1 -N80 -- "$1" || die "Cannot read $name: $RUN_ERR" chain-missing
   features=${RUN_OUT//[[:space:]]/}
   [[ $features == 514649fb* ]] || die "$name is not a qcow2 file" chain-unsafe
-  # Version 2 has no features; bit 2 of those that a reader must know is the external data file.
-  [[ ${features:8:8} == 00000002 ]] || (((16#${features:158:2} & 4) == 0)) || die "$name keeps its data in another file" chain-unsafe
+  ! keeps_data_elsewhere "$features" || die "$name keeps its data in another file" chain-unsafe
   json_string "$1"
   node="json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\",\"filename\":$REPLY}}"
   nas qemu-img info --output=json "$node" && json_read info "$RUN_OUT" && json_get info virtual-size || die "Cannot read $name: $RUN_ERR" check-failed
@@ -3233,6 +3297,7 @@ check_hash() {
   is=$RUN_OUT
   run "$TIME_LIMIT" sha256sum -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
   [[ "$is ${RUN_OUT:0:64}" != "${HASHES[$1]}" && ${HASHES[$1]} != " ${RUN_OUT:0:64}" ]] || return 0
+  spoilt damaged "${1#"$MNT/"}"
   damaged "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
   return 1
 }
@@ -3481,8 +3546,26 @@ look_at_receiver() {
     ! is_gone "$RUN_ERR" || die "There is no virtual machine $OPT_ATTACH" vm-not-found
     die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   }
-  [[ $OPT_ATTACH == "$OPT_VM" || ! -e $STATE_DIR/locks/$OPT_ATTACH ]] || flock -n "$STATE_DIR/locks/$OPT_ATTACH" true || die "Another operation works on $OPT_ATTACH" vm-busy
+  # Not kept for as long as the copy takes: others may work on it meanwhile.
+  lock_receiver 0
+  exec 7>&-
 }
+
+# lock_receiver SECONDS: descriptor 7 is the lock of the machine that the disk is attached to, until this script ends; for whoever has it
+# there is so much time.
+lock_receiver() {
+  local REPLY until
+  [[ $OPT_ATTACH != "$OPT_VM" ]] || return 0
+  mkdir -p -- "$STATE_DIR/locks"
+  exec 7>>"$STATE_DIR/locks/$OPT_ATTACH"
+  now_ms && until=$((REPLY + $1 * 1000))
+  until flock -n 7; do
+    now_ms
+    ((REPLY < until)) || die "Another operation works on $OPT_ATTACH" vm-busy
+    nap 0.2
+  done
+}
+readonly RECEIVER_SECONDS=600 # what was copied for hours is not given up for a backup that is about to end
 
 # is_persistent: of the machine whose dominfo RUN_OUT is.
 is_persistent() { [[ $RUN_OUT =~ Persistent:\ +yes ]]; }
@@ -3560,6 +3643,7 @@ look_at_old() {
   if [[ $OPT_SWAP ]]; then
     [[ $what == 'regular '* ]] || die "$to is a $what: only files can be swapped; restore to it as a new disk" target-unsupported
     R[$i.kind]=swap
+    look_for_snapshots "$i"
     return 0
   fi
   # Logical volumes are links to their devices.
@@ -3568,6 +3652,20 @@ look_at_old() {
   [[ $OPT_OVERWRITE ]] || die "$to is a block device: --overwrite writes over what it holds" target-exists
   R[$i.kind]=device R[$i.real]=${R[$i.real]:-$to}
   look_at_device "$i"
+}
+
+# look_for_snapshots I: those in the old image would go with it. What cannot be read has none that anybody could go back to.
+look_for_snapshots() {
+  local i=$1 to=${R[$1.to]} count=0 n names=''
+  local -A info
+  [[ ${R[$i.format]} == qcow2 ]] || return 0
+  target od -An -v -tx1 -N80 -- "$to" && ! keeps_data_elsewhere "${RUN_OUT//[[:space:]]/}" || return 0
+  json_string "$to"
+  target qemu-img info -U --output=json "json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\",\"filename\":$REPLY}}" && json_read info "$RUN_OUT" ||
+    { warn "whether $to holds snapshots cannot be told: $RUN_ERR" && return 0; }
+  json_get info 'snapshots#' && count=$REPLY
+  for ((n = 0; n < count; n++)); do json_get info "snapshots.$n.name" && names+=" $REPLY"; done
+  ((count == 0)) || die "$to holds snapshots, which would go with it:$names. Restore to new disks, or remove them first: virsh snapshot-delete $OPT_VM, or qemu-img snapshot -d" image-has-snapshots
 }
 
 # look_at_device I: nothing is mounted from it, made of it, or runs from it.
@@ -3710,6 +3808,8 @@ place_disk() {
 place_disks() {
   local disk
   timing_start swap
+  # Nothing else may be at work on it when it gets the disk.
+  [[ ! $OPT_ATTACH ]] || lock_receiver "$RECEIVER_SECONDS"
   for disk in "${NOTE_DISKS[@]}"; do place_disk "$disk"; done
   # From here on it takes moments, and libvirt cannot be told to forget half of a question.
   trap : TERM INT HUP PIPE
@@ -3856,6 +3956,7 @@ RESTORES=0
 declare -A R=()
 DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
 DAMAGED=()                 # what is not as it was, where it is taken all the same
+SPOILT=()                  # files of the chain that are damaged or missing, as JSON
 RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress
 
 operation_restore() {
@@ -4036,7 +4137,7 @@ print_restore() {
 
 # json_restore: REPLY is the whole of RESTORE, version 1.
 json_restore() {
-  local i host left timings damaged domain='' attached='' error='' swapped=false
+  local i host left timings damaged spoilt domain='' attached='' error='' swapped=false
   local -a disks=()
   json_host && host=$REPLY
   for ((i = 0; i < RESTORES; i++)); do
@@ -4054,8 +4155,9 @@ json_restore() {
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
   json_strings "${DAMAGED[@]}" && damaged=$REPLY
+  json_array "${SPOILT[@]}" && spoilt=$REPLY
   json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
-    r domain "$domain" r attached "$attached" r damaged "$damaged" r cleanup "$left" r timings "$timings" r error "$error"
+    r domain "$domain" r attached "$attached" r damaged "$damaged" r spoilt "$spoilt" r cleanup "$left" r timings "$timings" r error "$error"
 }
 
 # ---- delete and stats --------------------------------------------------------------------------------
@@ -4217,7 +4319,10 @@ open_backup() {
   work_open
   mount_repository
   stays_inside "$OPT_PATH"
-  nas test -d "$MNT/$OPT_PATH" || die "$OPT_PATH is not on the NAS" path-missing
+  nas stat -L -- "$MNT/$OPT_PATH/" || {
+    [[ $RUN_ERR == *'No such file'* ]] && is_kept_here "$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
+    die "$OPT_PATH is not on the NAS" path-missing
+  }
   ! nas test -e "$MNT/$OPT_PATH/$RUN_MARK" || die "$OPT_PATH is a backup that was not finished" not-finished
 }
 
@@ -4288,12 +4393,17 @@ operation_checksum() {
 # look_at_files: SUM_NAMES and SUM_SIZE of what belongs to the backup: what describes it may be written anew.
 look_at_files() {
   local name
-  nas ls -A -- "$MNT/$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
-  lines "$RUN_OUT"
+  list_files
   for name in "${LINES[@]}"; do
     [[ $name =~ $FILE_PATTERN && $name != @("$MANIFEST"|"$CHECKSUMS") ]] || continue
     ! size_of_file "$name" || { SUM_NAMES+=("$name") && SUM_SIZE[$name]=$REPLY; }
   done
+}
+
+# list_files: LINES are the names in its directory.
+list_files() {
+  nas ls -A -- "$MNT/$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
+  lines "$RUN_OUT"
 }
 
 # look_at_checksums: SUM_NAMES, SUM_SIZE and SUM as they were written down; false when they were not.
@@ -4368,9 +4478,11 @@ json_checksums() {
 
 # answer_checksums NEW [DIFFERING]: the names of files that differ, where there was something to compare with.
 answer_checksums() {
-  local files
+  local files there
+  list_files
+  json_strings "${LINES[@]}" && there=$REPLY
   json_checksums && files=$REPLY
-  json_object n v 1 s path "$OPT_PATH" b new "$1" n bytes "${HASHED_BYTES:-0}" r differs "${2-}" r files "$files"
+  json_object n v 1 s path "$OPT_PATH" b new "$1" n bytes "${HASHED_BYTES:-0}" r differs "${2-}" r there "$there" r files "$files"
   answer_good "$REPLY"
 }
 

@@ -4,6 +4,7 @@ import { CloudstackTables1795500000000 } from './mysql/cloudstack-tables';
 import { HostBoots1796700000000 } from './mysql/host-boots';
 import { Maintenances1796600000000 } from './mysql/maintenances';
 import { Manifests1796300000000 } from './mysql/manifests';
+import { MissingFiles1796810000000 } from './mysql/missing-files';
 import { Protections1795800000000 } from './mysql/protections';
 import { RunAttempts1796400000000 } from './mysql/run-attempts';
 import { RunCause1795700000000 } from './mysql/run-cause';
@@ -31,4 +32,5 @@ export const MYSQL_MIGRATIONS = [
   Maintenances1796600000000,
   HostBoots1796700000000,
   Resizes1796800000000,
+  MissingFiles1796810000000,
 ];

@@ -4,6 +4,7 @@ import { CloudstackTables1795500000000 } from './sqlite/cloudstack-tables';
 import { HostBoots1796700000000 } from './sqlite/host-boots';
 import { Maintenances1796600000000 } from './sqlite/maintenances';
 import { Manifests1796300000000 } from './sqlite/manifests';
+import { MissingFiles1796810000000 } from './sqlite/missing-files';
 import { Protections1795800000000 } from './sqlite/protections';
 import { RunAttempts1796400000000 } from './sqlite/run-attempts';
 import { RunCause1795700000000 } from './sqlite/run-cause';
@@ -31,4 +32,5 @@ export const SQLITE_MIGRATIONS = [
   Maintenances1796600000000,
   HostBoots1796700000000,
   Resizes1796800000000,
+  MissingFiles1796810000000,
 ];

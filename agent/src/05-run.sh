@@ -59,11 +59,11 @@ run() {
 # seen to stand still for good behind a child that had ended, with the open virsh as its only other one.
 # That shell lets go of what this one talks to: left behind with a child that cannot be ended, it would hold the caller's connection open.
 run_start() {
-  # The locks (descriptors 8 and 9) belong to this script alone: a child that outlives it must not hold them.
+  # The locks (descriptors 7 to 9) belong to this script alone: a child that outlives it must not hold them.
   exec {RUN_FD}< <(
     set +eE
     trap - ERR EXIT
-    exec 8>&- 9>&- </dev/null 2>/dev/null
+    exec 7>&- 8>&- 9>&- </dev/null 2>/dev/null
     [[ ! $VIRSH_IN ]] || exec {VIRSH_IN}>&- {VIRSH_SAYS}<&-
     "$@" </dev/null >"$WORK/out" 2>"$WORK/err" &
     echo $!

@@ -144,6 +144,10 @@ stays_inside() {
   [[ $RUN_OUT == "$MNT/$1" ]] || die "$1 leads to another place than it says" path-escapes
 }
 
+# is_kept_here PATH: the directory of the machine that it belongs to is there. In a directory that nothing is mounted on, and in another
+# repository, it would not be.
+is_kept_here() { nas test -d "$MNT/${1%%/*}"; }
+
 # look_at_space: SPACE_TOTAL and SPACE_FREE in bytes, as QEMU's user sees them; false when unknown.
 look_at_space() {
   run "${1:-$NAS_SECONDS}" stat -f -c '%S %b %a' -- "$MNT" || return 1

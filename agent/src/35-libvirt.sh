@@ -24,7 +24,7 @@ virsh_open() {
   exec {VIRSH_IN}<>"$WORK/ask"
   exec {VIRSH_SAYS}< <(
     # Without a writing end of its own it ends with this script, however that ends.
-    exec <"$WORK/ask" {VIRSH_IN}>&- 8>&- 9>&- 2>&1 >>"$WORK/virsh.out"
+    exec <"$WORK/ask" {VIRSH_IN}>&- 7>&- 8>&- 9>&- 2>&1 >>"$WORK/virsh.out"
     exec "${VIRSH[@]}"
   )
   VIRSH_PID=$!

@@ -4,7 +4,7 @@
 
 DISKS=0
 declare -A D=() B=()
-readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse written bitmaps
+readonly DISK_FIELDS='target device type path format node policy inode compat virtual cluster actual inuse unsafe written bitmaps
   mode parent file image backing size allocated filecluster data zero dirty compared parentbitmap check'
 
 disk_new() {
@@ -151,12 +151,17 @@ look_at_written() {
 # look_at_stopped_disks [-U]: from -d, else from --disks, else from the definition of a persistent machine.
 look_at_stopped_disks() {
   local i path
+  local -A defined=()
   split_list "$OPT_DISK_PATHS"
   if ((${#LIST[@]})); then
+    # Where there is a definition, it knows what they are.
+    if [[ $VM_STATE == 'shut off' ]] && virsh_q dumpxml "$OPT_VM" --inactive && read_domain_xml "$RUN_OUT"; then
+      for ((i = 0; i < DISKS; i++)); do [[ ! ${D[$i.path]} ]] || defined[${D[$i.path]}]=${D[$i.format]}; done
+    fi
     DISKS=0 D=() B=()
     for path in "${LIST[@]}"; do
       i=$DISKS && disk_new
-      D[$i.path]=$path D[$i.target]=disk$i
+      D[$i.path]=$path D[$i.target]=disk$i D[$i.format]=${defined[$path]-}
     done
   elif [[ $OPT_DISKS ]]; then
     DISKS=0 D=() B=()
@@ -188,8 +193,8 @@ look_at_image() {
   else
     D[$i.type]=file
   fi
-  # Only a file may be probed: what lies on a raw device was written by the guest, which could fake a format there.
   [[ ${D[$i.type]} == file || ${D[$i.format]} ]] || D[$i.format]=raw
+  [[ ${D[$i.format]} ]] || guess_format "$i" || return 0
   if ! run "$VIRSH_SECONDS" qemu-img info ${2:+"$2"} ${D[$i.format]:+-f "${D[$i.format]}"} --output=json "$path"; then
     D[$i.inuse]=$RUN_ERR && return 0
   fi
@@ -215,6 +220,49 @@ look_at_image() {
     [[ ${B[$i.$name.flags]} != *' auto '* || ${B[$i.$name.inconsistent]} == true ]] || B[$i.$name.recording]=true
   done
 }
+
+# guess_format I: of a file of which nobody said what it is, so that its guest may have written what stands at its begin: raw, or a qcow2
+# that stands on nothing but files beside it, as volumes do on their templates. False, with the reason in D[i.inuse] and D[i.unsafe], when
+# it would have QEMU read other files of this host.
+guess_format() {
+  local i=$1 at=${D[$1.path]} folder header format='' n
+  local -A info
+  run "$NAS_SECONDS" realpath -e -- "$at" || { D[$i.inuse]=$RUN_ERR && return 1; }
+  folder=${RUN_OUT%/*}
+  for ((n = 0; n < 64; n++)); do
+    run "$NAS_SECONDS" od -An -v -tx1 -N80 -- "$at" || { D[$i.inuse]=$RUN_ERR && return 1; }
+    header=${RUN_OUT//[[:space:]]/}
+    if [[ $header != 514649fb* ]]; then
+      ((n == 0)) || { unsafe_image "$i" "stands on $at, of which nobody says what it is" || return 1; }
+      D[$i.format]=raw && return 0
+    fi
+    ! keeps_data_elsewhere "$header" || { unsafe_image "$i" 'keeps its data in another file' || return 1; }
+    json_string "$at"
+    run "$VIRSH_SECONDS" qemu-img info -U --output=json "json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\",\"filename\":$REPLY}}" &&
+      json_read info "$RUN_OUT" || { D[$i.inuse]=${RUN_ERR:-'qemu-img info answered something that is not JSON'} && return 1; }
+    json_get info backing-filename-format && format=$REPLY || format=''
+    json_get info backing-filename || { D[$i.format]=qcow2 && return 0; }
+    [[ $REPLY == /* ]] && at=$REPLY || at=${at%/*}/$REPLY
+    run "$NAS_SECONDS" realpath -e -- "$at" && [[ ${RUN_OUT%/*} == "$folder" ]] || { unsafe_image "$i" "stands on a file outside of its directory: $at" || return 1; }
+    case $format in
+      raw) D[$i.format]=qcow2 && return 0 ;;
+      qcow2 | '') ;;
+      *) unsafe_image "$i" "stands on a file of the format $format" || return 1 ;;
+    esac
+  done
+  unsafe_image "$i" 'stands on more files than any volume'
+}
+
+# unsafe_image I TEXT: always false.
+unsafe_image() {
+  D[$1.unsafe]=yes
+  D[$1.inuse]="${D[$1.path]} $2. A guest can write that into a raw disk: back the machine up while it runs, or say the format in --disks"
+  return 1
+}
+
+# keeps_data_elsewhere HEADER: the first 80 bytes of a qcow2, in hexadecimal; version 2 has no features, and bit 2 of those that a reader
+# must know is the external data file. To be asked before QEMU opens it: that would open the data file as well.
+keeps_data_elsewhere() { [[ ${1:8:8} != 00000002 && ${#1} -ge 160 ]] && ((16#${1:158:2} & 4)); }
 
 bitmap_flags() {
   local f count=0

@@ -90,7 +90,9 @@ look_at_agent() {
 look_for_users() {
   local i
   for ((i = 0; i < DISKS; i++)); do
-    if [[ ${D[$i.inuse]} ]]; then
+    if [[ ${D[$i.unsafe]} ]]; then
+      problem image-unsafe "${D[$i.inuse]}"
+    elif [[ ${D[$i.inuse]} ]]; then
       problem disk-unreadable "${D[$i.path]%%:*}: ${D[$i.inuse]}"
     elif [[ ${D[$i.type]} == file ]] && ! run "$NAS_SECONDS" qemu-img info -f "${D[$i.format]}" --output=json -- "${D[$i.path]}" && [[ $RUN_ERR == *lock* ]]; then
       problem image-in-use "${D[$i.path]} is in use: ${RUN_ERR//$'\n'/; }"

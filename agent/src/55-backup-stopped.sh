@@ -6,6 +6,7 @@ backup_stopped() {
   look_at_stopped_disks || die_unless_gone "Cannot look at the disks of $OPT_VM"
   ((DISKS)) || die "$OPT_VM has no disks" no-disks
   for ((i = 0; i < DISKS; i++)); do
+    [[ ! ${D[$i.unsafe]} ]] || die "${D[$i.inuse]}" image-unsafe
     [[ ${D[$i.inuse]} != *lock* ]] || die "Disk ${D[$i.path]} is in use: is $OPT_VM running somewhere? ${D[$i.inuse]}" image-in-use
     [[ ! ${D[$i.inuse]} ]] || die "Cannot read disk ${D[$i.path]}: ${D[$i.inuse]}" disk-unreadable
   done

@@ -21,7 +21,7 @@ walk_chain() {
   local -a links=()
   R[$i.hashed]=0
   while :; do
-    nas realpath -e -- "$at" || die "A file of the chain is missing: ${at#"$MNT/"}: $RUN_ERR" chain-missing
+    nas realpath -e -- "$at" || chain_missing "$at"
     [[ $RUN_OUT == "$MNT"/* && $RUN_OUT =~ $SAFE_TEXT ]] || die "${at#"$MNT/"} leads out of the repository" chain-unsafe
     at=$RUN_OUT
     for n in "${links[@]}"; do [[ $n != "$at" ]] || die "${at#"$MNT/"} stands on itself" chain-unsafe; done
@@ -42,17 +42,26 @@ walk_chain() {
   done
 }
 
+# chain_missing FILE: ends the restore; that the file is gone is told only where it is certain.
+chain_missing() {
+  local why=$RUN_ERR file
+  nas realpath -m -- "$1" && file=$RUN_OUT || file=''
+  [[ $why != *'No such file'* || $file != "$MNT"/* ]] || ! is_kept_here "${file#"$MNT/"}" || spoilt missing "${file#"$MNT/"}"
+  die "A file of the chain is missing: ${1#"$MNT/"}: $why" chain-missing
+}
+
+# spoilt STATE PATH: for the books.
+spoilt() { json_object s path "$2" s state "$1" && SPOILT+=("$REPLY"); }
+
 # look_at_link FILE: LINK_SIZE and LINK_BACKING (as it stands in the file); it is a sound qcow2 that keeps its data itself.
 look_at_link() {
   local name=${1#"$MNT/"} node features
   local -A info
   nas test -f "$1" || die "$name is not a file" chain-unsafe
-  # Before QEMU opens it: with an external data file it would open that as well.
   nas od -An -v -tx1 -N80 -- "$1" || die "Cannot read $name: $RUN_ERR" chain-missing
   features=${RUN_OUT//[[:space:]]/}
   [[ $features == 514649fb* ]] || die "$name is not a qcow2 file" chain-unsafe
-  # Version 2 has no features; bit 2 of those that a reader must know is the external data file.
-  [[ ${features:8:8} == 00000002 ]] || (((16#${features:158:2} & 4) == 0)) || die "$name keeps its data in another file" chain-unsafe
+  ! keeps_data_elsewhere "$features" || die "$name keeps its data in another file" chain-unsafe
   json_string "$1"
   node="json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\",\"filename\":$REPLY}}"
   nas qemu-img info --output=json "$node" && json_read info "$RUN_OUT" && json_get info virtual-size || die "Cannot read $name: $RUN_ERR" check-failed
@@ -101,6 +110,7 @@ check_hash() {
   is=$RUN_OUT
   run "$TIME_LIMIT" sha256sum -- "$1" || die "Cannot read ${1#"$MNT/"}: $RUN_ERR" chain-missing
   [[ "$is ${RUN_OUT:0:64}" != "${HASHES[$1]}" && ${HASHES[$1]} != " ${RUN_OUT:0:64}" ]] || return 0
+  spoilt damaged "${1#"$MNT/"}"
   damaged "${1##*/} of ${folder#"$MNT/"} is not what it was when it was hashed: somebody or something changed it" checksum-mismatch
   return 1
 }

@@ -212,8 +212,26 @@ look_at_receiver() {
     ! is_gone "$RUN_ERR" || die "There is no virtual machine $OPT_ATTACH" vm-not-found
     die "libvirt does not answer: $RUN_ERR" libvirt-unreachable
   }
-  [[ $OPT_ATTACH == "$OPT_VM" || ! -e $STATE_DIR/locks/$OPT_ATTACH ]] || flock -n "$STATE_DIR/locks/$OPT_ATTACH" true || die "Another operation works on $OPT_ATTACH" vm-busy
+  # Not kept for as long as the copy takes: others may work on it meanwhile.
+  lock_receiver 0
+  exec 7>&-
 }
+
+# lock_receiver SECONDS: descriptor 7 is the lock of the machine that the disk is attached to, until this script ends; for whoever has it
+# there is so much time.
+lock_receiver() {
+  local REPLY until
+  [[ $OPT_ATTACH != "$OPT_VM" ]] || return 0
+  mkdir -p -- "$STATE_DIR/locks"
+  exec 7>>"$STATE_DIR/locks/$OPT_ATTACH"
+  now_ms && until=$((REPLY + $1 * 1000))
+  until flock -n 7; do
+    now_ms
+    ((REPLY < until)) || die "Another operation works on $OPT_ATTACH" vm-busy
+    nap 0.2
+  done
+}
+readonly RECEIVER_SECONDS=600 # what was copied for hours is not given up for a backup that is about to end
 
 # is_persistent: of the machine whose dominfo RUN_OUT is.
 is_persistent() { [[ $RUN_OUT =~ Persistent:\ +yes ]]; }

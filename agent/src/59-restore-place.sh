@@ -36,6 +36,7 @@ look_at_old() {
   if [[ $OPT_SWAP ]]; then
     [[ $what == 'regular '* ]] || die "$to is a $what: only files can be swapped; restore to it as a new disk" target-unsupported
     R[$i.kind]=swap
+    look_for_snapshots "$i"
     return 0
   fi
   # Logical volumes are links to their devices.
@@ -44,6 +45,20 @@ look_at_old() {
   [[ $OPT_OVERWRITE ]] || die "$to is a block device: --overwrite writes over what it holds" target-exists
   R[$i.kind]=device R[$i.real]=${R[$i.real]:-$to}
   look_at_device "$i"
+}
+
+# look_for_snapshots I: those in the old image would go with it. What cannot be read has none that anybody could go back to.
+look_for_snapshots() {
+  local i=$1 to=${R[$1.to]} count=0 n names=''
+  local -A info
+  [[ ${R[$i.format]} == qcow2 ]] || return 0
+  target od -An -v -tx1 -N80 -- "$to" && ! keeps_data_elsewhere "${RUN_OUT//[[:space:]]/}" || return 0
+  json_string "$to"
+  target qemu-img info -U --output=json "json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\",\"filename\":$REPLY}}" && json_read info "$RUN_OUT" ||
+    { warn "whether $to holds snapshots cannot be told: $RUN_ERR" && return 0; }
+  json_get info 'snapshots#' && count=$REPLY
+  for ((n = 0; n < count; n++)); do json_get info "snapshots.$n.name" && names+=" $REPLY"; done
+  ((count == 0)) || die "$to holds snapshots, which would go with it:$names. Restore to new disks, or remove them first: virsh snapshot-delete $OPT_VM, or qemu-img snapshot -d" image-has-snapshots
 }
 
 # look_at_device I: nothing is mounted from it, made of it, or runs from it.
@@ -186,6 +201,8 @@ place_disk() {
 place_disks() {
   local disk
   timing_start swap
+  # Nothing else may be at work on it when it gets the disk.
+  [[ ! $OPT_ATTACH ]] || lock_receiver "$RECEIVER_SECONDS"
   for disk in "${NOTE_DISKS[@]}"; do place_disk "$disk"; done
   # From here on it takes moments, and libvirt cannot be told to forget half of a question.
   trap : TERM INT HUP PIPE

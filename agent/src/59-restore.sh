@@ -10,6 +10,7 @@ RESTORES=0
 declare -A R=()
 DOMAIN_UUID='' DOMAIN_MADE='' ATTACHED=''
 DAMAGED=()                 # what is not as it was, where it is taken all the same
+SPOILT=()                  # files of the chain that are damaged or missing, as JSON
 RESTORED=0 RESTORE_TOTAL=0 # bytes, for the progress
 
 operation_restore() {
@@ -190,7 +191,7 @@ print_restore() {
 
 # json_restore: REPLY is the whole of RESTORE, version 1.
 json_restore() {
-  local i host left timings damaged domain='' attached='' error='' swapped=false
+  local i host left timings damaged spoilt domain='' attached='' error='' swapped=false
   local -a disks=()
   json_host && host=$REPLY
   for ((i = 0; i < RESTORES; i++)); do
@@ -208,6 +209,7 @@ json_restore() {
   [[ ! $ERROR_CODE ]] || { json_object s code "$ERROR_CODE" s message "$ERROR_TEXT" && error=$REPLY; }
   json_array "${disks[@]}" && disks=("$REPLY")
   json_strings "${DAMAGED[@]}" && damaged=$REPLY
+  json_array "${SPOILT[@]}" && spoilt=$REPLY
   json_object n v 1 s script "$SCRIPT_VERSION" r host "$host" S vm "$OPT_VM" r disks "${disks[0]}" b swapped "$swapped" \
-    r domain "$domain" r attached "$attached" r damaged "$damaged" r cleanup "$left" r timings "$timings" r error "$error"
+    r domain "$domain" r attached "$attached" r damaged "$damaged" r spoilt "$spoilt" r cleanup "$left" r timings "$timings" r error "$error"
 }

@@ -39,7 +39,10 @@ open_backup() {
   work_open
   mount_repository
   stays_inside "$OPT_PATH"
-  nas test -d "$MNT/$OPT_PATH" || die "$OPT_PATH is not on the NAS" path-missing
+  nas stat -L -- "$MNT/$OPT_PATH/" || {
+    [[ $RUN_ERR == *'No such file'* ]] && is_kept_here "$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
+    die "$OPT_PATH is not on the NAS" path-missing
+  }
   ! nas test -e "$MNT/$OPT_PATH/$RUN_MARK" || die "$OPT_PATH is a backup that was not finished" not-finished
 }
 

@@ -35,12 +35,17 @@ operation_checksum() {
 # look_at_files: SUM_NAMES and SUM_SIZE of what belongs to the backup: what describes it may be written anew.
 look_at_files() {
   local name
-  nas ls -A -- "$MNT/$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
-  lines "$RUN_OUT"
+  list_files
   for name in "${LINES[@]}"; do
     [[ $name =~ $FILE_PATTERN && $name != @("$MANIFEST"|"$CHECKSUMS") ]] || continue
     ! size_of_file "$name" || { SUM_NAMES+=("$name") && SUM_SIZE[$name]=$REPLY; }
   done
+}
+
+# list_files: LINES are the names in its directory.
+list_files() {
+  nas ls -A -- "$MNT/$OPT_PATH" || die "Cannot look at $OPT_PATH on the NAS: $RUN_ERR" read-failed
+  lines "$RUN_OUT"
 }
 
 # look_at_checksums: SUM_NAMES, SUM_SIZE and SUM as they were written down; false when they were not.
@@ -115,8 +120,10 @@ json_checksums() {
 
 # answer_checksums NEW [DIFFERING]: the names of files that differ, where there was something to compare with.
 answer_checksums() {
-  local files
+  local files there
+  list_files
+  json_strings "${LINES[@]}" && there=$REPLY
   json_checksums && files=$REPLY
-  json_object n v 1 s path "$OPT_PATH" b new "$1" n bytes "${HASHED_BYTES:-0}" r differs "${2-}" r files "$files"
+  json_object n v 1 s path "$OPT_PATH" b new "$1" n bytes "${HASHED_BYTES:-0}" r differs "${2-}" r there "$there" r files "$files"
   answer_good "$REPLY"
 }

@@ -216,3 +216,70 @@ END
   failed_is target-full
   [[ $output == *'the backup may take 67108864'* && -z $(ls "$REPOSITORY") ]]
 }
+
+# seen VALUE FILTER: jq on what an inspection says.
+seen() {
+  local is
+  is=$(jq -r "$2" <<<"$output")
+  [[ $is == "$1" ]] || { printf '%s is %s, not %s\n%s\n' "$2" "$is" "$1" "$output" >&2 && return 1; }
+}
+# fake TARGET OPTION...: the begin of a raw disk as its guest may write it: the header of a qcow2.
+fake() {
+  qemu-img create -q -f qcow2 "${@:2}" "$BATS_TEST_TMPDIR/fake" 16M
+  dd if="$BATS_TEST_TMPDIR/fake" of="$(image "$1")" conv=notrunc status=none
+}
+
+@test "a raw disk that its guest made look like a qcow2: no other file is read, and it is what somebody says it is" {
+  local disks beside
+  new_vm vda:64M vdb:32M:raw
+  stop_vm
+  beside=$(dirname "$(image vdb)")/beside
+  printf 'of the host' >"$BATS_TEST_TMPDIR/secret"
+  fake vdb -b "$BATS_TEST_TMPDIR/secret" -F raw
+  script inspect -v "$VM" -d "$DISK_PATHS"
+  seen 'image-unsafe null' '"\([.problems[].code] | join(",")) \(.disks[1].virtualSize)"'
+  full
+  failed_is image-unsafe
+  untouched
+  # Beside it, and by a format that would have QEMU read more; by a file of data.
+  printf 'of the host' >"$beside"
+  fake vdb -u -b "$beside" -F vmdk
+  forget
+  full
+  failed_is image-unsafe
+  fake vdb -u -b beside -F qcow2
+  forget
+  full
+  rm "$beside"
+  failed_is image-unsafe
+  fake vdb -o "data_file=$BATS_TEST_TMPDIR/data,data_file_raw=on"
+  forget
+  full
+  failed_is image-unsafe
+  untouched
+
+  disks=$(lab vm-disks "$VM" | jq -Rnc '[inputs | split("\t") | {target: .[0], path: .[1], format: (if .[0] == "vdb" then "raw" else "qcow2" end)}]')
+  forget
+  full --disks "$disks"
+  done_is legacy-full image-unsupported
+  qemu-img compare -f qcow2 -F raw "$NAS/$BACKUP_PATH/$(file_of "$(image vdb)" 1)" "$(image vdb)"
+  # So does the definition of a machine that libvirt keeps.
+  virsh_q define "$LAB_DIR/run/$VM.xml"
+  script inspect -v "$VM" -d "$DISK_PATHS"
+  virsh_q undefine "$VM"
+  seen 'raw 33554432 0' '"\(.disks[1].format) \(.disks[1].virtualSize) \(.problems | map(select(.code == "image-unsafe")) | length)"'
+}
+
+@test "a volume on a template beside it: its backup holds both" {
+  local template
+  new_vm vda:64M
+  stop_vm
+  template=$(dirname "$(image vda)")/template-$VM
+  qemu-img create -q -f qcow2 "$template" 64M
+  qemu-img rebase -u -f qcow2 -b "$template" -F qcow2 "$(image vda)"
+  full
+  done_is full null
+  identical
+  qemu-img rebase -u -f qcow2 -b '' "$(image vda)"
+  rm "$template"
+}

@@ -43,6 +43,7 @@ failed_with() {
   checksum --verify
   [ "$status" -eq 0 ]
   [ "$(jq -c '[.new, .differs]' <<<"$output")" = '[false,[]]' ]
+  [ "$(jq -r '.there | sort | join(" ")' <<<"$output")" = 'checksums.json datadisk.b.qcow2 domain-config.xml empty.xml manifest.json root.a.qcow2' ]
 }
 
 @test "a flipped byte, a file that is shorter, one that is gone: each is named" {
@@ -92,6 +93,10 @@ failed_with() {
   rm -r "$DIR"
   checksum
   failed_with path-missing
+  # As a repository that is not mounted: whether it is gone nobody knows.
+  rmdir "$NAS/$VM"
+  checksum
+  failed_with read-failed
 }
 
 @test "a link is nobody's file: it is neither read nor followed" {

@@ -109,6 +109,22 @@ teardown() {
   mv "$OUT/moved" "$(image vdb)"
 }
 
+@test "in place: an image that holds snapshots is not replaced, for they would go with it" {
+  local before
+  chain_of_two
+  qemu-img snapshot -c before-upgrade "$(image vdb)"
+  before=$(picture)
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  refused image-has-snapshots
+  answer true '.error.message | contains("before-upgrade")'
+  [[ $(picture) == "$before" ]]
+  qemu-img snapshot -d before-upgrade "$(image vdb)"
+  restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
+  restored
+  held_now vda
+  held_now vdb
+}
+
 @test "a machine that runs or is paused, and an image that somebody has open: refused, and nothing was touched" {
   local before holder
   chain_of_two
@@ -166,6 +182,12 @@ teardown() {
   keeps_data_in() { rm "$2" && qemu-img create -q -f qcow2 -o "data_file=$1,data_file_raw=on" "$2" 64M; }
   has_byte() { printf '\xff' | dd of="$2" bs=1 seek="$1" conv=notrunc status=none; }
   bad chain-missing rm "$first"
+  answer "[{\"path\":\"${first#"$NAS/"}\",\"state\":\"missing\"}]" '.spoilt | tojson'
+  bad chain-missing rm -r "${first%/*}"
+  answer "${first#"$NAS/"} missing" '.spoilt[] | "\(.path) \(.state)"'
+  # As a repository that is not mounted: nothing is known of any file.
+  bad chain-missing rm -r "$NAS/copy"
+  answer '[]' '.spoilt | tojson'
   bad chain-unsafe stands_on "$secret" raw "$first"
   bad chain-unsafe stands_on "$first" qcow2 "$top"
   bad chain-unsafe stands_on "../../../../../..$secret" qcow2 "$first"
@@ -198,6 +220,7 @@ teardown() {
   restore_path "$BACKUP_PATH" --swap "vda:$(image vda):qcow2" "vdb:$(image vdb):qcow2"
   refused checksum-mismatch
   [[ $output == *2026.01.01.00.00.01* ]]
+  answer "$(cd "$NAS" && echo "$VM"/*1/root.*) damaged" '.spoilt[] | "\(.path) \(.state)"'
   [[ $(picture) == "$before" ]]
   # Cut off, it says nothing of anything.
   truncate -s 20 "$NAS/$VM"/*1/checksums.json
@@ -355,6 +378,32 @@ STUB
   virsh_q undefine "$name"
   restored
   [[ $from == "$OUT/c.qcow2" ]]
+  VM=$OWN_VM
+  lab vm-stop "$VM"
+  held_as 2 vda "$OUT/a.raw"
+}
+
+@test "whoever begins to work on a machine while its new disk is copied: it is attached afterwards, and nobody else works on it then" {
+  local other lock
+  new_vm vda:64M
+  other=$VM lock=$LAB_DIR/host/state/locks/$VM
+  on_chain
+  use_stubs
+  stub qemu-img <<STUB
+if [[ \$1 == compare ]]; then
+  flock "$lock" bash -c "touch \$CALLS.locked; sleep 1; echo let go >>\$CALLS" &
+  until [[ -e \$CALLS.locked ]]; do sleep 0.02; done
+fi
+real "\$@"
+STUB
+  stub virsh <<STUB
+[[ " \$* " != *' attach-disk '* ]] || { flock -n "$lock" true && echo free >>\$CALLS || echo held >>\$CALLS; }
+real "\$@"
+STUB
+  restore 2 --attach "$other" "vda:$OUT/a.raw:raw"
+  restored
+  answer "$other vdb" '"\(.attached.vm) \(.attached.target)"'
+  [[ $(<"$CALLS") == $'let go\nheld' ]]
   VM=$OWN_VM
   lab vm-stop "$VM"
   held_as 2 vda "$OUT/a.raw"

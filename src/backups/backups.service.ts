@@ -147,12 +147,14 @@ interface Shown {
   readonly dto: BackupDto;
 }
 
-const damageOf = (manifest: ManifestRow | undefined): string[] =>
-  manifest?.damaged == null
+const damageOf = (manifest: ManifestRow | undefined): string[] => [
+  ...(manifest?.missing == null ? [] : [`files are not there any more: ${manifest.missing.join(', ')}`]),
+  ...(manifest?.damaged == null
     ? []
     : [
         `files are not what they were when their checksums were taken: ${manifest.damaged.join(', ')}, seen ${manifest.verified?.toISOString()}`,
-      ];
+      ]),
+];
 
 const requestOf = ({ mode, quiesce, transfer, onLostBitmap }: Omit<CreateBackupDto, 'vm'>): BackupRequest => ({
   mode: mode ?? 'auto',

@@ -23,6 +23,7 @@ export class ChecksumsService {
       hashed: known?.hashed?.toISOString() ?? null,
       verified: known?.verified?.toISOString() ?? null,
       damaged: [...(known?.damaged ?? [])],
+      missing: [...(known?.missing ?? [])],
       reading: known?.hashJob == null ? null : known.hashVerifies ? 'verify' : 'hash',
       whyNot: known?.hashWhyNot ?? null,
     };

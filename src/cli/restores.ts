@@ -125,7 +125,7 @@ export const restoreCommand = (): Command =>
     .option('--in-place', 'over the volumes of the VM, which is stopped; all are swapped, or none')
     .option(
       '--to <place>',
-      'directory of the host for new files, or the path of one disk (vda=/path); again for more',
+      'directory of the host for new files, or the path of one disk (vda=/path), in place the volume that it goes over; again for more',
       collectPlace,
     )
     .option('--disk <target>', 'only this disk, for example vda; again for more', collect)
@@ -133,7 +133,12 @@ export const restoreCommand = (): Command =>
     .option('--networks', 'the network links of the new VM are up')
     .option('--attach <vm>', 'attach the one new disk to this VM (libvirt’s name)')
     .option('--host <host>', 'id or name of the host that does it (default: the VM’s, or for new disks any that can)')
-    .addOption(new Option('--format <format>', 'of new files (default: qcow2, and raw on a block device)').choices(DISK_FORMATS))
+    .addOption(
+      new Option(
+        '--format <format>',
+        'of new files (default: qcow2, and raw on a block device), or of a volume of which nobody knows it',
+      ).choices(DISK_FORMATS),
+    )
     .option('--overwrite', 'block devices that are named may be written over')
     .option('--bandwidth <mib>', 'MiB a second at most', wholeNumber)
     .option('--accept-unproven', 'take a point that too little supports; needs --why')

@@ -173,7 +173,7 @@ const repositoryOf = (link: LinkRow | undefined): string | undefined =>
 
 function toBooked(row: BackupWithDetails, offeredId: string | null, evidence: MeasuredEvidence | undefined): BookedBackup {
   const { link, manifest } = row;
-  const damaged = manifest?.damaged != null;
+  const spoilt = manifest?.missing != null ? 'missing' : manifest?.damaged != null ? 'damaged' : null;
   return {
     uuid: row.uuid,
     status: (row.status ?? 'Error') as BackupStatus,
@@ -184,10 +184,10 @@ function toBooked(row: BackupWithDetails, offeredId: string | null, evidence: Me
     repositoryId: repositoryOf(link) ?? offeredId,
     details: row.details,
     disks: disksOf(link, evidence),
-    // Checksums are a witness: whatever was said before, these files are not what was backed up.
-    assurance: damaged ? 'broken' : ((link?.assurance ?? null) as Assurance | null),
+    // Whoever looked is a witness: whatever was said before, these files are not what was backed up.
+    assurance: spoilt !== null ? 'broken' : ((link?.assurance ?? null) as Assurance | null),
     // Our script checks every file before it unmounts; of other runs nobody has looked.
-    files: damaged ? 'damaged' : evidence?.disks.every(({ checkResult }) => checkResult === 'ok') ? 'present' : 'unknown',
+    files: spoilt ?? (evidence?.disks.every(({ checkResult }) => checkResult === 'ok') ? 'present' : 'unknown'),
   };
 }
 
@@ -201,6 +201,7 @@ function disksOf(link: LinkRow | undefined, evidence: MeasuredEvidence | undefin
     deviceId: planned.find(({ target }) => target === disk.target)?.deviceId ?? index,
     path: disk.path,
     inode: disk.inode,
+    format: planned.find(({ target }) => target === disk.target)?.format ?? null,
     virtualSize: disk.virtualSize,
     file: disk.file,
   }));

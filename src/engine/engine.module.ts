@@ -18,6 +18,7 @@ import { Retainer } from './retainer';
 import { Rhythms } from './rhythms';
 import { Runner } from './runner';
 import { Scheduler } from './scheduler';
+import { SpoiltFiles } from './spoilt-files';
 import { StartRuleReader } from './start-rule-reader';
 import { Watcher } from './watcher';
 import { JOB_TRANSPORT } from './transports/job-transport';
@@ -43,6 +44,7 @@ import { Worker } from './worker';
     Rhythms,
     Runner,
     Scheduler,
+    SpoiltFiles,
     StartRuleReader,
     Watcher,
     Worker,

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { posix } from 'node:path';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { isOfBooks } from '../database/database-error';
 import { BackupRepositories, type RepositoryWithWay } from '../database/repositories/backup-repositories';
 import { Backups, type BookedBackup } from '../database/repositories/backups';
 import { Hosts } from '../database/repositories/hosts';
-import { type HashJob, Manifests } from '../database/repositories/manifests';
+import { type HashJob, Manifests, type Spoilt } from '../database/repositories/manifests';
 import { buildChecksum, secretsOf } from '../domain/agent/build-argv';
 import { readChecksum } from '../domain/agent/read-checksum';
 import { ChainkeeperError, OperationalError, UserError, wordsOf } from '../domain/errors';
@@ -15,10 +16,11 @@ import { redact } from '../hosts/redact';
 import { scriptError } from '../hosts/script-error';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
-import { BookReader } from './book-reader';
+import { type BackupInBooks, BookReader } from './book-reader';
 import { followJob } from './follow-job';
 import { NasHosts } from './nas-hosts';
 import { mountOf, refuseMaintenance } from './planner';
+import { SpoiltFiles } from './spoilt-files';
 
 /** It is about no VM, so no lease can be in its way. */
 const NO_FENCE = 0;
@@ -41,6 +43,7 @@ export class Hasher implements BeforeApplicationShutdown {
     private readonly hosts: Hosts,
     private readonly reader: BookReader,
     private readonly nasHosts: NasHosts,
+    private readonly spoilt: SpoiltFiles,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
@@ -102,8 +105,9 @@ export class Hasher implements BeforeApplicationShutdown {
 
   async #follow(backupId: number, job: HashJob): Promise<void> {
     const row = await this.backups.findById(backupId);
-    const repository = await this.#repositoryOf(row);
-    if (row === null || row.externalId === null || repository === null)
+    const [inBooks] = row === null ? [] : await this.reader.attach([row]);
+    const repository = await this.repositories.find(inBooks?.booked.repositoryId ?? '');
+    if (row === null || inBooks === undefined || row.externalId === null || repository === null)
       return this.manifests.couldNotHash(backupId, job, 'nobody knows where its files lie');
     const mount = mountOf(repository);
     try {
@@ -130,17 +134,21 @@ export class Hasher implements BeforeApplicationShutdown {
         const said = { stdout, stderr, exit, signal: null, truncated: false };
         throw scriptError(host, 'checksum', said, secretsOf(mount));
       }
-      await this.manifests.hashed(backupId, job, reading.value.differs);
-      this.#tell(row, reading.value.differs ?? []);
+      const { differs, there } = reading.value;
+      const missing = there === null ? null : filesOf(inBooks).filter((file) => !there.includes(file));
+      await this.#tell(inBooks, { damaged: differs ?? [], missing: missing ?? [] });
+      await this.manifests.hashed(backupId, job, differs, missing);
     } catch (error) {
       if (!(error instanceof ChainkeeperError) || isOfBooks(error) || isSilence(error)) throw error;
+      if (isGone(error)) await this.#tell(inBooks, { damaged: [], missing: allOf(inBooks) });
       await this.manifests.couldNotHash(backupId, job, redact(wordsOf(error), secretsOf(mount)));
       this.log.warn({ err: error, backupId: row.uuid }, 'the files of a backup could not be read back');
     }
   }
 
-  #tell({ uuid: backupId, externalId: path }: BookedBackup, differs: readonly string[]): void {
-    if (differs.length > 0) this.log.error({ backupId, path, differs }, 'files of a backup are not what they were');
+  async #tell(inBooks: BackupInBooks, spoilt: Spoilt): Promise<void> {
+    const { uuid: backupId, externalId: path, vmId } = inBooks.row;
+    if (spoilt.damaged.length + spoilt.missing.length > 0) await this.spoilt.note(inBooks, spoilt, { vmId });
     else this.log.info({ backupId, path }, 'the files of a backup were read back');
   }
 
@@ -155,6 +163,17 @@ export class Hasher implements BeforeApplicationShutdown {
     return this.repositories.find(inBooks?.booked.repositoryId ?? '');
   }
 }
+
+const filesOf = ({ booked }: BackupInBooks): string[] => booked.disks.flatMap(({ file }) => file ?? []);
+
+/** Where the books know no file, its directory stands for them. */
+function allOf(inBooks: BackupInBooks): string[] {
+  const files = filesOf(inBooks);
+  return files.length > 0 ? files : [posix.basename(inBooks.row.externalId ?? '')];
+}
+
+/** The host has looked, and others of the VM lie there. */
+const isGone = (error: ChainkeeperError): boolean => ['path-missing', 'file-missing'].includes(String(error.facts['script']));
 
 /** The job goes on, perhaps: nobody could ask. */
 const isSilence = (error: ChainkeeperError): boolean => error instanceof OperationalError && error.kind === 'unreachable';

@@ -32,6 +32,7 @@ import { claimOf, leaseLost } from './claim';
 import { type DrivenEnd, type DrivenJob, type Hears, JobDriver, leftOnHost } from './job-driver';
 import { NasHosts } from './nas-hosts';
 import { mountOf, Planner, refusalError, refuseMaintenance } from './planner';
+import { SpoiltFiles } from './spoilt-files';
 
 /** A request, and the host (uuid or name) that does it; null: the VM's, or for new disks any that is there. */
 export type RestoreWishes = RestoreRequest & { readonly host: string | null };
@@ -65,6 +66,7 @@ export class Restorer {
     private readonly volumes: Volumes,
     private readonly hosts: Hosts,
     private readonly nasHosts: NasHosts,
+    private readonly spoilt: SpoiltFiles,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
@@ -165,6 +167,7 @@ export class Restorer {
       const left = [...job.left, ...(aborted?.left ?? [])].map((what) => leftOnHost(hide(what)));
       const warnings = [...new Set([...settled.warnings, ...left])];
       await this.#end(lease, { ...settled, warnings }, plan, { ...job, stdout: hide(job.stdout), stderr: hide(job.stderr) });
+      for (const file of facts?.spoilt ?? []) await this.spoilt.noteFile(plan.repositoryId, file, { vmId: vm.id, runId: run.id });
     });
     if (settled.state === 'succeeded')
       log.info({ backupId: plan.backup, way: plan.way }, 'restored, and compared with the chain');
@@ -194,13 +197,12 @@ export class Restorer {
   }
 
   async #noteVolumes(vm: VmRow, { disks }: RestorePlan, facts: RestoreFacts | null): Promise<void> {
-    const sizeOf = (target: string): number | null =>
-      [...(facts?.disks ?? []), ...disks].find((disk) => disk.target === target && disk.virtualSize !== null)?.virtualSize ??
-      null;
+    const sizeOf = (path: string): number | null =>
+      [...(facts?.disks ?? []), ...disks].find((disk) => disk.to === path && disk.virtualSize !== null)?.virtualSize ?? null;
     const volumes = await this.volumes.ofVm(vm.id);
     await this.volumes.replace(
       vm.id,
-      volumes.map((volume) => ({ ...volume, size: sizeOf(volume.target) ?? volume.size })),
+      volumes.map((volume) => ({ ...volume, size: sizeOf(volume.path) ?? volume.size })),
     );
   }
 

@@ -24,6 +24,7 @@ import { hostAccess } from '../inventory/host-access';
 import { Config } from '../platform/config/load-config';
 import { LOG, type Log } from '../platform/log';
 import { type BackupInBooks, BookReader } from './book-reader';
+import { claimOf, leaseLost } from './claim';
 import { Describer, type KnownToRun } from './describer';
 import { type DrivenEnd, type DrivenJob, type Hears, JobDriver, leftOnHost } from './job-driver';
 import { Planner, refusalError, type Surroundings } from './planner';

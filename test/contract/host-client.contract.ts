@@ -416,7 +416,10 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         expect((await checksum(last.path, true)).sums.differs).toEqual([]);
         const file = subject.lab.nasFile(nas, `${last.path}/${fileOf(1)}`);
         await subject.lab.flip(file);
-        expect(await checksum(last.path, true)).toMatchObject({ exit: 0, sums: { differs: [fileOf(1)] } });
+        expect(await checksum(last.path, true)).toMatchObject({
+          exit: 0,
+          sums: { differs: [fileOf(1)], there: expect.arrayContaining([fileOf(0), fileOf(1), 'checksums.json']) },
+        });
         await subject.lab.flip(file);
         expect((await checksum(last.path, true)).sums.differs).toEqual([]);
         expect(await chain.identical(last)).toEqual([true, true]);
@@ -581,6 +584,7 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         await subject.lab.flip(subject.lab.nasFile(nas, `${last.path}/${file}`));
         const refused = await restore(last, beside('altered'));
         expect([refused.exit, refused.facts.error?.code, refused.facts.damaged]).toEqual([1, 'checksum-mismatch', []]);
+        expect(refused.facts.spoilt).toEqual([{ path: `${last.path}/${file}`, state: 'damaged' }]);
         const { argv, ...order } = await chain.restore(last, beside('altered'));
         await subject.client.start(subject.host, { ...order, argv: [...argv, '--salvage'] });
         const { exit, stdout } = await follow(subject.client, subject.host, order.jobId);

@@ -5,6 +5,8 @@ import type { BackupDto, BackupWithEvidenceDto } from '../../src/backups/dto/bac
 import type { ChecksumsDto } from '../../src/backups/dto/checksums.dto';
 import type { RunDto } from '../../src/runs/dto/run.dto';
 import { describeDatabases } from '../support/databases';
+import type { FakeNas } from '../../src/hosts/fake/fake-nas';
+import type { EventDto } from '../../src/events/dto/event.dto';
 import { Brake, until } from '../support/brake';
 import { FakeService } from '../support/fake-service';
 
@@ -167,6 +169,104 @@ describeDatabases('manifests', (databases) => {
       expect(await read(middle.id, '?verify=true')).toMatchObject({ damaged: [] });
       expect(await worth()).toEqual(chain.map(() => [true, 'accounted']));
       expect([full, top].map(({ type }) => type)).toEqual(['FULL', 'INCREMENTAL']);
+    });
+
+    describe('what nobody has asked for is met on the way', () => {
+      let chain: BackupWithEvidenceDto[];
+      let nas: FakeNas;
+      beforeEach(async () => {
+        await service.register({ offering: { fullEvery: 10 } });
+        chain = [];
+        for (const pattern of [1, 2, 3]) {
+          await service.lab.write(service.vm, 'vda', pattern, 0, 65536);
+          chain.push((await service.backup()) as BackupWithEvidenceDto);
+        }
+        await until(() => texts('manifest.json').size === 3, 'all are described');
+        nas = [...service.lab.host.nases.values()][0] as FakeNas;
+      });
+      const restore = async (): Promise<string | null> => {
+        const { status, body } = await service.post('/restores', { backup: chain[2]?.id, way: 'new-disks', to: '/fake/images' });
+        return status === 202 ? (await service.ended(body.id)).errorCode : body.code;
+      };
+      const worth = async (): Promise<unknown[]> =>
+        Promise.all(
+          chain.map(async ({ id }) => {
+            const { restorable, assurance } = (await service.get(`/backups/${id}`)).body as BackupWithEvidenceDto;
+            return [restorable, assurance];
+          }),
+        );
+      const told = async (): Promise<string[]> =>
+        ((await service.get('/events?kind=spoilt')).body.items as EventDto[]).map(({ message }) => message);
+      const SOUND = [true, 'accounted'];
+      const SPOILT = [false, 'broken'];
+      /** Takes them away; what it answers brings them back. */
+      const take = (wanted: (path: string) => boolean): (() => void) => {
+        const [files, folders] = [[...nas.files].filter(([path]) => wanted(path)), [...nas.folders].filter(wanted)];
+        for (const [path] of files) nas.files.delete(path);
+        for (const path of folders) nas.folders.delete(path);
+        return () => {
+          for (const [path, file] of files) nas.files.set(path, file);
+          for (const path of folders) nas.folders.add(path);
+        };
+      };
+
+      it('a restore finds a byte of a link that is not what it was: no point on it is vouched for, until it is compared again', async () => {
+        const [, middle] = chain as [BackupWithEvidenceDto, BackupWithEvidenceDto];
+        await read(middle.id);
+        await service.lab.flip(fileOf(middle, 0));
+        expect(await restore()).toBe('checksum-mismatch');
+        expect(await worth()).toEqual([SOUND, SPOILT, SPOILT]);
+        expect(await sums(middle.id)).toMatchObject({ damaged: [middle.disks[0]?.file], missing: [] });
+        expect(await told()).toEqual([expect.stringContaining(`Of backup ${middle.id} ${middle.disks[0]?.file} changed`)]);
+        expect(await restore()).toBe('restore.broken');
+        await service.lab.flip(fileOf(middle, 0));
+        await read(middle.id, '?verify=true');
+        expect(await worth()).toEqual([SOUND, SOUND, SOUND]);
+        expect(await restore()).toBeNull();
+      });
+
+      it('a restore finds a file of a link gone, and whoever brings it back has the points again', async () => {
+        const [, middle] = chain as [BackupWithEvidenceDto, BackupWithEvidenceDto];
+        const bringBack = take((path) => path === `${middle.externalId}/${middle.disks[0]?.file}`);
+        expect(await restore()).toBe('chain-missing');
+        expect(await worth()).toEqual([SOUND, SPOILT, SPOILT]);
+        expect(await sums(middle.id)).toMatchObject({ damaged: [], missing: [middle.disks[0]?.file] });
+        expect((await service.get(`/backups/${middle.id}/explain`)).text).toContain('iles are not there any more');
+        expect(await restore()).toBe('restore.not-restorable');
+        // Who reads what is left does not find it either.
+        expect(await read(middle.id)).toMatchObject({ hashed: expect.any(String), missing: [middle.disks[0]?.file] });
+        expect(await told()).toHaveLength(1);
+        bringBack();
+        expect(await read(middle.id, '?verify=true')).toMatchObject({ damaged: [], missing: [] });
+        expect(await worth()).toEqual([SOUND, SOUND, SOUND]);
+        expect(await restore()).toBeNull();
+      });
+
+      it('whoever is to hash a backup finds its directory gone', async () => {
+        const [, middle] = chain as [BackupWithEvidenceDto, BackupWithEvidenceDto];
+        const bringBack = take((path) => `${path}/`.startsWith(`${middle.externalId}/`));
+        const files = middle.disks.map(({ file }) => file);
+        expect(await read(middle.id)).toMatchObject({
+          hashed: null,
+          missing: files,
+          whyNot: expect.stringContaining('not on the NAS'),
+        });
+        await read(middle.id);
+        expect(await worth()).toEqual([SOUND, SPOILT, SPOILT]);
+        expect(await told()).toEqual([expect.stringContaining(`Of backup ${middle.id} ${files.join(', ')} is gone`)]);
+        bringBack();
+        expect(await read(middle.id)).toMatchObject({ missing: [], whyNot: null });
+        expect(await worth()).toEqual([SOUND, SOUND, SOUND]);
+      });
+
+      it('a repository that is not mounted says nothing of any file in it', async () => {
+        const bringBack = take(() => true);
+        expect(await restore()).toBe('chain-missing');
+        expect(await read(chain[1]?.id ?? '')).toMatchObject({ missing: [], whyNot: expect.stringContaining('No such file') });
+        expect([await worth(), await told()]).toEqual([[SOUND, SOUND, SOUND], []]);
+        bringBack();
+        expect(await restore()).toBeNull();
+      });
     });
 
     it('the upkeep takes those that are missing, those first that were never tried', async () => {

@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync, renameSync, statSync, writeSync } from '
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import type { ChecksumsDto } from '../../src/backups/dto/checksums.dto';
 import type { RestoreWay } from '../../src/domain/restore/restore-plan';
 import type { RestoreDto } from '../../src/restores/dto/restore.dto';
 import { waitForRun } from '../story/story';
@@ -128,22 +129,19 @@ export const RESTORE_FAULTS: readonly Fault[] = [
       await waitForRun(host.client, job);
       const file = await fileUnder(host, job);
       renameSync(`${file}.away`, file);
+      await readUnder(host, job, false);
     },
   }),
   at('in-place', 'decided', 'one byte in a link under it is flipped, and there are checksums', /^failed checksum-mismatch$/, {
     quick: true,
     strike: async (host, job) => {
-      const { parentId } = await restoredBy(host, job);
-      await host.client.send('POST', `/backups/${parentId}/checksums`, {});
-      await until(async () => {
-        const { hashed } = await host.client.get<{ hashed: string | null }>(`/backups/${parentId}/checksums`);
-        return hashed !== null;
-      }, 'the checksums are taken');
+      await readUnder(host, job, false);
       flip(await fileUnder(host, job));
     },
     mend: async (host, job) => {
       await waitForRun(host.client, job);
       flip(await fileUnder(host, job));
+      await readUnder(host, job, true);
     },
   }),
   at('in-place', 'copying', 'its owner starts the VM, and cannot: its volumes are held', /^succeeded$/, {
@@ -180,6 +178,17 @@ async function fileUnder(host: Stricken, job: string): Promise<string> {
   const { parentId } = await restoredBy(host, job);
   const { externalId, disks } = await host.client.get<BackupWithEvidenceDto>(`/backups/${parentId}`);
   return join(host.nas, externalId ?? '', disks[0]?.file ?? '');
+}
+
+/** Has the files of the link under the point read: the books believe what was met until somebody has looked again. */
+async function readUnder(host: Stricken, job: string, verify: boolean): Promise<void> {
+  const { parentId } = await restoredBy(host, job);
+  const path = `/backups/${parentId}/checksums`;
+  await host.client.send('POST', `${path}?verify=${verify}`, {});
+  await until(async () => {
+    const { reading, hashed } = await host.client.get<ChecksumsDto>(path);
+    return reading === null && hashed !== null;
+  }, 'its files are read');
 }
 
 /** One bit of its data, which qemu-img check does not notice. */

@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { BackupRepositories } from '../../src/database/repositories/backup-repositories';
 import { Backups } from '../../src/database/repositories/backups';
 import { Evidence } from '../../src/database/repositories/evidence';
+import { Events } from '../../src/database/repositories/events';
 import { Hosts } from '../../src/database/repositories/hosts';
 import { Leases } from '../../src/database/repositories/leases';
 import { Maintenances } from '../../src/database/repositories/maintenances';
@@ -19,6 +20,7 @@ import { BookReader } from '../../src/engine/book-reader';
 import { Describer } from '../../src/engine/describer';
 import { Hasher } from '../../src/engine/hasher';
 import { NasHosts } from '../../src/engine/nas-hosts';
+import { SpoiltFiles } from '../../src/engine/spoilt-files';
 import { OperationalError } from '../../src/domain/errors';
 import { FakeLab } from '../../src/hosts/fake/fake-lab';
 import { FakeShell } from '../../src/hosts/fake/fake-shell';
@@ -84,7 +86,10 @@ describeDatabases(
       const nasHosts = new NasHosts(hosts, vms, config);
       const describer = new Describer(backups, manifests, repositories, evidence, runs, vms, reader, nasHosts, client);
       const describes = new DescribeService(manifests, between, describer, log);
-      const hasher = new Hasher(backups, manifests, repositories, hosts, reader, nasHosts, client, config, log);
+      const hasher = new Hasher(
+        backups, manifests, repositories, hosts, reader, nasHosts,
+        new SpoiltFiles(reader, manifests, new Events(work), log), client, config, log,
+      ); // prettier-ignore
       const hashes = new HashService(manifests, hasher, config, log);
       const copies = new BooksCopies(repositories, nasHosts, client, config, log);
       const spaces = new SpaceService(repositories, nasHosts, client, config, log);

@@ -23,8 +23,10 @@ export class ChecksumsDto {
   hashed!: string | null;
   /** When its files were last compared with them. */
   verified!: string | null;
-  /** The files that differed then. */
+  /** The files that differed then, or when they were read for a restore. */
   damaged!: string[];
+  /** The files that were not there when somebody last looked. */
+  missing!: string[];
   /** What a host is reading its files for now; null: for nothing. */
   reading!: 'hash' | 'verify' | null;
   /** Why the last attempt came to nothing. */

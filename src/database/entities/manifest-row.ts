@@ -20,6 +20,8 @@ export class ManifestRow {
   @Column(MOMENT) hashed!: Date | null;
   /** When they were last compared with the files. */
   @Column(MOMENT) verified!: Date | null;
-  /** The files that differed then; null: none did, or nobody has compared. */
+  /** The files that differed then, or when one was read for a restore; null: none did, or nobody has compared. */
   @Column(JSON_TEXT) damaged!: readonly string[] | null;
+  /** The files that were not there when somebody last looked; null: all were, or nobody has looked. */
+  @Column(JSON_TEXT) missing!: readonly string[] | null;
 }

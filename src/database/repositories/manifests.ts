@@ -20,6 +20,12 @@ export interface HashJob {
   readonly verifies: boolean;
 }
 
+/** Files of a backup by name, as somebody found them. */
+export interface Spoilt {
+  readonly damaged: readonly string[];
+  readonly missing: readonly string[];
+}
+
 type Change = QueryDeepPartialEntity<ManifestRow>;
 
 /** What lies beside the files of the backups. */
@@ -76,18 +82,31 @@ export class Manifests {
     });
   }
 
-  /** What that job found: the files that differ, where it compared. */
-  hashed(backupId: number, job: HashJob, differs: readonly string[] | null): Promise<void> {
+  /** What that job found: the files that differ, where it compared, and those that are not there, where it looked. */
+  hashed(backupId: number, job: HashJob, differs: readonly string[] | null, missing: readonly string[] | null): Promise<void> {
     return this.#endHash(backupId, job, (manager) => ({
       hashWhyNot: null,
       // Checksums that lay there already were taken at a time that nobody wrote down.
       hashed: () => `COALESCE(hashed, ${now(manager)})`,
-      ...(differs === null ? {} : { verified: () => now(manager), damaged: differs.length === 0 ? null : [...differs] }),
+      ...(differs === null ? {} : { verified: () => now(manager), damaged: anyOf(differs) }),
+      ...(missing === null ? {} : { missing: anyOf(missing) }),
     }));
   }
 
   couldNotHash(backupId: number, job: HashJob, hashWhyNot: string): Promise<void> {
     return this.#endHash(backupId, job, () => ({ hashWhyNot }));
+  }
+
+  /** Files that somebody met on the way, who did not look at the others. Answers whether any of it is news. */
+  spoilt(backupId: number, { damaged, missing }: Spoilt): Promise<boolean> {
+    return this.work.run(async (manager) => {
+      await rowFor(manager, backupId);
+      const known = await manager.findOneByOrFail(ManifestRow, { backupId });
+      const both = { damaged: union(known.damaged, damaged), missing: union(known.missing, missing) };
+      const compared = damaged.length === 0 ? {} : { verified: () => now(manager) };
+      await manager.update(ManifestRow, { backupId }, { ...both, ...compared });
+      return both.damaged?.length !== known.damaged?.length || both.missing?.length !== known.missing?.length;
+    });
   }
 
   /** Whoever follows the same job may have said it before. */
@@ -104,6 +123,10 @@ export class Manifests {
     });
   }
 }
+
+const anyOf = (names: readonly string[]): string[] | null => (names.length === 0 ? null : [...names]);
+const union = (known: readonly string[] | null, more: readonly string[]): string[] | null =>
+  anyOf([...new Set([...(known ?? []), ...more])]);
 
 async function rowFor(manager: EntityManager, backupId: number): Promise<void> {
   if (!(await manager.existsBy(ManifestRow, { backupId }))) await manager.insert(ManifestRow, { backupId });

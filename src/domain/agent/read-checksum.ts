@@ -17,6 +17,8 @@ export interface Checksums {
   readonly bytes: number;
   /** Names of the files that are not as they were; null: nothing was compared. */
   readonly differs: readonly string[] | null;
+  /** Names of all that lies in the directory; null: nobody looked. */
+  readonly there: readonly string[] | null;
   /** By name. */
   readonly files: Readonly<Record<string, FileChecksum>>;
 }
@@ -27,6 +29,7 @@ const checksums = object<Checksums & { v: 1 }>({
   new: flag,
   bytes: required(count),
   differs: maybe(list(text)),
+  there: maybe(list(text)),
   files: record(object<FileChecksum>({ size: required(count), sha256: required(text) })),
 });
 

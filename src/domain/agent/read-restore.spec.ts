@@ -26,6 +26,7 @@ const RESTORE: RestoreFacts = {
   domain: null,
   attached: null,
   damaged: [],
+  spoilt: [{ path: 'i-2-1234-VM/2026.11.24.22.00.00/root.a.qcow2', state: 'missing' }],
   cleanup: { ok: true, left: [] },
   timings: { mount: 5, prepare: 80, convert: 40, compare: 20, swap: 6, unmount: 4, total: 160 },
   error: null,

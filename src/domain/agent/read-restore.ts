@@ -1,5 +1,19 @@
 import type { HostFacts } from './facts';
-import { count, flag, list, maybe, object, orElse, type Reading, readJson, record, required, text, version1 } from './json-shape';
+import {
+  count,
+  flag,
+  list,
+  maybe,
+  object,
+  oneOf,
+  orElse,
+  type Reading,
+  readJson,
+  record,
+  required,
+  text,
+  version1,
+} from './json-shape';
 import { hostFacts } from './read-facts';
 import { readTranscript } from './transcript';
 
@@ -27,6 +41,14 @@ export interface RestoredDisk {
   readonly swapped: boolean;
 }
 
+/** A file of a chain that is not as it was when it was hashed, or is gone from a repository where others of the VM lie. */
+export interface SpoiltFile {
+  /** From the root of the NAS. */
+  readonly path: string;
+  /** Null: a word of a newer script. */
+  readonly state: 'damaged' | 'missing' | null;
+}
+
 /** `RESTORE=` of a restore. Printed on failure too, then with `error`. */
 export interface RestoreFacts {
   readonly v: 1;
@@ -42,6 +64,8 @@ export interface RestoreFacts {
   readonly attached: { readonly vm: string; readonly target: string } | null;
   /** What was not as it had been and was taken all the same, in sentences: a salvage. */
   readonly damaged: readonly string[];
+  /** What the books must know of the files, however it ended. */
+  readonly spoilt: readonly SpoiltFile[];
   readonly cleanup: { readonly ok: boolean; readonly left: readonly string[] };
   /** Milliseconds of mount, prepare (looking, checking and hashing), convert, compare, sync, swap, unmount, total. */
   readonly timings: Readonly<Record<string, number | null>>;
@@ -76,6 +100,7 @@ const restore = object<RestoreFacts>({
   domain: maybe(object<NonNullable<RestoreFacts['domain']>>({ name: required(text), uuid: required(text) })),
   attached: maybe(object<NonNullable<RestoreFacts['attached']>>({ vm: required(text), target: required(text) })),
   damaged: orElse(list(text), []),
+  spoilt: orElse(list(object<SpoiltFile>({ path: required(text), state: maybe(oneOf(['damaged', 'missing'])) })), []),
   cleanup: orElse(object<RestoreFacts['cleanup']>({ ok: required(flag), left: orElse(list(text), []) }), { ok: true, left: [] }),
   timings: orElse(record(maybe(count)), {}),
   error: maybe(object<NonNullable<RestoreFacts['error']>>({ code: required(text), message: required(text) })),

@@ -26,6 +26,8 @@ export interface BookedDisk {
   readonly deviceId: number;
   readonly path: string | null;
   readonly inode: number | null;
+  /** Of the image, as it was seen before the backup. */
+  readonly format: string | null;
   /** Bytes. */
   readonly virtualSize: number | null;
   /** File name in the backup's directory. */

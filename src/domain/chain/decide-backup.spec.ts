@@ -728,11 +728,29 @@ describe('decideBackup', () => {
       ['vm.restoring', 'busy', parentIs({ status: 'Restoring' })],
       ['vm.no-disks', 'conflict', { facts: { disks: [] } }],
       ['vm.disks-ambiguous', 'conflict', { facts: { disks: [disk('vda'), disk('vda')] } }],
+      [
+        'backup.other-format',
+        'refused',
+        { facts: { vm: { state: 'shut off' }, disks: [disk('vda'), disk('vdb', { format: 'raw' })] } },
+      ],
     ])('%s', (code, errorKind, changes) => {
       const refusal = decideBackup(situation(changes));
       expect(refusal).toMatchObject({ kind: 'refused', code, errorKind });
       expect(refusal).toHaveProperty('message', expect.stringMatching(/\.$/));
       expect(refusal).toHaveProperty('next', expect.stringMatching(/\.$/));
+    });
+
+    it('the format of a disk counts where a stopped VM’s disk says it itself, and the books know another of that file', () => {
+      const seen = (state: 'shut off' | 'running', path: string, format: string | null) =>
+        decideBackup(situation({ facts: { vm: { state }, disks: [disk('vda', { path, format }), disk('vdb')] } })).kind;
+      expect(seen('shut off', disk().path ?? '', 'raw')).toBe('refused');
+      for (const kind of [
+        seen('running', disk().path ?? '', 'raw'),
+        seen('shut off', '/mnt/pool/other', 'raw'),
+        seen('shut off', disk().path ?? '', null),
+        seen('shut off', disk().path ?? '', 'qcow2'),
+      ])
+        expect(kind).not.toBe('refused');
     });
 
     it('name the VM, the backup and the job', () => {

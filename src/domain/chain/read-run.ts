@@ -60,13 +60,14 @@ export function reasonOf(plan: BackupPlan, made: BackupMode, facts: Facts | null
 
 /** The disks for the books: from the facts of the run; without them what the inspection saw, and the names that every script gives its files. */
 export function bookedDisks({ disks }: BackupPlan, facts: Facts | null): BookedDisk[] {
-  return disks.map(({ target, deviceId, path, inode, virtualSize }) => {
+  return disks.map(({ target, deviceId, path, inode, format, virtualSize }) => {
     const ran = facts?.disks.find((disk) => disk.target === target);
     return ran === undefined
-      ? { target, deviceId, path, inode, virtualSize, file: diskFileName(deviceId, path) }
+      ? { target, deviceId, path, inode, format, virtualSize, file: diskFileName(deviceId, path) }
       : {
           target,
           deviceId,
+          format,
           path: ran.path ?? path,
           inode: ran.inode ?? inode,
           virtualSize: ran.virtualSize ?? virtualSize,

@@ -3,7 +3,7 @@ import type { DecideInput } from './decide-input';
 import { refusal, type Refusal } from './refusal';
 
 /** Why no backup at all can be taken now; null when one can. Nothing has been changed yet. */
-export function refuseBackup({ facts, books }: DecideInput): Refusal | null {
+export function refuseBackup({ facts, books, looked }: DecideInput): Refusal | null {
   const { vm, job, disks } = facts;
   if (!isName('vm', vm.name)) {
     return refusal(
@@ -58,6 +58,26 @@ export function refuseBackup({ facts, books }: DecideInput): Refusal | null {
       `Two disks of the VM ${vm.name} have the same target.`,
       'Check the domain and the volumes in the books.',
     );
+  }
+  return looked && vm.state === 'shut off' ? refuseOtherFormat(facts, books) : null;
+}
+
+/**
+ * A stopped VM's disks say themselves what they are, and a guest can write the begin of a qcow2 into a raw one: what was copied then would not
+ * be the disk. While it runs, its definition says it.
+ */
+function refuseOtherFormat({ vm, disks }: DecideInput['facts'], { backups }: DecideInput['books']): Refusal | null {
+  for (const { target, path, format } of disks) {
+    const known = backups
+      .filter(({ status }) => status === 'BackedUp')
+      .flatMap((backup) => backup.disks.find((disk) => disk.path !== null && disk.path === path)?.format ?? [])[0];
+    if (known !== undefined && format !== null && known !== format)
+      return refusal(
+        'backup.other-format',
+        'refused',
+        `Disk ${target} of the VM ${vm.name} was ${known} at its last backup, and looks like ${format} now that the VM is stopped.`,
+        'Start the VM and back it up while it runs: then its definition says what the disk is.',
+      );
   }
   return null;
 }

@@ -86,6 +86,7 @@ describe('settleBackup', () => {
           deviceId,
           path: `/mnt/pool/${target}-image`,
           inode: 101 + deviceId,
+          format: 'qcow2',
           virtualSize: GIB,
           file: `${deviceId === 0 ? 'root' : 'datadisk'}.${target}-image.qcow2`,
         })),
@@ -171,6 +172,7 @@ describe('settleBackup', () => {
         deviceId: 1,
         path: '/mnt/pool/vdb-image',
         inode: 102,
+        format: 'qcow2',
         virtualSize: GIB,
         file: 'datadisk.vdb-image.qcow2',
       });
@@ -855,6 +857,7 @@ describe('settleBackup', () => {
         deviceId: 1,
         path: '/mnt/pool/vdb-image',
         inode: 102,
+        format: 'qcow2',
         virtualSize: GIB,
         file: 'datadisk.vdb-image.qcow2',
       });

@@ -17,7 +17,7 @@ const backup = (different: Partial<BookedBackup> = {}): BookedBackup => ({
     { name: 'nas.bitmap_recreated', value: 'backup-1' },
     { name: 'ck.recreate_method', value: 'rescued' },
   ],
-  disks: [{ target: 'vda', deviceId: 0, path: '/images/a', inode: 1, virtualSize: 64, file: 'root.a.qcow2' }],
+  disks: [{ target: 'vda', deviceId: 0, path: '/images/a', inode: 1, format: 'qcow2', virtualSize: 64, file: 'root.a.qcow2' }],
   assurance: 'accounted',
   files: 'present',
   ...different,

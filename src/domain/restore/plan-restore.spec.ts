@@ -227,7 +227,8 @@ describe('planRestore', () => {
         { target: 'vdb', deviceId: 1, to: '/mnt/pool/vdb-image', format: 'qcow2', virtualSize: GIB, sizeNow: GIB },
       ]);
       expect(plan.warnings).toEqual([expect.stringMatching(/^every bitmap of the VM goes/)]);
-      expect(places(IN_PLACE, seen(['vda', { format: 'raw' }], ['vdb']))).toEqual([
+      const backups = [parent({ disks: [bookedDisk('vda', 0, { format: 'raw' }), bookedDisk('vdb', 1)] }), full()];
+      expect(places(IN_PLACE, { ...seen(['vda', { format: 'raw' }], ['vdb']), backups })).toEqual([
         'vda /mnt/pool/vda-image raw',
         'vdb /mnt/pool/vdb-image qcow2',
       ]);
@@ -253,7 +254,7 @@ describe('planRestore', () => {
       expect(refused(IN_PLACE, seen(['vda'], ['vdb', { type }]))).toBe('restore.not-in-place'),
     );
     it('nor has one that is no path; a format that nothing can write', () => {
-      const rbd = VOLUMES.map((volume) => ({ ...volume, path: 'pool/image' }));
+      const rbd = VOLUMES.map((volume) => ({ ...volume, path: `pool/${volume.target}-image` }));
       expect(refused(IN_PLACE, stopped({ volumes: rbd }))).toBe('restore.not-in-place');
       expect(refused(IN_PLACE, seen(['vda', { format: 'vmdk' }]))).toBe('restore.not-in-place');
     });
@@ -261,20 +262,98 @@ describe('planRestore', () => {
     it('another format than the volume’s would be read as what it is not', () => {
       expect(refused({ ...IN_PLACE, format: 'raw' }, stopped())).toBe('restore.contradiction');
       expect(refused({ ...IN_PLACE, format: 'qcow2' }, stopped())).toBe('planned');
-      // Where the volume is gone nobody knows what it was.
-      expect(places({ ...IN_PLACE, format: 'raw' }, seen())).toEqual([
-        'vda /mnt/pool/vda-image raw',
-        'vdb /mnt/pool/vdb-image raw',
-      ]);
-      expect(places(IN_PLACE, seen())[0]).toBe('vda /mnt/pool/vda-image qcow2');
+    });
+
+    it('the format of a volume that is gone is that of the backup; where nobody knows it, it must be said', () => {
+      const booked = (format: string | null) => ({
+        ...seen(),
+        backups: [parent({ disks: [bookedDisk('vda', 0, { format }), bookedDisk('vdb', 1)] }), full()],
+      });
+      expect(places(IN_PLACE, booked('raw'))).toEqual(['vda /mnt/pool/vda-image raw', 'vdb /mnt/pool/vdb-image qcow2']);
+      expect(refused({ ...IN_PLACE, format: 'qcow2' }, booked('raw'))).toBe('restore.contradiction');
+      expect(refused(IN_PLACE, booked('vmdk'))).toBe('restore.not-in-place');
+      expect(refused(IN_PLACE, booked(null))).toBe('restore.format-unknown');
+      expect(places({ ...IN_PLACE, disks: ['vda'], format: 'raw' }, booked(null))).toEqual(['vda /mnt/pool/vda-image raw']);
+    });
+
+    it('a volume that looks like another format than it had: its guest may have made it look so', () => {
+      const faked = {
+        ...seen(['vda'], ['vdb']),
+        backups: [parent({ disks: [bookedDisk('vda', 0, { format: 'raw' }), bookedDisk('vdb', 1)] }), full()],
+      };
+      expect(refused(IN_PLACE, faked)).toBe('restore.format-unknown');
+      for (const format of ['raw', 'qcow2'] as const)
+        expect(places({ ...IN_PLACE, disks: ['vda'], format }, faked)).toEqual([`vda /mnt/pool/vda-image ${format}`]);
+    });
+
+    describe('a letter that is of another volume now', () => {
+      const B = '/mnt/pool/vdb-image';
+      const C = '/mnt/pool/other';
+      const volumesAt = (...paths: string[]) =>
+        paths.map((path, deviceId) => ({ target: `vd${'abc'[deviceId]}`, deviceId, path, size: GIB }));
+      const at = (...paths: string[]) => stopped({ volumes: volumesAt('/mnt/pool/vda-image', ...paths) });
+
+      it('is refused, whether the VM still has the one that was backed up or not', () => {
+        for (const books of [at(C), at(C, B)]) {
+          expect(refused(IN_PLACE, books)).toBe('restore.other-volume');
+          expect(refused({ ...IN_PLACE, disks: ['vdb'] }, books)).toBe('restore.other-volume');
+          expect(places({ ...IN_PLACE, disks: ['vda'] }, books)).toEqual(['vda /mnt/pool/vda-image qcow2']);
+        }
+        expect(next(IN_PLACE, at(C))).toContain(`--to vdb=${C}`);
+        expect(next(IN_PLACE, at(C, B))).toContain(`--to vdb=${B}`);
+        // Its letter is of nobody now.
+        expect(refused(IN_PLACE, stopped({ volumes: [VOLUMES[0]!, { ...VOLUMES[1]!, target: 'vdc' }] }))).toBe(
+          'restore.other-volume',
+        );
+      });
+
+      it('unless somebody names the volume, which must be one of the VM and of one disk only', () => {
+        const over = (path: string): Partial<RestoreRequest> => ({ ...IN_PLACE, paths: { vdb: path } });
+        expect(planned(over(B), at(C, B))).toMatchObject({
+          disks: [{ to: '/mnt/pool/vda-image' }, { target: 'vdb', deviceId: 2, to: B, format: 'qcow2' }],
+          warnings: ['vdb of the VM stays as it is: it may not fit the others any more', expect.stringMatching(/^every/)],
+        });
+        const overC = { ...over(C), format: 'qcow2' } as const;
+        expect(planned(overC, at(C)).disks[1]).toMatchObject({ target: 'vdb', deviceId: 1, to: C });
+        expect(planned(overC, at(C)).warnings[0]).toBe(
+          `vdb was ${B} when it was backed up, and goes over ${C}: see that this may be`,
+        );
+        expect(refused(over('/mnt/pool/nobodys'), at(C))).toBe('restore.contradiction');
+        expect(refused(over('/mnt/pool/vda-image'), at(C))).toBe('restore.same-place');
+        // What a volume was that is gone and was never backed up the books do not know.
+        expect(refused(over(C), at(C))).toBe('restore.format-unknown');
+      });
+
+      it('a volume that went to another storage under its name is the same one, if no other has that name', () => {
+        expect(places(IN_PLACE, at('/mnt/new/vdb-image'))[1]).toBe('vdb /mnt/new/vdb-image qcow2');
+        expect(planned(IN_PLACE, at('/mnt/new/vdb-image')).warnings[0]).toContain('goes over /mnt/new/vdb-image');
+        expect(refused(IN_PLACE, at(C, '/mnt/new/vdb-image'))).toBe('restore.other-volume');
+        expect(refused(IN_PLACE, at('/mnt/new/vdb-image', '/mnt/newer/vdb-image'))).toBe('restore.other-volume');
+        const backups = [
+          parent({ disks: [bookedDisk('vda', 0, { path: '/a/disk' }), bookedDisk('vdb', 1, { path: '/b/disk' })] }),
+          full(),
+        ];
+        const volumes = (...paths: string[]) => stopped({ volumes: volumesAt(...paths), backups });
+        expect(places(IN_PLACE, volumes('/a/disk', '/b/disk'))).toEqual(['vda /a/disk qcow2', 'vdb /b/disk qcow2']);
+        expect(refused(IN_PLACE, volumes('/b/disk', '/a/disk'))).toBe('restore.other-volume');
+        expect(refused({ ...IN_PLACE, disks: ['vda'] }, volumes('/d/disk'))).toBe('restore.other-volume');
+      });
+
+      it('what the books never knew goes by its letter, and they say so', () => {
+        const backups = [parent({ disks: [bookedDisk('vda', 0, { path: null })] }), full()];
+        expect(planned(IN_PLACE, { ...at(C), backups })).toMatchObject({
+          disks: [{ to: '/mnt/pool/vda-image' }],
+          warnings: [expect.stringMatching(/^vdb of the VM/), expect.stringMatching(/^nobody knows/), expect.anything()],
+        });
+      });
     });
 
     it('says which disks stay, which changed their size, and which were elsewhere', () => {
       const books = seen(['vda', { virtualSize: GIB + 512 }], ['vdb']);
-      const moved = [parent({ disks: [bookedDisk('vda', 0, { path: '/old/pool/a' }), bookedDisk('vdb', 1)] }), full()];
+      const moved = [parent({ disks: [bookedDisk('vda', 0, { path: '/old/pool/vda-image' }), bookedDisk('vdb', 1)] }), full()];
       expect(planned({ ...IN_PLACE, disks: ['vda'] }, { ...books, backups: moved }).warnings).toEqual([
         'vdb of the VM stays as it is: it may not fit the others any more',
-        'vda was /old/pool/a when it was backed up, and is /mnt/pool/vda-image now: see that it is the same volume',
+        'vda was /old/pool/vda-image when it was backed up, and goes over /mnt/pool/vda-image: see that this may be',
         `vda has ${GIB + 512} bytes now and will have ${GIB}`,
         expect.stringMatching(/^every bitmap/),
       ]);

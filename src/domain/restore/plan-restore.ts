@@ -47,7 +47,7 @@ export function planRestore(request: RestoreRequest, books: RestoreBooks): Resto
   if (isRefusal(files)) return files;
   const unfit = checkChosen(request, files);
   if (unfit !== null) return unfit;
-  const disks = placeDisks(request, books, files);
+  const disks = placeDisks(request, books, files, point.backup.disks);
   if (isRefusal(disks)) return disks;
   const sizes = disks.map(({ virtualSize }) => virtualSize);
   return {
@@ -95,7 +95,7 @@ function findPoint({ backup: uuid, accepted }: RestoreRequest, { backups }: Rest
       'restore.not-restorable',
       'refused',
       `Backup ${uuid} cannot be restored: a file of it or of a link under it is missing, or the books do not lead to its full.`,
-      `${better} Or look at what is there, by hand: docs/restore-by-hand.md.`,
+      `${better} When it is back: chainkeeper checksums BACKUP --verify. Or look at what is there, by hand: docs/restore-by-hand.md.`,
     );
   if (assurance === 'broken' && accepted?.level !== 'broken')
     return refusal(
@@ -145,9 +145,9 @@ const contradiction = (message: string, next: string): Refusal => refusal('resto
 
 function checkWishes({ way, to, paths, newName, networks, attachTo, overwrite }: RestoreRequest): Refusal | null {
   const placed = to !== null || Object.keys(paths).length > 0;
-  if (way === 'in-place' && (placed || overwrite || newName !== null || attachTo !== null))
+  if (way === 'in-place' && (to !== null || overwrite || newName !== null || attachTo !== null))
     return contradiction(
-      'A restore in place goes over the VM’s own volumes: it has no other place, device, name or VM.',
+      'A restore in place goes over the VM’s own volumes: it has no directory, device, name or other VM.',
       'Leave these out, or the wish for it to be in place.',
     );
   if (way !== 'in-place' && !placed)
@@ -189,7 +189,14 @@ function checkStopped({ vm, facts }: RestoreBooks): Refusal | null {
 function filesOf({ disks: wanted, files }: RestoreRequest, { uuid, disks }: BookedBackup): Or<readonly KnownDisk[]> {
   const named = Object.entries(files)
     .filter(([target]) => disks.every((disk) => disk.target !== target))
-    .map(([target, file], index) => ({ target, deviceId: disks.length + index, path: null, virtualSize: null, file }));
+    .map(([target, file], index) => ({
+      target,
+      deviceId: disks.length + index,
+      path: null,
+      format: null,
+      virtualSize: null,
+      file,
+    }));
   const known = [...disks.map((disk) => ({ ...disk, file: files[disk.target] ?? disk.file })), ...named];
   const missing = (wanted ?? []).find((target) => known.every((disk) => disk.target !== target));
   if (known.length > 0 && missing !== undefined)
@@ -211,11 +218,16 @@ function filesOf({ disks: wanted, files }: RestoreRequest, { uuid, disks }: Book
   return chosen.map((disk) => ({ ...disk, file: disk.file ?? '' }));
 }
 
-type KnownDisk = Pick<BookedDisk, 'target' | 'deviceId' | 'path' | 'virtualSize'> & { readonly file: string };
+type KnownDisk = Pick<BookedDisk, 'target' | 'deviceId' | 'path' | 'format' | 'virtualSize'> & { readonly file: string };
 
-function placeDisks(request: RestoreRequest, books: RestoreBooks, disks: readonly KnownDisk[]): Or<readonly RestoredDisk[]> {
+function placeDisks(
+  request: RestoreRequest,
+  books: RestoreBooks,
+  disks: readonly KnownDisk[],
+  backedUp: readonly BookedDisk[],
+): Or<readonly RestoredDisk[]> {
   const placed = disks.map((disk) =>
-    request.way === 'in-place' ? placeInVm(request, books, disk) : placeAnew(request, books, disk),
+    request.way === 'in-place' ? placeInVm(request, books, disk, backedUp) : placeAnew(request, books, disk),
   );
   const refused = placed.find(isRefusal);
   if (refused !== undefined) return refused;
@@ -227,18 +239,15 @@ function placeDisks(request: RestoreRequest, books: RestoreBooks, disks: readonl
 }
 
 function placeInVm(
-  { format }: RestoreRequest,
-  { vm, volumes, facts }: RestoreBooks,
-  { target, virtualSize, file }: KnownDisk,
+  request: RestoreRequest,
+  books: RestoreBooks,
+  from: KnownDisk,
+  backedUp: readonly BookedDisk[],
 ): Or<RestoredDisk> {
-  const volume = volumes.find((other) => other.target === target);
-  if (volume === undefined)
-    return refusal(
-      'restore.no-volume',
-      'refused',
-      `VM ${vm} has no disk ${target} now.`,
-      'Restore it into a new file (--disk, --to) and attach that, or leave it out by naming the others with --disk.',
-    );
+  const { vm, facts } = books;
+  const { target, virtualSize, file } = from;
+  const volume = volumeFor(request, books, from, backedUp);
+  if (isRefusal(volume)) return volume;
   const seen = facts?.disks.find(({ path }) => path === volume.path);
   if (seen?.type === 'block' || seen?.type === 'network' || !volume.path.startsWith('/'))
     return refusal(
@@ -247,29 +256,107 @@ function placeInVm(
       `Disk ${target} of ${vm} is no file: there is no room beside it to write the new one before the old one goes.`,
       'Restore it to a path (--to), and replace it by hand.',
     );
-  // The VM's definition goes on saying what it says: a file of another format would be read as something that it is not.
-  const has = seen?.format ?? null;
-  if (has !== null && !isDiskFormat(has))
+  const format = formatInVm(request, vm, from, seen?.format ?? null);
+  if (typeof format !== 'string') return format;
+  return {
+    ...{ target, deviceId: volume.deviceId, file, to: volume.path, format, virtualSize },
+    sizeNow: seen?.virtualSize ?? volume.size,
+  };
+}
+
+/**
+ * The volume that a disk goes over: the one that was named, else the one of its letter if that is the one that was backed up. Letters go from
+ * one volume to another when disks are detached and attached.
+ */
+function volumeFor(
+  { paths }: RestoreRequest,
+  { vm, volumes }: RestoreBooks,
+  { target, path }: KnownDisk,
+  backedUp: readonly BookedDisk[],
+): Or<RestoreBooks['volumes'][number]> {
+  const has = volumes.map((volume) => `${volume.target} ${volume.path}`).join(', ') || 'none';
+  const named = paths[target];
+  if (named !== undefined)
+    return (
+      volumes.find((volume) => volume.path === named) ??
+      contradiction(`VM ${vm} has no volume ${named}: a restore in place goes over its own.`, `Its volumes are: ${has}.`)
+    );
+  const lettered = volumes.find((volume) => volume.target === target);
+  const own = path === null ? lettered : sameVolume(path, volumes, backedUp);
+  if (own !== undefined && own === lettered) return own;
+  if (own === undefined && lettered === undefined)
+    return refusal(
+      'restore.no-volume',
+      'refused',
+      `VM ${vm} has no disk ${target} now.`,
+      'Restore it into a new file (--disk, --to) and attach that, or leave it out by naming the others with --disk.',
+    );
+  return refusal(
+    'restore.other-volume',
+    'refused',
+    `Disk ${target} was ${path} when it was backed up. ${
+      own === undefined ? `VM ${vm} has ${lettered?.path} there now` : `That is ${own.target} of ${vm} now`
+    }.`,
+    `Say which volume it is to go over, for what that holds is lost: --to ${target}=${(own ?? lettered)?.path}. Volumes: ${has}.`,
+  );
+}
+
+/** A volume keeps its name when it goes to another storage; as long as only one has that name, it tells which it is. */
+function sameVolume(
+  path: string,
+  volumes: RestoreBooks['volumes'],
+  backedUp: readonly BookedDisk[],
+): RestoreBooks['volumes'][number] | undefined {
+  const there = volumes.find((volume) => volume.path === path);
+  if (there !== undefined) return there;
+  const namesakes = volumes.filter((volume) => nameOf(volume.path) === nameOf(path));
+  const alone =
+    namesakes.length === 1 && backedUp.filter((disk) => disk.path !== null && nameOf(disk.path) === nameOf(path)).length === 1;
+  return alone ? namesakes[0] : undefined;
+}
+
+const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+/**
+ * The format of the volume, for the VM's definition goes on saying what it says: a file of another one would be read as something that it is
+ * not. What is seen of a stopped VM may be what its guest wrote at the begin of a raw disk.
+ */
+function formatInVm({ format, paths }: RestoreRequest, vm: string, from: KnownDisk, has: string | null): DiskFormat | Refusal {
+  const { target } = from;
+  // Of another volume than the one that was backed up, the books do not know it.
+  const booked = paths[target] === undefined || paths[target] === from.path ? from.format : null;
+  const known = has ?? booked;
+  if (known !== null && !isDiskFormat(known))
     return refusal(
       'restore.not-in-place',
       'refused',
-      `Disk ${target} of ${vm} is of the format ${has}, which nothing here can write.`,
+      `Disk ${target} of ${vm} is of the format ${known}, which nothing here can write.`,
       'Restore it to a path (--to), and change the definition of the VM by hand.',
     );
-  if (has !== null && format !== null && format !== has)
+  if (has !== null && booked !== null && has !== booked)
+    return format !== null && [has, booked].includes(format)
+      ? format
+      : refusal(
+          'restore.format-unknown',
+          'refused',
+          `Disk ${target} of ${vm} was ${booked} when it was backed up, and looks like ${has} now.`,
+          'Say what the definition of the VM says: --format. A guest can make a raw disk look like something else.',
+        );
+  if (known !== null && format !== null && format !== known)
     return contradiction(
-      `Disk ${target} of ${vm} is ${has} by its definition: as ${format} it could not be read in its place.`,
+      `Disk ${target} of ${vm} is ${known}: as ${format} it could not be read in its place.`,
       'Leave the format out, or restore into new files (--to).',
     );
-  return {
-    target,
-    deviceId: volume.deviceId,
-    file,
-    to: volume.path,
-    format: has ?? format ?? 'qcow2',
-    virtualSize,
-    sizeNow: seen?.virtualSize ?? volume.size,
-  };
+  return (
+    known ??
+    format ??
+    refusal(
+      'restore.format-unknown',
+      'refused',
+      `The volume of disk ${target} of ${vm} cannot be read or is gone, and nobody knows its format.`,
+      'Say what the definition of the VM says: --format qcow2 or --format raw.',
+    )
+  );
 }
 
 const isDiskFormat = (text: string): text is DiskFormat => (DISK_FORMATS as readonly string[]).includes(text);
@@ -302,10 +389,11 @@ function warningsOf(
   const doubtful = assurance === 'broken' || assurance === 'unproven' ? [`taken as it is, ${assurance}: ${better}`] : [];
   if (attachTo !== null) return [...doubtful, `${attachTo} will have a disk more: its next backup is a full`];
   if (way !== 'in-place') return doubtful;
-  const left = volumes.filter(({ target }) => disks.every((disk) => disk.target !== target)).map(({ target }) => target);
+  const left = volumes.filter(({ path }) => disks.every(({ to }) => to !== path)).map(({ target }) => target);
   const moved = disks.flatMap(({ target, to }) => {
-    const path = from.find((disk) => disk.target === target)?.path ?? to;
-    return path === to ? [] : [`${target} was ${path} when it was backed up, and is ${to} now: see that it is the same volume`];
+    const path = from.find((disk) => disk.target === target)?.path ?? null;
+    if (path === null) return [`nobody knows which volume ${target} was when it was backed up: it goes over ${to}`];
+    return path === to ? [] : [`${target} was ${path} when it was backed up, and goes over ${to}: see that this may be`];
   });
   return [
     ...doubtful,

@@ -30,11 +30,11 @@ export interface RestoreRequest {
   readonly disks: readonly string[] | null;
   /** Directory of the host that the new files go to; null in place, or where `paths` names all. */
   readonly to: string | null;
-  /** File or block device of a disk, by target. */
+  /** File or block device of a disk, by target; in place the volume of the VM that it goes over, where its letter does not tell. */
   readonly paths: Readonly<Record<string, string>>;
   /** Names of files in the backup's directory, by target, where the books do not know them (a stock script's run). */
   readonly files: Readonly<Record<string, string>>;
-  /** Null: what the volume has, in place; else qcow2, and raw on a block device that is named. */
+  /** Null: in place what the volume has, or had when it was backed up; else qcow2, and raw on a block device that is named. */
   readonly format: DiskFormat | null;
   /** A block device that is named may be written over. */
   readonly overwrite: boolean;

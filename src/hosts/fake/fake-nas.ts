@@ -96,6 +96,20 @@ export class FakeNas {
     return [...seen];
   }
 
+  /** The first file on the way down from this one that is not there. */
+  missing(path: string): string {
+    let at = path;
+    for (let file = this.files.get(at); file?.backing != null; file = this.files.get(at))
+      at = posix.join(posix.dirname(at), file.backing);
+    return at;
+  }
+
+  /** Whether anything of the VM lies here that this path belongs to. */
+  keeps(path: string): boolean {
+    const vm = `${path.split('/')[0]}/`;
+    return [...this.folders, ...this.files.keys()].some((other) => other.startsWith(vm));
+  }
+
   /** An image and everything under it, top first. Null when a file of the chain is missing or is no image. */
   chain(path: string): ClusterMap[] | null {
     return this.links(path)?.flatMap((link) => this.files.get(link)?.image ?? []) ?? null;

@@ -27,7 +27,7 @@ export class RestorePlaceDto {
   @MaxLength(16)
   target!: string;
 
-  /** A new file, or a block device of the host; absolute. */
+  /** A new file, or a block device of the host; in place the volume of the VM that it goes over. Absolute. */
   @IsString()
   @MaxLength(1024)
   path!: string;
@@ -93,7 +93,10 @@ export class CreateRestoreDto {
   @MaxLength(900)
   to?: string;
 
-  /** Paths of single disks, instead of a file in that directory. */
+  /**
+   * Paths of single disks, instead of a file in that directory. In place: the volume that a disk goes over, needed where its letter now
+   * belongs to another volume than the one that was backed up; what that volume holds is lost.
+   */
   @Optional()
   @IsArray()
   @ArrayMaxSize(MOST_DISKS)
@@ -109,7 +112,7 @@ export class CreateRestoreDto {
   @Type(() => RestoreFileDto)
   files?: RestoreFileDto[];
 
-  /** `qcow2` or `raw`; left out: in place what the volume is, else qcow2, and raw on a block device. */
+  /** `qcow2` or `raw`; left out: in place what the volume is, or was when it was backed up, else qcow2, and raw on a block device. */
   @Optional()
   @IsIn(DISK_FORMATS)
   format?: DiskFormat;

@@ -63,6 +63,7 @@ const anyBookedDisk = (target: string, deviceId: number): fc.Arbitrary<BookedDis
     .record({
       path: mostly<string | null>(`/mnt/pool/${target}-image`, null, '/elsewhere'),
       inode: mostly<number | null>(101 + deviceId, null, 7),
+      format: mostly<string | null>('qcow2', null, 'raw'),
       virtualSize: mostly<number | null>(GIB, null, 2 * GIB),
       file: mostly<string | null>(`disk${deviceId}.qcow2`, null, '../up'),
     })
@@ -173,6 +174,7 @@ export const anySituation: fc.Arbitrary<DecideInput> = fc
         onLostBitmap: fc.constantFrom<LostBitmapWish>('full', 'full', 'rescue'),
         wish: mostly<LostBitmapWish | undefined>(undefined, 'full', 'rescue'),
         repositoryId: mostly(NAS, 'nas-2'),
+        faked: fc.boolean(),
       })
       .map((any): DecideInput => {
         const failed = full({ uuid: 'failed', status: 'Failed', details: [] });
@@ -201,7 +203,8 @@ export const anySituation: fc.Arbitrary<DecideInput> = fc
             vm: { name: any.vm, state: any.state },
             job: { active: any.job !== null, operation: any.job },
             checkpoints: any.checkpoints,
-            disks: any.disks,
+            // What a guest can do to a raw disk, seen once it is stopped; by chance alone that would hardly ever come up.
+            disks: any.disks.map((one) => (any.state === 'shut off' && any.faked ? { ...one, format: 'raw' } : one)),
           }),
         };
       });

@@ -36,6 +36,17 @@ export const RULES_OF_REFUSAL: readonly [string, (input: DecideInput) => boolean
     'vm.disks-ambiguous',
     ({ facts }) => facts.disks.some(({ target }, at) => facts.disks.findIndex((one) => one.target === target) < at),
   ],
+  [
+    'backup.other-format',
+    ({ facts, books, looked }) =>
+      looked &&
+      facts.vm.state === 'shut off' &&
+      facts.disks.some(({ path, format }) => {
+        const was = books.backups.filter(({ status }) => status === 'BackedUp').flatMap(({ disks }) => disks);
+        const known = was.find((disk) => disk.path !== null && disk.path === path && disk.format !== null);
+        return format !== null && known !== undefined && known.format !== format;
+      }),
+  ],
 ];
 
 interface Seen {

@@ -66,6 +66,7 @@ export const bookedDisk = (target: string, deviceId: number, over: Partial<Booke
   deviceId,
   path: `/mnt/pool/${target}-image`,
   inode: INODES[target] ?? 999,
+  format: 'qcow2',
   virtualSize: GIB,
   file: `${deviceId === 0 ? 'root' : 'datadisk'}.${target}-image.qcow2`,
   ...over,

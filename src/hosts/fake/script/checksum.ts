@@ -16,7 +16,10 @@ export async function checksum(call: Call): Promise<Said> {
     const there = nas.files.get(`${path}/checksums.json`)?.bytes?.toString();
     const files = filesOf(nas, path);
     const answer = (isNew: boolean, sums: Sums, differs: readonly string[] | null): Said =>
-      jsonAnswer({ v: 1, path, new: isNew, bytes: isNew || differs !== null ? bytesOf(sums) : 0, differs, files: sums });
+      jsonAnswer({
+        ...{ v: 1, path, new: isNew, bytes: isNew || differs !== null ? bytesOf(sums) : 0, differs },
+        ...{ there: [...files.keys()], files: sums },
+      });
     if (there != null) {
       const { files: known } = JSON.parse(there) as { files: Sums };
       if (!call.options.flags.has('verify')) return answer(false, known, null);

@@ -31,7 +31,10 @@ export function onBackup(call: Call, work: (nas: FakeNas, path: string) => Said)
   if (!path.includes('/')) throw new Failure('bad-option', `Not the path of a backup: ${path}`);
   const { nas, unmount } = mount(call);
   try {
-    if (!nas.folders.has(path)) throw new Failure('path-missing', `${path} is not on the NAS`);
+    if (!nas.folders.has(path)) {
+      if (!nas.keeps(path)) throw new Failure('read-failed', `Cannot look at ${path} on the NAS: No such file or directory`);
+      throw new Failure('path-missing', `${path} is not on the NAS`);
+    }
     if (nas.unfinished.has(path)) throw new Failure('not-finished', `${path} is a backup that was not finished`);
     return work(nas, path);
   } finally {

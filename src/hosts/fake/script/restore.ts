@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { RestoreDisk } from '../../../domain/agent/build-argv';
-import type { RestoredDisk, RestoreFacts } from '../../../domain/agent/read-restore';
+import type { RestoredDisk, RestoreFacts, SpoiltFile } from '../../../domain/agent/read-restore';
 import { ClusterMap } from '../cluster-map';
 import { FakeDisk } from '../fake-disk';
 import type { FakeNas } from '../fake-nas';
@@ -23,12 +23,13 @@ interface Told {
   attached: RestoreFacts['attached'];
   readonly left: string[];
   readonly damaged: string[];
+  readonly spoilt: SpoiltFile[];
 }
 
 /** `restore`: all is looked at, then all is copied, then all is put in place at once. */
 export async function restore(call: Call): Promise<Said> {
   const disks = askedDisks(call);
-  const told: Told = { domain: null, attached: null, left: [], damaged: [] };
+  const told: Told = { domain: null, attached: null, left: [], damaged: [], spoilt: [] };
   const undo: (() => void)[] = [];
   try {
     const job = checkRequest(call, disks);
@@ -42,7 +43,7 @@ export async function restore(call: Call): Promise<Said> {
     };
     undo.push(leave);
     const path = need(call.options, 'path');
-    for (const disk of disks) told.damaged.push(...lookAtChain(call, nas, path, disk));
+    for (const disk of disks) told.damaged.push(...lookAtChain(call, nas, path, disk, told.spoilt));
     lookAtDefinition(call, nas, path);
     call.host.restoring.set(job, need(call.options, 'vm'));
     await copy(call, vm, disks);
@@ -128,12 +129,17 @@ function lookAtTargets({ host, options }: Call, vm: FakeVm | undefined, disks: r
 }
 
 /** Answers what is not as it was, where that is taken. @throws Failure `chain-missing`, `checksum-mismatch`, `size-mismatch` */
-function lookAtChain({ options }: Call, nas: FakeNas, path: string, disk: Restoring): string[] {
+function lookAtChain({ options }: Call, nas: FakeNas, path: string, disk: Restoring, spoilt: SpoiltFile[]): string[] {
   const { order } = disk;
   const file = `${path}/${order.file}`;
   const links = nas.links(file);
-  if (links === null) throw new Failure('chain-missing', `A file of the chain is missing: ${file}`);
+  if (links === null) {
+    const gone = nas.missing(file);
+    if (nas.keeps(gone)) spoilt.push({ path: gone, state: 'missing' });
+    throw new Failure('chain-missing', `A file of the chain is missing: ${gone}`);
+  }
   const altered = links.filter((link) => isAsItWas(nas, link) === false);
+  spoilt.push(...altered.map((path): SpoiltFile => ({ path, state: 'damaged' })));
   const damaged = altered.map(
     (link) =>
       `${posix.basename(link)} of ${posix.dirname(link)} is not what it was when it was hashed: somebody or something changed it`,
@@ -219,7 +225,7 @@ function putInPlace({ host, options }: Call, vm: FakeVm | undefined, disks: read
 function line(
   { host, options }: Call,
   disks: readonly Restoring[],
-  { domain, attached, left, damaged }: Told,
+  { domain, attached, left, damaged, spoilt }: Told,
   failure: Failure | null,
 ): string {
   const facts: RestoreFacts = {
@@ -232,6 +238,7 @@ function line(
     domain,
     attached,
     damaged,
+    spoilt,
     cleanup: { ok: left.length === 0, left },
     timings: {
       mount: 1,
