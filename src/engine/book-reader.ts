@@ -11,7 +11,7 @@ import type { InspectFacts } from '../domain/agent/facts';
 import type { Assurance } from '../domain/chain/assurance';
 import type { BackupPlan } from '../domain/chain/backup-plan';
 import { type BackupStatus, type BookedBackup, type BookedDisk, type Books } from '../domain/chain/booked-backup';
-import { readActiveCheckpoint } from '../domain/chain/chain-keys';
+import { readActiveCheckpoint, readChainKeys } from '../domain/chain/chain-keys';
 import type { DeletionBooks } from '../domain/chain/plan-deletion';
 import type { RetentionBooks } from '../domain/retention/plan-retention';
 import { bookedDisks } from '../domain/chain/read-run';
@@ -158,7 +158,7 @@ function toBooked(row: BackupWithDetails, offeredId: string | null, evidence: Me
   const damaged = manifest?.damaged != null;
   return {
     uuid: row.uuid,
-    status: (row.status ?? 'Error') as BackupStatus,
+    status: statusOf(row),
     type: row.type === 'INCREMENTAL' ? 'INCREMENTAL' : 'FULL',
     externalId: row.externalId,
     date: row.date === null ? null : Math.floor(row.date.getTime() / 1000),
@@ -171,6 +171,12 @@ function toBooked(row: BackupWithDetails, offeredId: string | null, evidence: Me
     // Our script checks every file before it unmounts; of other runs nobody has looked.
     files: damaged ? 'damaged' : evidence?.disks.every(({ checkResult }) => checkResult === 'ok') ? 'present' : 'unknown',
   };
+}
+
+/** CloudStack's provider may tag what goes later, and leave its status as it was: to us it is hidden. */
+function statusOf({ status, details }: BackupWithDetails): BackupStatus {
+  if (status === 'BackedUp' && readChainKeys(details).keys.deletePending) return 'Hidden';
+  return (status ?? 'Error') as BackupStatus;
 }
 
 /** The plan knows the order of the disks, the run what became of them. A stock script tells nothing of its disks. */
