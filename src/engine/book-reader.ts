@@ -11,7 +11,7 @@ import type { InspectFacts } from '../domain/agent/facts';
 import type { Assurance } from '../domain/chain/assurance';
 import type { BackupPlan } from '../domain/chain/backup-plan';
 import { type BackupStatus, type BookedBackup, type BookedDisk, type Books } from '../domain/chain/booked-backup';
-import { readActiveCheckpoint, readChainKeys } from '../domain/chain/chain-keys';
+import { NOT_COMPARED_KEY, readActiveCheckpoint, readChainKeys } from '../domain/chain/chain-keys';
 import type { DeletionBooks } from '../domain/chain/plan-deletion';
 import type { RetentionBooks } from '../domain/retention/plan-retention';
 import { bookedDisks } from '../domain/chain/read-run';
@@ -61,9 +61,11 @@ export class BookReader {
   /** All that a deletion from a VM needs to know; `inBooks`: its backups, where somebody has read them already. */
   async deletionBooks(vmId: number, inBooks?: readonly BackupInBooks[]): Promise<DeletionBooks> {
     const all = inBooks ?? (await this.ofVm(vmId));
+    const details = await this.vms.details(vmId);
     return {
       backups: all.map(({ booked }) => booked),
-      activeCheckpointId: readActiveCheckpoint(await this.vms.details(vmId)).active,
+      activeCheckpointId: readActiveCheckpoint(details).active,
+      notComparedSince: details.find(({ name }) => name === NOT_COMPARED_KEY)?.value ?? null,
       protections: all.flatMap(({ row: { uuid: backup, protection } }) => {
         if (protection === undefined) return [];
         const { until, protectedBy: by, why } = protection;

@@ -238,7 +238,18 @@ function mustStay(world: World, real: readonly Real[], rules: Rules, held: reado
 
 describe('planRetention, over any chains, policies and schedules, cut short after any step', () => {
   it('keeps invariant 6 and whoever must stay, lets all others go, and has nothing left to do once it was done', () => {
-    const met = { hidden: 0, removed: 0, stays: 0, cut: 0, scheduled: 0, manual: 0, protected: 0, young: 0, dead: 0, deadGone: 0 };
+    const met = {
+      hidden: 0,
+      removed: 0,
+      stays: 0,
+      cut: 0,
+      scheduled: 0,
+      manual: 0,
+      protected: 0,
+      young: 0,
+      dead: 0,
+      deadGone: 0,
+    };
     fc.assert(
       fc.property(
         fc.array(anyLinks, { minLength: 1, maxLength: 4 }).map(realChains),
@@ -255,7 +266,7 @@ describe('planRetention, over any chains, policies and schedules, cut short afte
           const plan = (): RetentionPlan =>
             planRetention({
               ...{ ...rules, zone: 'UTC', now: NOW, origins, protections },
-              ...{ backups: [...world.rows.values()], activeCheckpointId: null },
+              ...{ backups: [...world.rows.values()], activeCheckpointId: null, notComparedSince: null },
             });
           // Each is cut short but for the last.
           for (const cut of [...cuts, Infinity]) {
@@ -265,7 +276,10 @@ describe('planRetention, over any chains, policies and schedules, cut short afte
               met.deadGone += !restorable && fate === 'removed' ? 1 : 0;
             }
             const told = lines.map(({ backup }) => backup).sort();
-            const offered = world.offered().map(({ uuid }) => uuid).sort();
+            const offered = world
+              .offered()
+              .map(({ uuid }) => uuid)
+              .sort();
             if (told.join() !== offered.join()) throw new Error(`told of ${told.join()}, offered are ${offered.join()}`);
             met.cut += steps.length > cut ? 1 : 0;
             const isHide = ({ kind }: DeletionStep): boolean => kind === 'hide';

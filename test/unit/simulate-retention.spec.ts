@@ -26,7 +26,7 @@ const backups = [
 const origin = { scheduleId: null, manual: false };
 
 const input = (over: Partial<SimulationInput> = {}): SimulationInput => ({
-  ...{ backups, activeCheckpointId: 'backup-1002', protections: [], schedules: [] },
+  ...{ backups, activeCheckpointId: 'backup-1002', protections: [], notComparedSince: null, schedules: [] },
   origins: new Map([
     ['one', origin],
     ['two', origin],

@@ -20,12 +20,27 @@ const A = [link('a3'), link('a2', DAMAGED), link('a1'), link('a0')];
 
 const plan = (backups: readonly BookedBackup[], over: Partial<RetentionInput> = {}) =>
   planRetention({
-    ...{ backups, activeCheckpointId: null, protections: [], schedules: [], now: NOW },
+    ...{ backups, activeCheckpointId: null, protections: [], notComparedSince: null, schedules: [], now: NOW },
     ...{ policy: { ...NO_COUNTS, keepLast: 1 }, minAgeHours: 0, zone: 'UTC', manual: true, origins: new Map() },
     ...over,
   });
 const fates = (...of: Parameters<typeof plan>): string[] =>
   plan(...of).lines.map(({ backup, fate, why }) => `${backup} ${fate}: ${why}`);
+
+describe('planRetention', () => {
+  it('lets nothing go by books from a copy that nobody has compared with the NAS, hidden ones neither', () => {
+    const books = [link('b0'), link('a0'), link('c0', { status: 'Hidden' })];
+    expect(plan(books).steps.map(({ kind, backup }) => `${kind} ${backup}`)).toEqual(['hide a0', 'remove a0', 'remove c0']);
+    const notComparedSince = '2026-11-28T02:00:00.000Z';
+    expect(plan(books, { notComparedSince }).steps).toEqual([]);
+    expect(fates(books, { notComparedSince })).toEqual([
+      'b0 stays: keep last',
+      expect.stringMatching(
+        /^a0 stays: The books of the VM were brought back from a copy of 2026-11-28T02:00:00.000Z, and nobody/,
+      ),
+    ]);
+  });
+});
 
 describe('planRetention, where backups cannot be restored', () => {
   it('frees a chain with a damaged link as a whole, once no rule keeps any of it', () => {
