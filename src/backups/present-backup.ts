@@ -16,7 +16,7 @@ export function presentBackup(
     id: row.uuid,
     vmId: vm.id,
     vm: vm.name,
-    status: row.status ?? '',
+    status: booked.status,
     type: row.type,
     externalId: row.externalId,
     repositoryId: booked.repositoryId,

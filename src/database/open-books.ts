@@ -16,7 +16,7 @@ export interface OpenBooks {
 
 /**
  * Opens the books for a service: a file is locked against a second service first, then the tables are brought up to date.
- * @param copies directory for a copy that is made before tables change; without it none is
+ * @param copies directory for the copies that are made before tables change, one with secrets and one for other places; without it none is
  * @throws UserError `database.in-use`, OperationalError `books.copy-failed` and what `createDataSource` and `migrate` throw; nothing stays open then
  */
 export async function openBooks(config: DatabaseConfig, copies?: string): Promise<OpenBooks> {
@@ -30,7 +30,10 @@ export async function openBooks(config: DatabaseConfig, copies?: string): Promis
     dataSource = await createDataSource(config);
     const before = async (): Promise<void> => {
       if (copies === undefined) return;
-      await exportBooks(config, join(copies, `before-${timeName(new Date())}.jsonl.gz`), { secrets: true });
+      const end = `${timeName(new Date())}.jsonl.gz`;
+      await exportBooks(config, join(copies, `before-${end}`), { secrets: true });
+      // The upkeep takes the newest of these to the repositories.
+      await exportBooks(config, join(copies, `books-${end}`), { secrets: false });
     };
     return { dataSource, migrated: await migrate(dataSource, { before }), close };
   } catch (error) {

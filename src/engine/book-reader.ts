@@ -18,7 +18,7 @@ import {
   type Books,
   type DiskResize,
 } from '../domain/chain/booked-backup';
-import { readActiveCheckpoint } from '../domain/chain/chain-keys';
+import { NOT_COMPARED_KEY, readActiveCheckpoint, readChainKeys } from '../domain/chain/chain-keys';
 import type { DeletionBooks } from '../domain/chain/plan-deletion';
 import type { RetentionBooks } from '../domain/retention/plan-retention';
 import { bookedDisks } from '../domain/chain/read-run';
@@ -70,9 +70,11 @@ export class BookReader {
   /** All that a deletion from a VM needs to know; `inBooks`: its backups, where somebody has read them already. */
   async deletionBooks(vmId: number, inBooks?: readonly BackupInBooks[]): Promise<DeletionBooks> {
     const all = inBooks ?? (await this.ofVm(vmId));
+    const details = await this.vms.details(vmId);
     return {
       backups: all.map(({ booked }) => booked),
-      activeCheckpointId: readActiveCheckpoint(await this.vms.details(vmId)).active,
+      activeCheckpointId: readActiveCheckpoint(details).active,
+      notComparedSince: details.find(({ name }) => name === NOT_COMPARED_KEY)?.value ?? null,
       protections: all.flatMap(({ row: { uuid: backup, protection } }) => {
         if (protection === undefined) return [];
         const { until, protectedBy: by, why } = protection;
@@ -176,7 +178,7 @@ function toBooked(row: BackupWithDetails, offeredId: string | null, evidence: Me
   const spoilt = manifest?.missing != null ? 'missing' : manifest?.damaged != null ? 'damaged' : null;
   return {
     uuid: row.uuid,
-    status: (row.status ?? 'Error') as BackupStatus,
+    status: statusOf(row),
     type: row.type === 'INCREMENTAL' ? 'INCREMENTAL' : 'FULL',
     externalId: row.externalId,
     date: row.date === null ? null : Math.floor(row.date.getTime() / 1000),
@@ -189,6 +191,12 @@ function toBooked(row: BackupWithDetails, offeredId: string | null, evidence: Me
     // Our script checks every file before it unmounts; of other runs nobody has looked.
     files: spoilt ?? (evidence?.disks.every(({ checkResult }) => checkResult === 'ok') ? 'present' : 'unknown'),
   };
+}
+
+/** CloudStack's provider may tag what goes later, and leave its status as it was: to us it is hidden. */
+function statusOf({ status, details }: BackupWithDetails): BackupStatus {
+  if (status === 'BackedUp' && readChainKeys(details).keys.deletePending) return 'Hidden';
+  return (status ?? 'Error') as BackupStatus;
 }
 
 /** The plan knows the order of the disks, the run what became of them. A stock script tells nothing of its disks. */

@@ -11,7 +11,7 @@ import { Volumes } from '../database/repositories/volumes';
 import { isOfBooks } from '../database/database-error';
 import { UnitOfWork } from '../database/unit-of-work';
 import { buildDelete, secretsOf } from '../domain/agent/build-argv';
-import { readDelete } from '../domain/agent/read-delete';
+import { foundNothing, readDelete } from '../domain/agent/read-delete';
 import type { Refusal } from '../domain/chain/refusal';
 import { type DeletionPlan, type DeletionRequest, planDeletion } from '../domain/chain/plan-deletion';
 import { ChainkeeperError, InvariantError, OperationalError, UserError, wordsOf } from '../domain/errors';
@@ -45,6 +45,17 @@ interface Deletion {
   readonly log: Log;
   /** What the run is to say besides; who found the run again goes on with what it had said. */
   readonly warnings: Set<string>;
+}
+
+/** What became of the files of one backup. */
+interface Removal {
+  readonly path: string;
+  readonly repository: string;
+  readonly host: string;
+  /** What else lay in its directory, and stayed. */
+  readonly left: readonly string[];
+  /** Nothing was there. */
+  readonly absent: boolean;
 }
 
 /**
@@ -150,11 +161,10 @@ export class Deleter {
       const { externalId: path } = step;
       const row = await this.backups.findByUuid(step.backup);
       const isThere = row !== null && row.removed === null;
-      if (isThere && path !== null) {
-        const left = await this.#removeFiles(vm, row, path);
-        if (left.length > 0) warnings.add(leftWords(path, left));
-      }
-      done += step.bytes;
+      const files = isThere && path !== null ? await this.#removeFiles(vm, row, path) : null;
+      if (files !== null && files.left.length > 0) warnings.add(leftWords(files.path, files.left));
+      if (files?.absent) warnings.add(absentWords(files));
+      done += files?.absent ? 0 : step.bytes;
       // With its row: whoever finds the run after that does not ask the host again.
       await this.work.run(async () => {
         await this.leases.hold(lease);
@@ -166,8 +176,8 @@ export class Deleter {
     }
   }
 
-  /** Answers what else lay in its directory and stayed. @throws OperationalError `deletion.failed` with what the script said */
-  async #removeFiles(vm: VmRow, row: BookedBackup, externalId: string): Promise<readonly string[]> {
+  /** @throws OperationalError `deletion.failed` with what the script said */
+  async #removeFiles(vm: VmRow, row: BookedBackup, path: string): Promise<Removal> {
     const { uuid: backup } = row;
     const [inBooks] = await this.reader.attach([row]);
     const repository = await this.repositories.find(inBooks?.booked.repositoryId ?? '');
@@ -177,9 +187,10 @@ export class Deleter {
       });
     const access = hostAccess(await this.nasHosts.any(vm.id), this.config.ssh);
     const mount = mountOf(repository);
-    const command = buildDelete(hostScript(access), mount, externalId);
+    const command = buildDelete(hostScript(access), mount, path);
     const { exit, stdout, stderr } = await this.client.run(access, { ...command, deadlineMs: REMOVE_MS });
-    if (exit === 0) return readDelete(stdout);
+    if (exit === 0)
+      return { path, repository: repository.name, host: access.name, left: readDelete(stdout), absent: foundNothing(stdout) };
     const said = redact(stderr, secretsOf(mount)).trim();
     throw new OperationalError(
       'deletion.failed',
@@ -206,3 +217,7 @@ function leftWords(path: string, left: readonly string[]): string {
   const more = left.length > NAMED ? ` and ${left.length - NAMED} more` : '';
   return `left on the NAS, no file of the backup: ${named.join(', ')}${more}`;
 }
+
+/** Gone already, as after an answer that was lost; or what the host sees there is not the repository. */
+const absentWords = ({ path, repository, host }: Removal): string =>
+  `was not there: host ${host} found nothing at ${path} in ${repository}, so nothing was freed; if it should have been, look whether the repository is mounted there`;

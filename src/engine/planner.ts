@@ -8,7 +8,7 @@ import { Maintenances } from '../database/repositories/maintenances';
 import { Offerings, type OfferingWithDetails } from '../database/repositories/offerings';
 import { type VmDisk, Volumes } from '../database/repositories/volumes';
 import type { InspectFacts } from '../domain/agent/facts';
-import type { BookedBackup } from '../domain/chain/booked-backup';
+import { lastFull } from '../domain/chain/last-full';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import type { Refusal } from '../domain/chain/refusal';
 import { decideBackup } from '../domain/chain/decide-backup';
@@ -123,12 +123,6 @@ export class Planner {
     const diskPaths = disks.map(({ path }) => path);
     return nameDisks(await this.client.inspect(access, { vm: vm.instanceName, diskPaths, repository: mount }), disks);
   }
-}
-
-/** When the newest full was taken (epoch seconds); null: there is none. */
-function lastFull(backups: readonly BookedBackup[]): number | null {
-  const dates = backups.flatMap(({ type, status, date }) => (type === 'FULL' && status === 'BackedUp' ? (date ?? []) : []));
-  return dates.length === 0 ? null : Math.max(...dates);
 }
 
 /** A repository as the host script mounts it. */

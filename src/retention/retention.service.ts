@@ -5,13 +5,17 @@ import { presentStep } from '../backups/present-step';
 import type { VmRow } from '../database/entities/vm-row';
 import { Offerings } from '../database/repositories/offerings';
 import { Runs } from '../database/repositories/runs';
+import { Schedules } from '../database/repositories/schedules';
 import { Vms } from '../database/repositories/vms';
 import { readChains } from '../domain/chain/read-chain';
 import { NO_COUNTS, type RetentionRules } from '../domain/retention/retention-rules';
-import type { RetentionBooks } from '../domain/retention/plan-retention';
-import { expectedSizes, type Rhythm, type SimulatedDay, simulateRetention } from '../domain/retention/simulate-retention';
+import { expectedSizes, type SimulatedDay, simulateRetention } from '../domain/retention/simulate-retention';
+import { hoursBetween, type Rhythm, type Take, takesEvery, takesOf, type TakingSchedule } from '../domain/retention/takes-ahead';
+import { UserError } from '../domain/errors';
 import { BookReader } from '../engine/book-reader';
 import { Retainer, retentionRun } from '../engine/retainer';
+import { Rhythms } from '../engine/rhythms';
+import { StartRuleReader } from '../engine/start-rule-reader';
 import { readPolicy } from '../inventory/offering-policy';
 import { found } from '../platform/found';
 import type { RunDto } from '../runs/dto/run.dto';
@@ -21,9 +25,10 @@ import type { ApplyRetentionDto, RetentionPlanDto } from './dto/retention.dto';
 import type { SimulationDto, SimulationQuery } from './dto/simulation.dto';
 import { presentRules } from './present-rules';
 
-const HOUR = 3600;
-/** Hours from one backup of a schedule to the next, by its kind; a month is taken to have thirty days. */
-const RHYTHMS: Readonly<Record<string, number>> = { hourly: 1, daily: 24, weekly: 7 * 24, monthly: 30 * 24 };
+/** One an hour, for a year: to look ahead over more takes too long. */
+const MOST_TAKES = 366 * 24;
+/** So many instants are computed before others have their turn. */
+const BREATH = 100;
 
 @Injectable()
 export class RetentionService {
@@ -32,6 +37,9 @@ export class RetentionService {
     private readonly offerings: Offerings,
     private readonly runs: Runs,
     private readonly reader: BookReader,
+    private readonly schedules: Schedules,
+    private readonly rhythms: Rhythms,
+    private readonly startRules: StartRuleReader,
     private readonly retainer: Retainer,
     private readonly runPresenter: RunPresenter,
   ) {}
@@ -64,12 +72,14 @@ export class RetentionService {
     const vm = found(await this.vms.find(id), 'vm', id);
     const rules = (await this.asked(vm, wish)) ?? (await this.retainer.rules(vm));
     const books = await this.reader.retentionBooks(vm.id);
-    const rhythms = everyHours === undefined ? rhythmsOf(books) : [{ every: everyHours * HOUR, scheduleId: null }];
     const offering = vm.backupOfferingId === null ? null : await this.offerings.findById(vm.backupOfferingId);
-    const { fullEvery, incrementalEnabled } = readPolicy(offering?.details ?? []);
+    const { fullEvery, incrementalEnabled, fullWeekday, fullEveryDays, fullZone } = readPolicy(offering?.details ?? []);
+    const fullRule = { weekday: fullWeekday, everyDays: fullEveryDays, zone: fullZone };
     const now = Math.floor(Date.now() / 1000);
+    const takes = everyHours === undefined ? await this.#takes(vm, now, days) : takesEvery([everySo(everyHours)], now, days);
+    const policy = { fullEvery, incrementalEnabled, fullRule };
     const ahead: SimulatedDay[] = [];
-    for (const day of simulateRetention({ ...books, ...rules, now, days, rhythms, fullEvery, incrementalEnabled })) {
+    for (const day of simulateRetention({ ...books, ...rules, ...policy, now, days, takes })) {
       ahead.push(day);
       // Others wait for answers meanwhile.
       await setImmediate();
@@ -79,7 +89,7 @@ export class RetentionService {
     return {
       vm: vm.instanceName,
       rules: presentRules(rules),
-      everyHours: rhythms.map(({ every }) => every / HOUR),
+      everyHours: everyHours === undefined ? hoursBetween(takes, days) : [everyHours],
       fullBytes: sizes.FULL,
       incrementalBytes: sizes.INCREMENTAL,
       mostBytes: most(({ bytes }) => bytes),
@@ -87,6 +97,31 @@ export class RetentionService {
       longestGap: most(({ longestGap }) => longestGap ?? 0) || null,
       days: ahead.map((day) => ({ ...day, date: new Date(day.date * 1000).toISOString() })),
     };
+  }
+
+  /** As the schedules that hold for the VM say, windows and blackouts with them; where none does, one a day. @throws UserError `retention.too-far` */
+  async #takes(vm: VmRow, now: number, days: number): Promise<Take[]> {
+    const rules = await this.startRules.ofVms([vm]);
+    const holding = await this.schedules.holding(vm.id, vm.backupOfferingId);
+    const schedules = holding.flatMap((schedule): TakingSchedule[] => {
+      const { id, backupScheduleId: scheduleId } = schedule;
+      const rhythm = this.rhythms.of(schedule, vm);
+      return rhythm === null ? [] : [{ id, scheduleId, vm: vm.instanceName, host: null, ...rhythm, rules: rules(vm) }];
+    });
+    if (schedules.length === 0) return takesEvery([everySo(24)], now, days);
+    const takes: Take[] = [];
+    for (const take of takesOf(schedules, now, days)) {
+      if (takes.length === MOST_TAKES)
+        throw new UserError(
+          'retention.too-far',
+          'invalid',
+          `In ${days} days the schedules of VM ${vm.instanceName} come to more than ${MOST_TAKES} backups, too many to look ahead over.`,
+          { next: 'Ask for fewer days, or say --every-hours.' },
+        );
+      takes.push(take);
+      if (takes.length % BREATH === 0) await setImmediate();
+    }
+    return takes;
   }
 
   /**
@@ -114,11 +149,4 @@ export class RetentionService {
   }
 }
 
-/** How backups go on by the VM's schedules; without one, one a day. */
-function rhythmsOf({ schedules }: RetentionBooks): Rhythm[] {
-  const known = schedules.flatMap(({ id, name }) => {
-    const hours = RHYTHMS[name];
-    return hours === undefined ? [] : [{ every: hours * HOUR, scheduleId: id }];
-  });
-  return known.length > 0 ? known : [{ every: 24 * HOUR, scheduleId: null }];
-}
+const everySo = (hours: number): Rhythm => ({ every: hours * 3600, scheduleId: null });

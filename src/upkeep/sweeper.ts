@@ -13,7 +13,14 @@ const PAGE = 100;
 /** Hosts that are swept at the same time. */
 const AT_ONCE = 8;
 
-/** Sweeps every host at the start and once in a while, and makes good what runs left undone. A host that does not answer keeps no other waiting. */
+/** Hours between the looks for what is without a manifest or checksums, and how full repositories are. */
+const UPKEEP_HOURS = 6;
+const HOUR_MS = 3_600_000;
+
+/**
+ * The upkeep: sweeps every host at the start and once in a while, makes good what runs left undone, copies the books, and looks how full
+ * repositories are. A host that does not answer keeps no other waiting.
+ */
 @Injectable()
 export class Sweeper implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
@@ -31,7 +38,7 @@ export class Sweeper implements BeforeApplicationShutdown {
   ) {}
 
   start(): void {
-    if (this.config.engine.sweepHours > 0) this.#loop ??= this.#turn();
+    this.#loop ??= this.#turn();
   }
 
   /** Begins nothing from now on. A sweep is made of steps that may each be the last: nobody waits for the one that goes on. */
@@ -43,25 +50,28 @@ export class Sweeper implements BeforeApplicationShutdown {
     this.stop();
   }
 
+  /** Hour by hour: what is to be done in it, one after another, for all of it asks the same hosts. */
   async #turn(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      await this.#sweepAll().catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'looking for hosts to sweep failed');
-      });
-      await this.describes.makeGood(this.#stop.signal).catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'looking for backups without a manifest failed');
-      });
-      this.hashes.begin(this.#stop.signal);
-      await this.copies.turn(this.#stop.signal).catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'the books could not be copied');
-      });
-      await this.spaces.turn(this.#stop.signal).catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) this.log.error({ err: error }, 'looking how full the repositories are failed');
-      });
-      await sleep(this.config.engine.sweepHours * 3_600_000, undefined, { signal: this.#stop.signal, ref: false }).catch(
-        () => undefined,
-      );
+    const { signal } = this.#stop;
+    const { sweepHours } = this.config.engine;
+    for (let hour = 0; !signal.aborted; hour += 1) {
+      if (sweepHours > 0 && hour % sweepHours === 0) await this.#do('looking for hosts to sweep failed', this.#sweepAll());
+      if (hour % UPKEEP_HOURS === 0) {
+        await this.#do('looking for backups without a manifest failed', this.describes.makeGood(signal));
+        this.hashes.begin(signal);
+      }
+      // It looks by itself whether a copy is due, and which repositories do not have it yet.
+      await this.#do('the books could not be copied', this.copies.turn(signal));
+      if (hour % UPKEEP_HOURS === 0) await this.#do('looking how full the repositories are failed', this.spaces.turn(signal));
+      await sleep(HOUR_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
+  }
+
+  /** What fails is told, and keeps nothing else from being done. */
+  #do(ifItFails: string, chore: Promise<void>): Promise<void> {
+    return chore.catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) this.log.error({ err: error }, ifItFails);
+    });
   }
 
   async #sweepAll(): Promise<void> {

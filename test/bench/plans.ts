@@ -23,7 +23,9 @@ interface Planned {
  */
 export function benchPlans(vms: number): Readonly<Record<string, unknown>> {
   const before = process.memoryUsage().rss;
-  const books = (backups: readonly BookedBackup[]) => ({ backups, activeCheckpointId: null, protections: [] });
+  const books = (backups: readonly BookedBackup[]) => ({
+    ...{ backups, activeCheckpointId: null, protections: [], notComparedSince: null },
+  });
   const deletion = (forced: boolean) => (backups: readonly BookedBackup[]) =>
     planDeletion({ backup: backups[CHAIN]?.uuid ?? '', forced, acceptLoss: false }, books(backups)).kind === 'deletion';
   const retention = (backups: readonly BookedBackup[]): boolean =>

@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
 import { buildChecksum, buildDelete, buildStats, type RestoreWay } from '../../src/domain/agent/build-argv';
 import { type Checksums, readChecksum } from '../../src/domain/agent/read-checksum';
-import { readDelete } from '../../src/domain/agent/read-delete';
+import { foundNothing, readDelete } from '../../src/domain/agent/read-delete';
 import { readRestore, type RestoreFacts } from '../../src/domain/agent/read-restore';
 import type { Manifest } from '../../src/domain/chain/write-manifest';
 import type { HostAccess } from '../../src/hosts/host-access';
@@ -684,6 +684,8 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         expect(await chain.identical(full)).toEqual([true, true]);
         const removed = await subject.client.run(subject.host, buildDelete(script, await repository(), full.path));
         expect([removed.exit, removed.stdout]).toEqual([0, expect.stringContaining('removed')]);
+        const again = await subject.client.run(subject.host, buildDelete(script, await repository(), full.path));
+        expect([again.exit, ...[removed, again].map(({ stdout: said }) => foundNothing(said))]).toEqual([0, false, true]);
         await expect(chain.identical(full)).rejects.toThrow(/no such file/);
         expect(await chain.identical(last)).toEqual([true, true]);
       });

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { BackupDto, BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
 import { Client } from '../../src/cli/client';
+import type { EventDto } from '../../src/events/dto/event.dto';
+import type { RetentionPlanDto } from '../../src/retention/dto/retention.dto';
 import type { DatabaseConfig } from '../../src/database/data-source';
 import { type Service, startService } from '../../src/main';
 import { Stage } from '../story/stage';
@@ -99,6 +101,53 @@ describeDatabases('the books are lost', (databases) => {
         ]).toEqual([moment, target, true]);
     // What comes after the books: the parent's bitmap goes, the manifest is written.
     expect(await leftovers(stage.lab, [next.chain.bitmap ?? ''])).toEqual([]);
+    await service?.close();
+    service = undefined;
+  }, 240_000);
+
+  it('nothing is taken from under a backup that they do not know, until somebody has compared them with the NAS', async () => {
+    const lost = await databases.fresh();
+    await start(lost, {});
+    await stage.register(client, { dialect: 'seed', fullEvery: 10 });
+    const known = [await take('known-full'), await take('known')] as const;
+    await service?.close();
+    const file = join(folder, 'too-early.jsonl.gz');
+    expect((await runCli(['books', 'export', file], environmentOf(lost))).code).toBe(0);
+    await start(lost, {});
+    const unknown = await take('unknown');
+    expect(unknown.chain.parentId).toBe(known[1].id);
+    await service?.close();
+
+    const fresh = await databases.fresh();
+    const back = await runCli(['books', 'import', file], environmentOf(fresh));
+    expect(back.out).toContain('of 1 VMs nothing is deleted until they were compared with the NAS');
+    await start(fresh, {});
+    const env = { ...environmentOf(fresh), CHAINKEEPER_URL: (service as Service).url };
+    const rules = { keepLast: 1, manual: true };
+    await client.send('PUT', `/vms/${stage.vm}/retention-policy`, rules);
+    const next = await take('next');
+    expect(next.type).toBe('FULL');
+    // By its own books both could go now: the run that would follow a backup, a person's plan and a deletion leave them alone.
+    const plan = await client.get<RetentionPlanDto>(`/vms/${stage.vm}/retention`);
+    expect(plan.steps).toEqual([]);
+    expect(plan.lines.map(({ fate }) => fate)).toEqual(['stays', 'stays', 'stays']);
+    expect(plan.lines[1]?.why).toContain('nobody has compared them with the NAS');
+    const path = `/backups/${known[1].id}`;
+    await expect(client.send('DELETE', path)).rejects.toMatchObject({ code: 'deletion.not-compared' });
+    for (const { target, file: image } of unknown.disks) {
+      const there = stage.lab.nasFile(stage.nas, `${unknown.externalId}/${image}`);
+      expect([target, await stage.lab.same(stage.vm, 'unknown', target, there)]).toEqual([target, true]);
+    }
+    const listed = await runCli(['books', 'not-compared'], env);
+    expect([listed.code, listed.out]).toEqual([0, expect.stringContaining(stage.vm)]);
+    expect((await runCli(['books', 'compared', '--why', 'looked'], env)).err).toContain('(cli.compared-vm)');
+    expect((await runCli(['books', 'compared', stage.vm, '--why', 'looked', '--by', 'ops'], env)).code).toBe(0);
+    expect((await runCli(['books', 'not-compared', '--json'], env)).out.trim()).toBe('[]');
+    const [told] = await client.all<EventDto>('/events?kind=compared');
+    expect(told).toMatchObject({ vm: stage.vm, message: expect.stringContaining('says ops: looked') as string });
+    expect((await client.send('DELETE', `${path}?dryRun=true`)).status).toBe(200);
+    const after = await client.get<RetentionPlanDto>(`/vms/${stage.vm}/retention`);
+    expect(after.lines.map(({ fate }) => fate)).toEqual(['stays', 'removed', 'removed']);
     await service?.close();
     service = undefined;
   }, 240_000);

@@ -191,6 +191,21 @@ describeDatabases('deleting', (databases) => {
     expect(await text(0, 'notes-21')).toBe('mine');
   });
 
+  it('where nothing lies the row goes, and the run warns and counts no bytes', async () => {
+    const [full, leaf] = [await take('full'), await take()];
+    const path = await directory(leaf.id);
+    await until(() => isThere(service.lab.nasFile('nas1', `${path}/manifest.json`)), 'it is described');
+    // As where a `dir` has lost its own mount: what is below is empty.
+    await service.lab.takeAway(service.lab.nasFile('nas1', path));
+    const run = await remove(leaf.id);
+    expect(run).toMatchObject({ state: 'succeeded', progress: { done: 0, total: expect.any(Number) as number } });
+    expect(run.warnings).toEqual([
+      `was not there: host kvm1 found nothing at ${path} in nas1, so nothing was freed; if it should have been, look whether the repository is mounted there`,
+    ]);
+    expect(await listed()).not.toContain(leaf.id);
+    expect(await same(full)).toEqual([true, true]);
+  });
+
   it('a manifest that cannot be used: the run says how to go on, nothing is removed, and that works', async () => {
     const leaf = await take('full');
     const manifest = service.lab.nasFile('nas1', `${await directory(leaf.id)}/manifest.json`);

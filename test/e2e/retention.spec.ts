@@ -8,6 +8,7 @@ import { BackupRepositoryRow } from '../../src/database/entities/backup-reposito
 import { BackupScheduleRow } from '../../src/database/entities/backup-schedule-row';
 import { Backups } from '../../src/database/repositories/backups';
 import { type Lease, Leases } from '../../src/database/repositories/leases';
+import { Schedules } from '../../src/database/repositories/schedules';
 import { Protections } from '../../src/database/repositories/protections';
 import { OperationalError } from '../../src/domain/errors';
 import type { EventDto } from '../../src/events/dto/event.dto';
@@ -211,8 +212,22 @@ describeDatabases('retention', (databases) => {
     await work.run((manager) =>
       manager.insert(BackupScheduleRow, { uuid: randomUUID(), vmId, scheduleType: 2, maxBackups: 1, schedule: '00:00:1' }),
     );
+    // As the service does when it looks the next time.
+    await new Schedules(work).adoptRows();
     const weekly = await look('days=21');
     expect([weekly.everyHours, weekly.days.at(-1)?.points]).toEqual([[168], 2]);
+    // Its offering's cron pattern holds as well; of two at one moment comes one backup.
+    const hourly = await service.post('/schedules', { offering: 'daily', cron: '30 * * * *' });
+    expect(hourly.status).toBe(201);
+    const taken = ({ days }: SimulationDto): number => days.reduce((sum, day) => sum + day.fulls + day.incrementals, 0);
+    const both = await look('days=14');
+    expect([both.everyHours, taken(both)]).toEqual([[1, 168], 14 * 24 + 2]);
+    expect((await look('days=1&everyHours=12')).everyHours).toEqual([12]);
+    // The offering's whole policy, also where the full has been hidden since.
+    await service.call('PATCH', '/offerings/daily', { body: { fullEvery: 100, fullEveryDays: 2 } });
+    expect((await look('days=7')).days.reduce((sum, { fulls }) => sum + fulls, 0)).toBe(3);
+    await service.post('/schedules', { offering: 'daily', cron: '* * * * *' });
+    expect((await look('days=366')) as unknown).toMatchObject({ code: 'retention.too-far' });
     for (const wrong of ['days=0', 'days=367', 'everyHours=0', 'days=x'])
       expect((await service.get(`/vms/${service.vm}/retention/simulation?${wrong}`)).status).toBe(400);
   });

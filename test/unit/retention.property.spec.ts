@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { ASSURANCES } from '../../src/domain/chain/assurance';
-import type { BookedBackup } from '../../src/domain/chain/booked-backup';
+import type { BookedBackup, FilesState } from '../../src/domain/chain/booked-backup';
 import { toDetails } from '../../src/domain/chain/chain-keys';
 import type { DeletionStep } from '../../src/domain/chain/plan-deletion';
 import { planRetention, type RetentionPlan } from '../../src/domain/retention/plan-retention';
@@ -16,10 +16,15 @@ const few = fc.oneof(fc.constant(0), fc.nat(3));
 const anyPolicy: fc.Arbitrary<RetentionPolicy> = fc.record({
   ...{ keepLast: few, keepHourly: few, keepDaily: few, keepWeekly: few, keepMonthly: few, keepYearly: few },
 });
+/** Null: it cannot be restored. */
+const anyWorth = fc.constantFrom(null, ...ASSURANCES);
+const levelOf = (assurance: DatedPoint['assurance']): number => (assurance === null ? -1 : ASSURANCES.indexOf(assurance));
+/** From the worst on. */
+const LEVELS = [-1, ...ASSURANCES.keys()];
 /** Some in one hour, some years apart. */
 const anyAge = fc.oneof(fc.nat(48), fc.nat(24 * 60), fc.nat(24 * 365 * 3)).map((hours) => hours * HOUR);
 const anyPoints: fc.Arbitrary<DatedPoint[]> = fc
-  .array(fc.record({ age: anyAge, minutes: fc.nat(59), assurance: fc.constantFrom(...ASSURANCES) }), { maxLength: 25 })
+  .array(fc.record({ age: anyAge, minutes: fc.nat(59), assurance: anyWorth }), { maxLength: 25 })
   .map((all) =>
     all.map(({ age, minutes, assurance }, index) => ({
       uuid: `p${index}`,
@@ -86,10 +91,10 @@ describe('selectKept, over any points and policies', () => {
       fc.property(anyPoints, anyPolicy, (points, policy) => {
         if (Object.values(policy).every((count) => count === 0)) return;
         const chosen = selectKept(points, policy, 'UTC');
-        for (const level of ASSURANCES.keys()) {
-          const worth = points.filter(({ assurance }) => ASSURANCES.indexOf(assurance) >= level);
+        for (const level of LEVELS) {
+          const worth = points.filter(({ assurance }) => levelOf(assurance) >= level);
           const missing = [...oracle(worth, policy)].filter((uuid) => !chosen.has(uuid));
-          if (missing.length > 0) throw new Error(`${missing.join()} of ${ASSURANCES[level]} and better went`);
+          if (missing.length > 0) throw new Error(`${missing.join()} of ${ASSURANCES[level] ?? 'no use'} and better went`);
         }
       }),
       { numRuns: 1000 * THOROUGH },
@@ -107,13 +112,19 @@ describe('selectKept, over any points and policies', () => {
 interface Link {
   readonly age: number;
   readonly assurance: (typeof ASSURANCES)[number];
+  readonly files: FilesState;
   readonly scheduleId: number | null;
   readonly manual: boolean;
 }
+const anyFiles: fc.Arbitrary<FilesState> = fc.oneof(
+  { weight: 8, arbitrary: fc.constantFrom('present' as const, 'unknown' as const) },
+  { weight: 1, arbitrary: fc.constantFrom('damaged' as const, 'missing' as const) },
+);
 const anyLinks: fc.Arbitrary<Link[]> = fc.array(
   fc.record({
     age: anyAge,
     assurance: fc.constantFrom(...ASSURANCES),
+    files: anyFiles,
     scheduleId: fc.constantFrom(null, 1, 1, 2),
     manual: fc.boolean(),
   }),
@@ -134,14 +145,14 @@ const realChains = (chains: readonly (readonly Link[])[]): Real[] =>
     }));
   });
 
-const booked = ({ uuid, chain, position, date, assurance }: Real): BookedBackup => {
+const booked = ({ uuid, chain, position, date, assurance, files }: Real): BookedBackup => {
   const details = toDetails(
     keys({
       ...{ chainId: `chain-${chain}`, bitmapName: `backup-${chain}00${position}`, position },
       ...{ parentBackupId: position === 0 ? null : `${chain}-${position - 1}`, type: position === 0 ? 'full' : 'incremental' },
     }),
   );
-  const own = { uuid, assurance, details, size: 1, date };
+  const own = { uuid, assurance, files, details, size: 1, date };
   return position === 0 ? full(own) : parent(own);
 };
 
@@ -165,7 +176,13 @@ class World {
   }
 
   stack = (of: Real): Real[] => this.real.filter(({ chain, position }) => chain === of.chain && position <= of.position);
-  worth = (of: Real): number => Math.min(...this.stack(of).map(({ assurance }) => ASSURANCES.indexOf(assurance)));
+  /** -1: nobody can restore it. */
+  worth = (of: Real): number =>
+    Math.min(
+      ...this.stack(of).map(({ assurance, files }) =>
+        files === 'damaged' || files === 'missing' ? -1 : ASSURANCES.indexOf(assurance),
+      ),
+    );
   offered = (): Real[] => this.real.filter(({ uuid }) => this.rows.get(uuid)?.status === 'BackedUp');
   best = (): number => Math.max(-1, ...this.offered().map(this.worth));
 
@@ -201,6 +218,7 @@ function mustStay(world: World, real: readonly Real[], rules: Rules, held: reado
   const counts = (one: Real): boolean => rules.manual || !one.manual;
   const limit = (one: Real): number => rules.schedules.find(({ id }) => id === one.scheduleId)?.maxBackups ?? 0;
   const stays = new Set(held);
+  if (world.best() === -1) real.forEach(({ uuid }) => stays.add(uuid));
   for (const one of real) {
     if (!(speaks && counts(one)) && limit(one) === 0) stays.add(one.uuid);
     if (one.date > NOW - rules.minAgeHours * HOUR) stays.add(one.uuid);
@@ -210,9 +228,9 @@ function mustStay(world: World, real: readonly Real[], rules: Rules, held: reado
     );
     if (limit(one) > newer.length) stays.add(one.uuid);
   }
-  for (const level of speaks ? ASSURANCES.keys() : []) {
+  for (const level of speaks ? LEVELS : []) {
     const worthy = real.filter((one) => counts(one) && world.worth(one) >= level);
-    const points = worthy.map((one) => ({ uuid: one.uuid, date: one.date, assurance: ASSURANCES[world.worth(one)] ?? 'broken' }));
+    const points = worthy.map((one) => ({ uuid: one.uuid, date: one.date, assurance: ASSURANCES[world.worth(one)] ?? null }));
     oracle(points, rules.policy).forEach((uuid) => stays.add(uuid));
   }
   return stays;
@@ -220,7 +238,18 @@ function mustStay(world: World, real: readonly Real[], rules: Rules, held: reado
 
 describe('planRetention, over any chains, policies and schedules, cut short after any step', () => {
   it('keeps invariant 6 and whoever must stay, lets all others go, and has nothing left to do once it was done', () => {
-    const met = { hidden: 0, removed: 0, stays: 0, cut: 0, scheduled: 0, manual: 0, protected: 0, young: 0 };
+    const met = {
+      hidden: 0,
+      removed: 0,
+      stays: 0,
+      cut: 0,
+      scheduled: 0,
+      manual: 0,
+      protected: 0,
+      young: 0,
+      dead: 0,
+      deadGone: 0,
+    };
     fc.assert(
       fc.property(
         fc.array(anyLinks, { minLength: 1, maxLength: 4 }).map(realChains),
@@ -237,12 +266,21 @@ describe('planRetention, over any chains, policies and schedules, cut short afte
           const plan = (): RetentionPlan =>
             planRetention({
               ...{ ...rules, zone: 'UTC', now: NOW, origins, protections },
-              ...{ backups: [...world.rows.values()], activeCheckpointId: null },
+              ...{ backups: [...world.rows.values()], activeCheckpointId: null, notComparedSince: null },
             });
           // Each is cut short but for the last.
           for (const cut of [...cuts, Infinity]) {
             const { steps, lines } = plan();
-            for (const { fate } of lines) met[fate] += 1;
+            for (const { fate, restorable } of lines) {
+              met[fate] += 1;
+              met.deadGone += !restorable && fate === 'removed' ? 1 : 0;
+            }
+            const told = lines.map(({ backup }) => backup).sort();
+            const offered = world
+              .offered()
+              .map(({ uuid }) => uuid)
+              .sort();
+            if (told.join() !== offered.join()) throw new Error(`told of ${told.join()}, offered are ${offered.join()}`);
             met.cut += steps.length > cut ? 1 : 0;
             const isHide = ({ kind }: DeletionStep): boolean => kind === 'hide';
             const dates = steps.filter(isHide).map(({ backup }) => real.find(({ uuid }) => uuid === backup)?.date ?? 0);
@@ -269,6 +307,7 @@ describe('planRetention, over any chains, policies and schedules, cut short afte
             met.manual += /somebody asked/.test(why) ? 1 : 0;
             met.protected += /is protected/.test(why) ? 1 : 0;
             met.young += /younger/.test(why) ? 1 : 0;
+            met.dead += /cannot be restored/.test(why) ? 1 : 0;
           }
         },
       ),

@@ -7,6 +7,8 @@ import {
   simulateRetention,
   type SimulationInput,
 } from '../../src/domain/retention/simulate-retention';
+import type { Weekday } from '../../src/domain/schedule/weekdays';
+import { type Rhythm, takesEvery } from '../../src/domain/retention/takes-ahead';
 import { full, keys, parent } from './chain/situation';
 
 const DAY = 86_400;
@@ -25,17 +27,19 @@ const backups = [
 ];
 const origin = { scheduleId: null, manual: false };
 
-const input = (over: Partial<SimulationInput> = {}): SimulationInput => ({
-  ...{ backups, activeCheckpointId: 'backup-1002', protections: [], schedules: [] },
+type Over = Partial<SimulationInput> & { readonly rhythms?: readonly Rhythm[] };
+const input = ({ rhythms = [{ every: DAY, scheduleId: null }], ...over }: Over = {}): SimulationInput => ({
+  ...{ backups, activeCheckpointId: 'backup-1002', protections: [], notComparedSince: null, schedules: [] },
   origins: new Map([
     ['one', origin],
     ['two', origin],
   ]),
   ...{ policy: { ...NO_COUNTS, keepLast: 2 }, minAgeHours: 0, zone: 'UTC', manual: false },
-  ...{ now: NOW, days: 6, rhythms: [{ every: DAY, scheduleId: null }], fullEvery: 3, incrementalEnabled: true },
+  ...{ now: NOW, days: 6, takes: takesEvery(rhythms, NOW, over.days ?? 6), fullEvery: 3, incrementalEnabled: true },
+  fullRule: { weekday: null, everyDays: null, zone: 'UTC' },
   ...over,
 });
-const look = (over?: Partial<SimulationInput>): SimulatedDay[] => [...simulateRetention(input(over))];
+const look = (over?: Over): SimulatedDay[] => [...simulateRetention(input(over))];
 const column = <K extends keyof SimulatedDay>(days: readonly SimulatedDay[], key: K): SimulatedDay[K][] =>
   days.map((day) => day[key]);
 
@@ -86,6 +90,15 @@ describe('simulateRetention', () => {
     expect(column(look({ activeCheckpointId: null, days: 2 }), 'fulls')).toEqual([0, 1, 0]);
     const [newest = parent(), oldest = full()] = backups;
     expect(column(look({ backups: [{ ...newest, assurance: 'unproven' }, oldest], days: 2 }), 'fulls')).toEqual([0, 1, 0]);
+  });
+
+  it('begins a chain where the policy has set a day for it, however short the last is', () => {
+    // NOW is a Sunday, and the last full of a Thursday.
+    const rule = (weekday: Weekday | null, everyDays: number | null) => ({ weekday, everyDays, zone: 'UTC' });
+    const fulls = (fullRule: SimulationInput['fullRule']): number[] => column(look({ fullRule, fullEvery: 99, days: 9 }), 'fulls');
+    expect(fulls(rule(null, null))).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(fulls(rule('tue', null))).toEqual([0, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
+    expect(fulls(rule(null, 5))).toEqual([0, 0, 1, 0, 0, 0, 0, 1, 0, 0]);
   });
 
   it('what is protected stays until its day has come', () => {

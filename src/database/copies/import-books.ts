@@ -1,4 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { NOT_COMPARED_KEY } from '../../domain/chain/chain-keys';
 import { UserError } from '../../domain/errors';
 import { createDataSource, type DatabaseConfig } from '../data-source';
 import { toDatabaseError } from '../database-error';
@@ -14,6 +15,8 @@ export interface Imported extends CopyHead {
   readonly rows: Readonly<Record<string, number>>;
   /** Runs that had not begun when the copy was made: they are cancelled. */
   readonly cancelled: number;
+  /** VMs of whose backups nothing is deleted until somebody has compared them with the NAS. */
+  readonly notCompared: number;
 }
 
 /**
@@ -98,7 +101,7 @@ async function fill(
   runner: QueryRunner,
   copy: OpenCopy,
   file: string,
-): Promise<Pick<Imported, 'rows' | 'cancelled'>> {
+): Promise<Pick<Imported, 'rows' | 'cancelled' | 'notCompared'>> {
   const tables = new Set(await tablesOf(dataSource, runner));
   const columns = new Map<string, ReadonlySet<string>>();
   const counts: Record<string, number> = {};
@@ -111,7 +114,8 @@ async function fill(
     if (part.rows.length > 0) await insert(dataSource, runner, part);
     counts[table] = (counts[table] ?? 0) + part.rows.length;
   }
-  return { rows: counts, cancelled: await wakeUp(dataSource, runner) };
+  const notCompared = await doubt(dataSource, runner, copy.head.made);
+  return { rows: counts, cancelled: await wakeUp(dataSource, runner), notCompared };
 }
 
 const strange = (file: string, what: string): UserError =>
@@ -124,6 +128,23 @@ async function insert(dataSource: DataSource, runner: QueryRunner, { table, colu
   const places = `(${columns.map(() => '?').join(', ')})`;
   const sql = `INSERT INTO ${quote(table)} (${columns.map(quote).join(', ')}) VALUES ${rows.map(() => places).join(', ')}`;
   await runner.query(sql, rows.flat());
+}
+
+/**
+ * What was taken after the copy lies on the NAS alone, and may stand on backups that nothing seems to stand on. So each VM with backups is
+ * marked; a mark of an earlier copy stays, for what was taken after that was not looked at either. How many are marked.
+ */
+async function doubt(dataSource: DataSource, runner: QueryRunner, made: string): Promise<number> {
+  const quote = (name: string): string => dataSource.driver.escape(name);
+  const columns = ['vm_id', 'name', 'value', 'display'].map(quote).join(', ');
+  await runner.query(
+    `INSERT INTO vm_instance_details (${columns}) SELECT DISTINCT vm_id, ?, ?, 0 FROM backups WHERE removed IS NULL
+     AND vm_id NOT IN (SELECT vm_id FROM vm_instance_details WHERE name = ?)`,
+    [NOT_COMPARED_KEY, made, NOT_COMPARED_KEY],
+  );
+  const marked = `SELECT COUNT(DISTINCT vm_id) AS n FROM vm_instance_details WHERE name = ?`;
+  const [found] = (await runner.query(marked, [NOT_COMPARED_KEY])) as { n: number | string }[];
+  return Number(found?.n ?? 0);
 }
 
 const NOT_BEGUN = `state = 'queued' OR (state IN ('running', 'unknown') AND plan IS NULL)`;

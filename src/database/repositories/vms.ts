@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, MoreThan, type EntityManager } from 'typeorm';
-import { ACTIVE_CHECKPOINT_KEY, type DetailRow } from '../../domain/chain/chain-keys';
+import { ACTIVE_CHECKPOINT_KEY, type DetailRow, NOT_COMPARED_KEY } from '../../domain/chain/chain-keys';
 import { nowToTheSecond } from '../database-time';
 import { VmDetailRow } from '../entities/vm-detail-row';
 import { VmRow } from '../entities/vm-row';
@@ -102,6 +102,16 @@ export class Vms {
   /** The bitmap that the next incremental builds on; null: none, so the next backup is a full. */
   setActiveCheckpoint(id: number, bitmap: string | null): Promise<void> {
     return this.work.run((manager) => setDetail(manager, id, ACTIVE_CHECKPOINT_KEY, bitmap));
+  }
+
+  /** Of each whose books were brought back from a copy and not compared with the NAS since: of what moment the copy was. */
+  notCompared(): Promise<VmDetailRow[]> {
+    return this.work.read((manager) => manager.find(VmDetailRow, { where: { name: NOT_COMPARED_KEY }, order: { vmId: 'ASC' } }));
+  }
+
+  /** Somebody has compared them. */
+  setCompared(id: number): Promise<void> {
+    return this.work.run((manager) => setDetail(manager, id, NOT_COMPARED_KEY, null));
   }
 }
 

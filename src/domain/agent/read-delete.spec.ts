@@ -1,4 +1,4 @@
-import { readDelete } from './read-delete';
+import { foundNothing, readDelete } from './read-delete';
 
 describe('readDelete', () => {
   it('tells what stayed in the directory of a backup', () => {
@@ -16,5 +16,12 @@ describe('readDelete', () => {
   it('a line that was cut off still says that something stayed', () => {
     expect(readDelete('LEFT=["notes","su')).toEqual(['["notes","su']);
     expect(readDelete('LEFT=[1]')).toEqual(['[1]']);
+  });
+});
+
+describe('foundNothing', () => {
+  it('is true of a script that removed nothing and left nothing', () => {
+    expect(['', '\n'].map(foundNothing)).toEqual([true, true]);
+    expect(["removed directory '/tmp/csbackup.x1y2/vm/1'\n", 'LEFT=["notes"]\n'].map(foundNothing)).toEqual([false, false]);
   });
 });

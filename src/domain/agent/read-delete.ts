@@ -11,3 +11,9 @@ export function readDelete(stdout: string): readonly string[] {
   const reading = readJson(left, list(text));
   return reading.ok ? reading.value : [clip(left)];
 }
+
+/** A script names all that it removes and all that it leaves: one that says nothing has found nothing. */
+export function foundNothing(stdout: string): boolean {
+  const { lines, markers } = readTranscript(stdout);
+  return lines.length === 0 && !markers.has('LEFT');
+}

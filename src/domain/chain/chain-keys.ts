@@ -15,6 +15,9 @@ export const CHAIN_KEYS = {
 /** The one key that lies on the VM (`vm_instance_details`): the bitmap that the next incremental builds on. */
 export const ACTIVE_CHECKPOINT_KEY = 'nas.active_checkpoint_id';
 
+/** Ours on the VM: its books were brought back from a copy of this moment, and nobody has compared them with the NAS since. */
+export const NOT_COMPARED_KEY = 'ck.not_compared_since';
+
 /** How a bitmap was made good; `unknown` when a stock script did not say, which leaves the delta unproven. */
 export const RECREATE_METHODS = ['redefined', 'rescued', 'unknown'] as const;
 /** How a bitmap was made good, as the books keep it. */

@@ -1,5 +1,5 @@
 import type { BookedBackup, Books } from './booked-backup';
-import { readChainKeys, type ChainKeys } from './chain-keys';
+import { readChainKeys } from './chain-keys';
 import { obstacle, type Obstacle } from './obstacle';
 import { readChain, type ChainLink } from './read-chain';
 
@@ -24,11 +24,11 @@ export function findParent(books: Books): Parent | Obstacle {
     .filter(({ status }) => !GONE.has(status))
     .map((backup) => ({ backup, ...readChainKeys(backup.details, backup) }));
   const owner = rows.find(({ keys }) => keys.bitmapName !== null && keys.bitmapName === books.activeCheckpointId);
-  const newest = rows.find(({ backup, keys }) => backup.status === 'BackedUp' && !keys.deletePending);
-  if (newest === undefined || (owner !== undefined && !isFinished(owner))) {
+  const newest = rows.find(({ backup }) => backup.status === 'BackedUp');
+  if (newest === undefined || (owner !== undefined && owner.backup.status !== 'BackedUp')) {
     const unfinished = owner ?? rows.find(({ keys }) => keys.bitmapName !== null);
     if (unfinished === undefined) return obstacle('no-parent', null, 'the books hold no finished backup of the VM');
-    return obstacle('parent-not-backed-up', null, `backup ${unfinished.backup.uuid} is ${statusOf(unfinished)}`);
+    return obstacle('parent-not-backed-up', null, `backup ${unfinished.backup.uuid} is ${unfinished.backup.status}`);
   }
   const { backup, keys, findings } = newest;
   const odd = findings.filter(({ code }) => code === 'contradiction' || code === 'malformed' || code === 'type-mismatch');
@@ -46,14 +46,4 @@ export function findParent(books: Books): Parent | Obstacle {
   const link = readChain(keys.chainId, books.backups).links.find((other) => other.backup === backup);
   if (link === undefined) return obstacle('parent-unproven', null, `backup ${backup.uuid} is not in its own chain`);
   return { backup, link, bitmap: keys.bitmapName, chainId: keys.chainId, position: keys.position };
-}
-
-type Row = { readonly backup: BookedBackup; readonly keys: ChainKeys };
-
-function isFinished({ backup, keys }: Row): boolean {
-  return backup.status === 'BackedUp' && !keys.deletePending;
-}
-
-function statusOf({ backup, keys }: Row): string {
-  return keys.deletePending ? 'about to be deleted' : backup.status;
 }

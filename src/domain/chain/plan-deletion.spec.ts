@@ -24,7 +24,7 @@ const with_ = (uuid: string, over: Partial<BookedBackup>): BookedBackup[] =>
 const decide = (request: Partial<DeletionRequest>, books: Partial<DeletionBooks> = {}) =>
   planDeletion(
     { backup: 'c', forced: false, acceptLoss: false, ...request },
-    { backups: CHAIN, activeCheckpointId: 'backup-3', protections: [], ...books },
+    { backups: CHAIN, activeCheckpointId: 'backup-3', protections: [], notComparedSince: null, ...books },
   );
 const planned = (...asked: Parameters<typeof decide>): DeletionPlan => {
   const plan = decide(...asked);
@@ -112,6 +112,20 @@ describe('planDeletion', () => {
     expect(planned({ backup: 'gone' })).toEqual({
       ...{ kind: 'deletion', backup: 'gone', steps: [], pointsLost: [], pointsLeft: 4, bytesFreed: 0 },
     });
+  });
+
+  it('books from a copy that nobody has compared with the NAS: only if the loss is accepted, and never what is protected', () => {
+    const copy = { notComparedSince: '2026-11-28T02:00:00.000Z' };
+    const refusal = decide({ backup: 'c' }, copy);
+    expect(refusal).toMatchObject({
+      code: 'deletion.not-compared',
+      message: expect.stringContaining('brought back from a copy of 2026-11-28T02:00:00.000Z') as string,
+      next: expect.stringContaining('chainkeeper books compared') as string,
+    });
+    expect(steps({ backup: 'c', acceptLoss: true }, copy)).toEqual(['hide c', 'close-chain c', 'remove c']);
+    expect(steps({ backup: 'gone' }, copy)).toEqual([]);
+    const protections = [{ backup: 'c', until: null, by: 'ops', why: 'kept' }];
+    expect(refused({ backup: 'c', acceptLoss: true }, { ...copy, protections })).toBe('deletion.protected');
   });
 
   it('where the lineage is not certain a link may stand on all that lies lower', () => {

@@ -31,6 +31,11 @@ export interface DeletionBooks {
   readonly activeCheckpointId: string | null;
   /** Those that hold now. */
   readonly protections: readonly Protection[];
+  /**
+   * The books were brought back from a copy of this moment (RFC 3339), and nobody has compared them with the NAS since: what was taken
+   * later they do not know. Null: they know all.
+   */
+  readonly notComparedSince: string | null;
 }
 
 /** One step of a deletion; they are taken in their order. */
@@ -152,6 +157,13 @@ function whyNot(request: DeletionRequest, touched: readonly BookedBackup[], book
       'Take the protection back first, if you may.',
     );
   if (request.acceptLoss) return null;
+  if (books.notComparedSince !== null && touched.length > 0)
+    return refusal(
+      'deletion.not-compared',
+      'refused',
+      `The books of the VM were brought back from a copy of ${books.notComparedSince}, and nobody has compared them with the NAS since: what was taken after that may stand on what would go, and be lost with it.`,
+      'Compare them (docs/books-backup.md) and say so: chainkeeper books compared VM; or accept the loss (--accept-loss).',
+    );
   const before = restorePoints(books.backups);
   const after = restorePoints(without(books.backups, touched));
   if (before.length > 0 && after.length === 0)

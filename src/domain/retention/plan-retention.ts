@@ -1,6 +1,6 @@
 import type { BookedBackup } from '../chain/booked-backup';
 import { type DeletionBooks, type DeletionStep, planDeletion } from '../chain/plan-deletion';
-import { restorePoints } from '../chain/restore-points';
+import { deadPoints, restorePoints } from '../chain/restore-points';
 import { NO_COUNTS, type RetentionRules } from './retention-rules';
 import { type DatedPoint, selectKept } from './select-kept';
 
@@ -33,9 +33,11 @@ export interface RetentionInput extends RetentionBooks, RetentionRules {
   readonly now: number;
 }
 
-/** One restore point, and what becomes of it. */
+/** One backup that people are offered, and what becomes of it. */
 export interface RetentionLine {
   readonly backup: string;
+  /** False: it is no restore point, though it is offered as one; `why` says what is wrong with it. */
+  readonly restorable: boolean;
   /** `hidden`: links that stay stand on it. */
   readonly fate: 'stays' | 'hidden' | 'removed';
   readonly why: string;
@@ -56,15 +58,23 @@ export interface RetentionPlan {
 /**
  * What goes by a policy and by the counts of schedules, and why each other stays. Every point that goes is deleted as a person would
  * delete it, one after another from the oldest on: so the last and the best point stay, no link loses an ancestor, and what is protected is
- * not touched. What a deletion that was cut short has left hidden goes along.
+ * not touched. What a deletion that was cut short has left hidden goes along. What cannot be restored goes by the same rules, as worth less
+ * than any that can: it takes nobody's place, and where nothing can be restored it stays, for whoever may save something of it.
  */
 export function planRetention(input: RetentionInput): RetentionPlan {
   const { minAgeHours, now } = input;
   const place = new Map(input.backups.map(({ uuid }, index) => [uuid, index]));
-  const points = restorePoints(input.backups)
+  const [alive, dead] = [restorePoints(input.backups), deadPoints(input.backups)];
+  const wrong = new Map(dead.map((one) => [one.backup.uuid, one.why]));
+  const points = [...alive, ...dead.map(({ backup }) => ({ backup, assurance: null }))]
     .map(({ backup, assurance }) => ({ uuid: backup.uuid, date: backup.date ?? now, assurance }))
     .sort((a, b) => b.date - a.date || (place.get(a.uuid) ?? 0) - (place.get(b.uuid) ?? 0));
   const why = whoStays(points, input);
+  for (const { backup, link } of dead) {
+    if (why.has(backup.uuid)) continue;
+    if (alive.length === 0) why.set(backup.uuid, 'nothing else of the VM can be restored either');
+    else if (link === null && backup.type === 'INCREMENTAL') why.set(backup.uuid, 'nobody knows what stands on it');
+  }
   const steps: DeletionStep[] = [];
   let backups = input.backups;
   const letGo = (uuid: string): string | null => {
@@ -86,10 +96,11 @@ export function planRetention(input: RetentionInput): RetentionPlan {
     kind: 'retention',
     lines: points.map(({ uuid }): RetentionLine => {
       const stays = why.get(uuid);
-      if (stays !== undefined) return { backup: uuid, fate: 'stays', why: stays };
-      return removed.has(uuid)
-        ? { backup: uuid, fate: 'removed', why: 'no rule keeps it' }
-        : { backup: uuid, fate: 'hidden', why: 'no rule keeps it; links that stay stand on it' };
+      const fate = stays !== undefined ? 'stays' : removed.has(uuid) ? 'removed' : 'hidden';
+      const because = stays ?? (fate === 'removed' ? 'no rule keeps it' : 'no rule keeps it; links that stay stand on it');
+      const ill = wrong.get(uuid);
+      const restorable = ill === undefined;
+      return { backup: uuid, restorable, fate, why: restorable ? because : `${because}; cannot be restored: ${ill}` };
     }),
     steps,
     bytesFreed: steps.reduce((sum, step) => sum + (step.kind === 'remove' ? step.bytes : 0), 0),

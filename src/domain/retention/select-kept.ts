@@ -16,7 +16,8 @@ export interface DatedPoint {
   readonly uuid: string;
   /** Epoch seconds. */
   readonly date: number;
-  readonly assurance: Assurance;
+  /** Null: it cannot be restored, and is worth less than any that can. */
+  readonly assurance: Assurance | null;
 }
 
 const RULES: readonly (readonly [keyof RetentionPolicy, string, Period | null])[] = [
@@ -46,8 +47,8 @@ export function selectKept(points: readonly DatedPoint[], policy: RetentionPolic
     if (period !== null) names.set(key, name);
     return name;
   };
-  for (let level = ASSURANCES.length - 1; level >= 0; level -= 1) {
-    const worth = points.filter(({ assurance }) => ASSURANCES.indexOf(assurance) >= level);
+  for (let level = ASSURANCES.length - 1; level >= -1; level -= 1) {
+    const worth = points.filter(({ assurance }) => (assurance === null ? -1 : ASSURANCES.indexOf(assurance)) >= level);
     for (const [uuid, rule] of selectOfLevel(worth, policy, nameOf)) if (!kept.has(uuid)) kept.set(uuid, rule);
   }
   return kept;

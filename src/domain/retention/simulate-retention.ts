@@ -1,24 +1,22 @@
 import type { BookedBackup } from '../chain/booked-backup';
 import { toDetails } from '../chain/chain-keys';
 import { findParent, type Parent } from '../chain/find-parent';
+import { lastFull } from '../chain/last-full';
 import { restorePoints } from '../chain/restore-points';
+import { type FullRule, fullDueAt } from '../schedule/full-due-at';
 import { after, planRetention, type RetentionInput } from './plan-retention';
-
-/** Backups that are taken again and again. */
-export interface Rhythm {
-  /** Seconds from one to the next. */
-  readonly every: number;
-  /** Row id of CloudStack's schedule; null: of none. */
-  readonly scheduleId: number | null;
-}
+import type { Take } from './takes-ahead';
 
 /** What is looked ahead over: a VM's real chains, and how they go on. */
 export interface SimulationInput extends RetentionInput {
   readonly days: number;
-  readonly rhythms: readonly Rhythm[];
+  /** The backups to come, oldest first. */
+  readonly takes: readonly Take[];
   /** Links in a chain, the full included, before the next full. */
   readonly fullEvery: number;
   readonly incrementalEnabled: boolean;
+  /** When a chain is begun anew, however few links it has. */
+  readonly fullRule: FullRule;
 }
 
 /** One day ahead, as it ends. */
@@ -61,7 +59,7 @@ interface World {
 export function* simulateRetention(input: SimulationInput): Generator<SimulatedDay, void> {
   const sizes = expectedSizes(input.backups);
   const origins = new Map(input.origins);
-  const takes = takesOf(input);
+  const { takes } = input;
   let world = letGo(input, { ...input, origins, now: input.now });
   yield dayOf(input.now, world, [], gone(input, world));
   for (let [day, serial] = [1, 0]; day <= input.days; day += 1) {
@@ -117,19 +115,6 @@ const dayOf = (
   bytesFreed: bytesOf(removed),
 });
 
-interface Take {
-  readonly date: number;
-  readonly scheduleId: number | null;
-}
-
-/** All that are taken, oldest first. */
-const takesOf = ({ rhythms, now, days }: SimulationInput): Take[] =>
-  rhythms
-    .flatMap(({ every, scheduleId }) =>
-      Array.from({ length: Math.floor((days * DAY) / every) }, (_, index) => ({ date: now + (index + 1) * every, scheduleId })),
-    )
-    .sort((a, b) => a.date - b.date);
-
 const bitmapOf = (serial: number): string => `backup-${serial + 1}`;
 
 /** The next backup: an incremental where the books allow one. What the host would say against it nobody knows yet. */
@@ -138,7 +123,7 @@ function next(
   input: SimulationInput,
   { date, serial, sizes }: { date: number; serial: number; sizes: ExpectedSizes },
 ): BookedBackup {
-  const parent = parentOf(world, input);
+  const parent = parentOf(world, input, date);
   const type = parent === null ? 'FULL' : 'INCREMENTAL';
   return {
     uuid: `simulated-${serial + 1}`,
@@ -165,8 +150,10 @@ function next(
   };
 }
 
-function parentOf({ backups, activeCheckpointId }: World, input: SimulationInput): Parent | null {
+function parentOf({ backups, activeCheckpointId }: World, input: SimulationInput, date: number): Parent | null {
   if (!input.incrementalEnabled) return null;
+  const fullFrom = fullDueAt(input.fullRule, lastFull(backups));
+  if (fullFrom !== null && fullFrom <= date) return null;
   const parent = findParent({
     ...{ backups, activeCheckpointId, lastUsedEpoch: null, restoredAt: null, resizes: [], inspections: [] },
   });

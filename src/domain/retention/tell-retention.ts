@@ -24,8 +24,9 @@ export function tellRetention({ lines, bytesFreed }: RetentionPlan): RetentionNe
   const goes = removed.length + hidden.length;
   const reasons = stay.map(({ why, count }) => `${why} (${count})`).join(', ');
   const staying = `${lines.length - goes} stay${reasons === '' ? '' : `: ${reasons}`}`;
+  const what = lines.every(({ restorable }) => restorable) ? 'restore points' : 'backups, some of which cannot be restored,';
   return {
-    sentence: `${goes} of ${lines.length} restore points go, which frees ${bytesFreed} bytes; ${staying}.`,
+    sentence: `${goes} of ${lines.length} ${what} go, which frees ${bytesFreed} bytes; ${staying}.`,
     facts: { removed, hidden, stay, bytesFreed },
   };
 }

@@ -41,27 +41,40 @@ export interface PreviewedRun {
  * or start at one, comes one run, by the one that is first.
  */
 export function previewRuns(schedules: readonly PreviewSchedule[], now: Date, count: number): PreviewedRun[] {
+  const runs: PreviewedRun[] = [];
+  const made = new Map<string, number>();
+  for (const next of startsAhead(schedules, now)) {
+    const keys = momentsOf(next);
+    const before = keys.map((key) => made.get(key)).find((one) => one !== undefined);
+    const run = before === undefined ? undefined : runs[before];
+    if (before !== undefined && run !== undefined) {
+      runs[before] = { ...run, schedules: [...run.schedules, ...next.schedules] };
+    } else {
+      if (runs.length === count) return runs;
+      for (const key of keys) made.set(key, runs.length);
+      runs.push(next);
+    }
+  }
+  return runs;
+}
+
+/** Of what has one of these in common comes one run. */
+export const momentsOf = ({ vm, scheduledFor, startsAt }: PreviewedRun): string[] => [
+  `${vm} for ${scheduledFor.getTime()}`,
+  `${vm} at ${startsAt.getTime()}`,
+];
+
+/** All that schedules ask for as it is now, each by itself; what starts first comes first. It may never end. */
+export function* startsAhead(schedules: readonly PreviewSchedule[], now: Date): Generator<PreviewedRun, void> {
   const ask = nextOfAll();
   const waiting = schedules.flatMap((schedule) => {
     const next = firstRun(schedule, now, ask);
     return next === null ? [] : [{ schedule, next }];
   });
-  const runs: PreviewedRun[] = [];
-  const made = new Map<string, number>();
   for (;;) {
     const [index, first] = firstOf(waiting);
-    if (first === null) return runs;
-    const { vm, scheduledFor, startsAt } = first.next;
-    const keys = [`${vm} for ${scheduledFor.getTime()}`, `${vm} at ${startsAt.getTime()}`];
-    const before = keys.map((key) => made.get(key)).find((one) => one !== undefined);
-    const run = before === undefined ? undefined : runs[before];
-    if (before !== undefined && run !== undefined) {
-      runs[before] = { ...run, schedules: [...run.schedules, ...first.next.schedules] };
-    } else {
-      if (runs.length === count) return runs;
-      for (const key of keys) made.set(key, runs.length);
-      runs.push(first.next);
-    }
+    if (first === null) return;
+    yield first.next;
     const next = runAfter(first.schedule, since(first.next, first.schedule), ask);
     if (next === null) waiting.splice(index, 1);
     else waiting[index] = { ...first, next };

@@ -183,7 +183,7 @@ export class EngineConfig {
   @Setting({
     env: 'CHAINKEEPER_SWEEP_HOURS',
     as: 'integer',
-    help: 'Hours between looks for what runs left behind on hosts and repositories, the first at the start; 0: never by itself.',
+    help: 'Hours between looks for what runs left behind on hosts and repositories, the first at the start; 0: never by itself. The rest of the upkeep (manifests, checksums, copies of the books, how full repositories are) goes on by itself every six hours.',
   })
   @IsInt()
   @Min(0)
@@ -193,7 +193,7 @@ export class EngineConfig {
   @Setting({
     env: 'CHAINKEEPER_SPACE_WARN_PERCENT',
     as: 'integer',
-    help: 'Percent of a repository in use from which on the log and the API warn; looked at after each such look.',
+    help: 'Percent of a repository in use from which on the log and the API warn; looked at every six hours.',
   })
   @IsInt()
   @Min(1)
@@ -203,7 +203,7 @@ export class EngineConfig {
   @Setting({
     env: 'CHAINKEEPER_CHECKSUMS_PER_TURN',
     as: 'integer',
-    help: 'Backups without checksums that are read back and hashed after each such look, one at a time; 0: only when asked for.',
+    help: 'Backups without checksums that are read back and hashed every six hours, one at a time; 0: only when asked for.',
   })
   @IsInt()
   @Min(0)

@@ -12,10 +12,12 @@ export class ApplyRetentionDto extends RetentionWishDto {
   plan!: string;
 }
 
-/** One restore point, and what a policy makes of it. */
+/** One backup that is offered, and what a policy makes of it. */
 export class RetentionLineDto {
   /** Backup (uuid). */
   backup!: string;
+  /** False: it cannot be restored, and `why` says what is wrong with it. */
+  restorable!: boolean;
   /** When it was finished, RFC 3339 UTC. */
   date!: string | null;
   /** `FULL` or `INCREMENTAL`. */
@@ -26,7 +28,7 @@ export class RetentionLineDto {
   size!: number | null;
   /** `stays`, `hidden` (links that stay stand on it) or `removed`. */
   fate!: string;
-  /** The rule that keeps it, or why it goes. */
+  /** The rule that keeps it, or why it goes; and why it cannot be restored. */
   why!: string;
 }
 
@@ -38,7 +40,7 @@ export class RetentionPlanDto {
   vm!: string;
   /** By what. */
   rules!: RetentionRulesDto;
-  /** Its restore points, newest first. */
+  /** Its restore points, newest first, and what is offered as one and cannot be restored. */
   lines!: RetentionLineDto[];
   /** What would be done, in order. */
   steps!: DeletionStepDto[];

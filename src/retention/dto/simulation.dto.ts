@@ -13,7 +13,7 @@ export class SimulationQuery extends RetentionWishDto {
   @Max(366)
   days?: number;
 
-  /** Hours from one backup to the next; default: as the VM's schedules say, and without one 24. */
+  /** Hours from one backup to the next; default: as the schedules that hold for the VM say, and without one 24. */
   @Optional()
   @Type(() => Number)
   @IsInt()
@@ -50,7 +50,7 @@ export class SimulationDto {
   vm!: string;
   /** By what. */
   rules!: RetentionRulesDto;
-  /** Hours from one backup to the next; more than one where several schedules take them. */
+  /** Hours from one backup to the next, on average; more than one where several schedules take them. */
   everyHours!: number[];
   /** Bytes that a full is taken to have, by those before it; null: there is none, and it counts as nothing. */
   fullBytes!: number | null;

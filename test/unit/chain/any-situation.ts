@@ -55,7 +55,6 @@ const oddDetails = (rows: readonly DetailRow[]): fc.Arbitrary<readonly DetailRow
           { name: 'ck.recreate_method', value: method },
         ]),
     },
-    { weight: 1, arbitrary: fc.constant([...rows, { name: 'nas.delete_pending', value: 'true' }]) },
   );
 
 const anyBookedDisk = (target: string, deviceId: number): fc.Arbitrary<BookedDisk> =>

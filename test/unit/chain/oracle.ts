@@ -87,8 +87,7 @@ const text = (backup: BookedBackup, key: string): string | undefined =>
   texts(backup, key).size === 1 ? [...texts(backup, key)][0] : undefined;
 const place = (backup: BookedBackup): number =>
   Number(/^\d{1,9}$/.test(text(backup, 'nas.chain_position') ?? '') ? text(backup, 'nas.chain_position') : NaN);
-const doomed = (backup: BookedBackup): boolean => texts(backup, 'nas.delete_pending').has('true');
-const finished = (backup: BookedBackup): boolean => backup.status === 'BackedUp' && !doomed(backup);
+const finished = (backup: BookedBackup): boolean => backup.status === 'BackedUp';
 const bitmapOf = (backup: BookedBackup): string | undefined =>
   /^backup-\d+$/.test(text(backup, 'nas.bitmap_name') ?? '') ? text(backup, 'nas.bitmap_name') : undefined;
 const there = ({ status }: BookedBackup): boolean => status !== 'Removed' && status !== 'Expunged';

@@ -119,7 +119,7 @@ describe('planDeletion, over any chains and any order, cut short or not', () => 
             const offered = world.offered();
             const plan = planDeletion(
               { backup, forced, acceptLoss },
-              { backups: [...world.rows.values()], activeCheckpointId: null, protections },
+              { backups: [...world.rows.values()], activeCheckpointId: null, protections, notComparedSince: null },
             );
             if (plan.kind === 'refused') {
               met.refused += 1;
@@ -143,7 +143,9 @@ describe('planDeletion, over any chains and any order, cut short or not', () => 
           // Whatever happened: when all is asked for, and nothing cuts it short, nothing stays.
           for (const { uuid } of real) {
             const request = { backup: uuid, forced: false, acceptLoss: true };
-            const plan = planDeletion(request, { backups: [...world.rows.values()], activeCheckpointId: null, protections: [] });
+            const plan = planDeletion(request, {
+              ...{ backups: [...world.rows.values()], activeCheckpointId: null, protections: [], notComparedSince: null },
+            });
             if (plan.kind === 'refused') throw new Error(plan.code);
             plan.steps.forEach((step) => world.take(step));
           }
