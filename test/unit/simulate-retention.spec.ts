@@ -95,7 +95,8 @@ describe('simulateRetention', () => {
   it('begins a chain where the policy has set a day for it, however short the last is', () => {
     // NOW is a Sunday, and the last full of a Thursday.
     const rule = (weekday: Weekday | null, everyDays: number | null) => ({ weekday, everyDays, zone: 'UTC' });
-    const fulls = (fullRule: SimulationInput['fullRule']): number[] => column(look({ fullRule, fullEvery: 99, days: 9 }), 'fulls');
+    const fulls = (fullRule: SimulationInput['fullRule']): number[] =>
+      column(look({ fullRule, fullEvery: 99, days: 9 }), 'fulls');
     expect(fulls(rule(null, null))).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     expect(fulls(rule('tue', null))).toEqual([0, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
     expect(fulls(rule(null, 5))).toEqual([0, 0, 1, 0, 0, 0, 0, 1, 0, 0]);
