@@ -186,7 +186,7 @@ describeDatabases('manifests', (databases) => {
       });
       const restore = async (): Promise<string | null> => {
         const { status, body } = await service.post('/restores', { backup: chain[2]?.id, way: 'new-disks', to: '/fake/images' });
-        return status === 202 ? (await service.ended(body.id)).errorCode : body.code;
+        return status === 202 ? ((await service.ended(body.id as string)).errorCode as string | null) : (body.code as string);
       };
       const worth = async (): Promise<unknown[]> =>
         Promise.all(

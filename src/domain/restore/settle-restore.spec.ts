@@ -17,7 +17,16 @@ const told = (target: string, over: Partial<ToldDisk> = {}): ToldDisk => ({
 });
 const facts = (over: Partial<RestoreFacts> = {}): RestoreFacts => ({
   ...{ v: 1, script: '1', host: { name: 'kvm1', bootId: null, libvirt: null, qemu: null }, vm: 'i-2-7-VM' },
-  ...{ disks: [told('vda'), told('vdb')], swapped: true, domain: null, attached: null, timings: {}, damaged: [], spoilt: [], error: null },
+  ...{
+    disks: [told('vda'), told('vdb')],
+    swapped: true,
+    domain: null,
+    attached: null,
+    timings: {},
+    damaged: [],
+    spoilt: [],
+    error: null,
+  },
   cleanup: { ok: true, left: [] },
   ...over,
 });
