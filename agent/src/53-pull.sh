@@ -232,7 +232,8 @@ reader_failed() {
 look_at_readers() {
   local i said
   JOB_PROCESSED=0
-  for i in "${!READERS[@]}"; do
+  for ((i = 0; i < DISKS; i++)); do
+    [[ -e $WORK/reader.$i ]] || continue
     said=$(tail -c 64 -- "$WORK/reader.$i")
     said=${said%$'\r'} said=${said##*[$'\r\n']}
     if [[ ${D[$i.mode]} == incremental ]]; then
@@ -260,7 +261,15 @@ stop_readers() {
   local REPLY i pid all='' until
   now_ms && until=$((REPLY + 3000))
   # The pid of one that has ended may be somebody else's by now.
-  for i in "${!READERS[@]}"; do [[ -s $WORK/reader.$i.code ]] || all+=" $(pids_below "${READERS[i]}")"; done
+  for i in "${!READERS[@]}"; do reader_done "$i" || all+=" $(pids_below "${READERS[i]}")"; done
+  # What they run goes first: they collect it, and end by themselves.
+  for pid in $all; do [[ " ${READERS[*]} " == *" $pid "* ]] || kill -KILL "$pid" 2>/dev/null || :; done
+  until readers_done; do
+    now_ms
+    ((REPLY < until - 2000)) || break
+    nap 0.02
+  done
+  for i in "${!READERS[@]}"; do reader_done "$i" || all+=" $(pids_below "${READERS[i]}")"; done
   for pid in $all; do kill -KILL "$pid" 2>/dev/null || :; done
   for pid in $all; do
     while process_lives "$pid"; do

@@ -343,6 +343,24 @@ describeDatabases('REST', (databases) => {
       ]);
     });
 
+    it('can be stopped while the start of its job is on its way: the job never runs', async () => {
+      let asked: Promise<number> | undefined;
+      service.onCommand = async ({ argv }) => {
+        if (!argv.includes('start') || asked !== undefined) return;
+        const [{ id }] = (await service.get(`/runs?vm=${service.vm}&limit=1`)).body.items;
+        asked = service.call('POST', `/runs/${id}/abort`).then(({ status }) => status);
+        await asked;
+      };
+      const { body: run } = await service.post('/backups', { vm: service.vm });
+      const ended = await service.ended(run.id as string);
+      service.onCommand = () => undefined;
+      expect([await asked, ended]).toEqual([
+        202,
+        expect.objectContaining({ state: 'cancelled', errorCode: 'job-cancelled', backupId: null }),
+      ]);
+      expect(service.lab.host.jobs.get(run.id as string)).toMatchObject({ started: null, aborted: true, state: 'done' });
+    });
+
     it('goes on in maintenance and can be stopped then, when nothing new is begun', async () => {
       const { lab, vm } = service;
       const maintenance = (resourceState: string) => service.call('PATCH', '/hosts/kvm1', { body: { resourceState } });

@@ -446,6 +446,7 @@ describe('why it failed', () => {
     ['mount error(13): Permission denied', 'mount-failed'],
     ["mount: /mnt: unknown filesystem type 'nfs'.", 'mount-failed'],
     ['mount.nfs: Connection timed out', 'mount-failed'],
+    ['Stopped before it began', 'job-cancelled'],
     ['Failed to resume VM x', 'resume-failed'],
     ['Backup cleanup failed', 'cleanup-failed'],
     ['Failed to delete x', 'cleanup-failed'],
