@@ -11,6 +11,7 @@ import { RepositoryWays1795900000000 } from './mysql/repository-ways';
 import { Restores1796100000000 } from './mysql/restores';
 import { RetentionPolicies1796310000000 } from './mysql/retention-policies';
 import { Schedules1796500000000 } from './mysql/schedules';
+import { StartUntil1796800000000 } from './mysql/start-until';
 import { StockHosts1795600000000 } from './mysql/stock-hosts';
 
 /** What brings a MySQL or MariaDB database up to date, in order. Same names as for SQLite. */
@@ -29,4 +30,5 @@ export const MYSQL_MIGRATIONS = [
   Schedules1796500000000,
   Maintenances1796600000000,
   HostBoots1796700000000,
+  StartUntil1796800000000,
 ];

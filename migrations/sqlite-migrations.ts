@@ -11,6 +11,7 @@ import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
 import { Restores1796100000000 } from './sqlite/restores';
 import { RetentionPolicies1796310000000 } from './sqlite/retention-policies';
 import { Schedules1796500000000 } from './sqlite/schedules';
+import { StartUntil1796800000000 } from './sqlite/start-until';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
 
 /** What brings a SQLite file up to date, in order. Named one by one: a forgotten file is a compile error, not a surprise. */
@@ -29,4 +30,5 @@ export const SQLITE_MIGRATIONS = [
   Schedules1796500000000,
   Maintenances1796600000000,
   HostBoots1796700000000,
+  StartUntil1796800000000,
 ];

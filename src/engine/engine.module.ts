@@ -19,6 +19,7 @@ import { Rhythms } from './rhythms';
 import { Runner } from './runner';
 import { Scheduler } from './scheduler';
 import { StartRuleReader } from './start-rule-reader';
+import { StartTimes } from './start-times';
 import { Watcher } from './watcher';
 import { JOB_TRANSPORT } from './transports/job-transport';
 import { openTransport } from './transports/open-transport';
@@ -44,6 +45,7 @@ import { Worker } from './worker';
     Runner,
     Scheduler,
     StartRuleReader,
+    StartTimes,
     Watcher,
     Worker,
     {
@@ -72,6 +74,7 @@ import { Worker } from './worker';
     Rhythms,
     Scheduler,
     StartRuleReader,
+    StartTimes,
     Watcher,
     Worker,
   ],

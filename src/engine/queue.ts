@@ -181,8 +181,9 @@ function expectedOf({ kind, requested, plan, hasCheckpoint, restarted }: PlacedR
 function queuedOf(row: PlacedRow): QueuedRun {
   const { vmId, host, repository, zone, expects } = placeOf(row);
   const askedBy = row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual';
-  const { id, created: queuedAt, notBefore, resting } = row;
-  return { id, vmId, host: resting.host ?? host, repository, zone, expects, askedBy, queuedAt, notBefore };
+  const { id, created: queuedAt, attempt, notBefore, startUntil, resting } = row;
+  const at = resting.host ?? host;
+  return { id, vmId, host: at, repository, zone, expects, askedBy, queuedAt, attempt, notBefore, startUntil };
 }
 
 function shuffled<T>(all: readonly T[]): T[] {

@@ -19,6 +19,7 @@ import { LOG, type Log } from '../platform/log';
 import { LookLog } from './look-log';
 import { Rhythms } from './rhythms';
 import { StartRuleReader } from './start-rule-reader';
+import { StartTimes } from './start-times';
 
 /** Dues of one transaction. */
 const AT_ONCE = 200;
@@ -45,6 +46,7 @@ export class Scheduler implements BeforeApplicationShutdown {
     private readonly events: Events,
     private readonly rhythms: Rhythms,
     private readonly startRules: StartRuleReader,
+    private readonly startTimes: StartTimes,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {
@@ -84,9 +86,14 @@ export class Scheduler implements BeforeApplicationShutdown {
     }
   }
 
-  /** Looks once for what is due, and stops what has outlived its window. How many dues it went through. */
+  /** Looks once for what is due, stops what has outlived its window, and puts off what waits still. How many dues or runs it went through. */
   async tick(): Promise<number> {
     await this.#stopLate();
+    const closed = await this.startTimes.putOff(AT_ONCE);
+    return Math.max(closed, await this.#makeRuns());
+  }
+
+  async #makeRuns(): Promise<number> {
     const ready = await this.dues.ready(AT_ONCE);
     if (ready.length === 0) return 0;
     const now = await this.dues.now();
@@ -154,9 +161,13 @@ export class Scheduler implements BeforeApplicationShutdown {
 
 const instantOf = (vmId: number, instant: Date): string => `${vmId} ${instant.getTime()}`;
 
-const runOf = ({ vmId, instant }: ReadyDue, schedule: Schedule, { sentence, stopAt }: DueVerdict & { act: 'run' }): NewRun => ({
+const runOf = (
+  { vmId, instant }: ReadyDue,
+  schedule: Schedule,
+  { sentence, startUntil, stopAt }: DueVerdict & { act: 'run' },
+): NewRun => ({
   ...{ id: randomUUID(), vmId, kind: 'backup', triggeredBy: 'schedule', idempotencyKey: null, cause: sentence },
-  ...{ scheduleId: schedule.id, scheduledFor: instant, stopAt },
+  ...{ scheduleId: schedule.id, scheduledFor: instant, startUntil, stopAt },
   requested: { mode: 'auto', quiesce: schedule.cloudstack?.quiescevm ?? schedule.quiesce ?? false },
 });
 

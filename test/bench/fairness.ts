@@ -140,7 +140,9 @@ const runOf = (vm: SimulatedVm, since: number, count: number): Waiting => ({
   expects: vm.expects,
   askedBy: 'schedule',
   queuedAt: new Date(BEGAN + since * 1000),
+  attempt: 0,
   notBefore: null,
+  startUntil: null,
 });
 
 const firstComeFirstServed: Choice = (queued, running) => queued.slice(0, PLACES - running.length).map(({ id }) => id);

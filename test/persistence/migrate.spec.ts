@@ -19,6 +19,7 @@ const MIGRATIONS = [
   'Schedules1796500000000',
   'Maintenances1796600000000',
   'HostBoots1796700000000',
+  'StartUntil1796800000000',
 ];
 
 describeDatabases('migrations', (databases) => {

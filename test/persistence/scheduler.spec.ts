@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { VmRow } from '../../src/database/entities/vm-row';
+import { Claims } from '../../src/database/repositories/claims';
 import { Dues } from '../../src/database/repositories/dues';
 import { Events } from '../../src/database/repositories/events';
 import { Hosts } from '../../src/database/repositories/hosts';
+import { Leases } from '../../src/database/repositories/leases';
 import { Offerings } from '../../src/database/repositories/offerings';
+import { RunPlaces } from '../../src/database/repositories/run-places';
 import { Runs } from '../../src/database/repositories/runs';
 import { type NewSchedule, type Schedule, Schedules } from '../../src/database/repositories/schedules';
 import { StartRules } from '../../src/database/repositories/start-rules';
@@ -11,6 +14,7 @@ import { Vms } from '../../src/database/repositories/vms';
 import { Rhythms } from '../../src/engine/rhythms';
 import { Scheduler } from '../../src/engine/scheduler';
 import { StartRuleReader } from '../../src/engine/start-rule-reader';
+import { StartTimes } from '../../src/engine/start-times';
 import { createLog } from '../../src/platform/log';
 import { aRun, aVm } from '../support/books';
 import { type Books, describeDatabases } from '../support/databases';
@@ -46,6 +50,11 @@ describeDatabases('the scheduler', (databases) => {
       rhythms: new Rhythms(work, all, next, who, new Events(work)),
     };
   };
+  const startTimesOf = (of: Books): StartTimes => {
+    const { runs: all, dues: next, vms: who, schedules: when, rules: said } = roomsOf(of);
+    const reader = new StartRuleReader(said, new Offerings(of.work), new Hosts(of.work));
+    return new StartTimes(of.work, all, next, who, when, reader);
+  };
   const schedulerOf = (of: Books): Scheduler => {
     const { work, config } = of;
     const rooms = roomsOf(of);
@@ -53,7 +62,7 @@ describeDatabases('the scheduler', (databases) => {
     const reader = new StartRuleReader(rooms.rules, new Offerings(work), new Hosts(work));
     return new Scheduler(
       ...([work, rooms.schedules, rooms.dues, rooms.runs, rooms.vms, new Offerings(work), new Events(work)] as const),
-      ...([rooms.rhythms, reader, settings, createLog(settings.log)] as const),
+      ...([rooms.rhythms, reader, startTimesOf(of), settings, createLog(settings.log)] as const),
     );
   };
   const tick = (): Promise<number> => schedulerOf(books).tick();
@@ -187,6 +196,86 @@ describeDatabases('the scheduler', (databases) => {
     await tick();
     expect((await runs.find(run?.id ?? ''))?.abortAsked).not.toBeNull();
     expect((await told(late)).filter((text) => text.startsWith('stopped'))).toEqual(['stopped window-closed']);
+  });
+
+  const backups = (vm: VmRow): Promise<unknown[]> =>
+    books.dataSource.query(
+      `SELECT start_until, stop_at, not_before, state, reason FROM ck_runs WHERE vm_id = ${vm.id} ORDER BY seq`,
+    );
+  /** Hours of the clock of UTC, from now on. */
+  const windowFrom = (from: number, to: number): string => {
+    const at = (h: number): string => `${String((new Date().getUTCHours() + h + 48) % 24).padStart(2, '0')}:00`;
+    return `${at(from)}-${at(to)}`;
+  };
+  /** As if its window had closed while it waited. */
+  const close = (...vms: readonly VmRow[]): Promise<unknown> =>
+    books.dataSource.query(
+      `UPDATE ck_runs SET start_until = '2026-01-01 00:00:00.000' WHERE vm_id IN (${vms.map(({ id }) => id).join()})`,
+    );
+  const owner = (): { owner: 'offering'; ownerId: number } => ({ owner: 'offering', ownerId: offeringId });
+
+  it('puts off a run whose window has closed, once for all orchestrators, and the oldest comes first in the next', async () => {
+    const all = [await protectedVm(), await protectedVm(), await protectedVm()];
+    const said = { zone: 'UTC', blackouts: [], atEnd: 'stop' as const };
+    await rules.set(owner(), { ...said, windows: [windowFrom(-1, 2)] });
+    for (const vm of all) {
+      await wasDue(await aSchedule(vm), halfPast(0), new Date(Date.now() - 1000));
+      await tick();
+    }
+    const closes = (await runsOf(all[0] as VmRow))[0]?.startUntil;
+    expect(closes?.getUTCMinutes()).toBe(0);
+    expect(closes?.getTime()).toBeGreaterThan(Date.now());
+    await rules.set(owner(), { ...said, windows: [windowFrom(3, 5)] });
+    await close(...all);
+    const claims = new Claims(books.work, new Leases(books.work), runs);
+    for (const vm of all) {
+      const [run] = await runsOf(vm);
+      expect(await claims.take({ id: run?.id ?? '', vmId: vm.id, state: 'queued' }, 'o', 60_000)).toBeNull();
+    }
+    const others = [books, await databases.reopen(books.config), await databases.reopen(books.config)];
+    await Promise.all(others.map((of) => schedulerOf(of).tick()));
+    await tick();
+    for (const vm of all) {
+      const [run] = await runsOf(vm);
+      expect(run?.state).toBe('queued');
+      expect(run?.notBefore?.getTime()).toBeGreaterThan(Date.now() + HOUR);
+      expect((run?.startUntil?.getTime() ?? 0) - (run?.notBefore?.getTime() ?? 0)).toBe(2 * HOUR);
+      expect(run?.stopAt).toEqual(run?.startUntil);
+      expect(await told(vm)).toEqual(['queued schedule', 'delayed outside-window']);
+    }
+    // When the next opens the first is the oldest still.
+    await books.dataSource.query(`UPDATE ck_runs SET not_before = NULL WHERE vm_id IN (${all.map(({ id }) => id).join()})`);
+    const { rows } = await new RunPlaces(books.work).look();
+    const mine = rows.filter(({ vmId }) => all.some(({ id }) => id === vmId));
+    expect(mine.map(({ vmId }) => vmId)).toEqual(all.map(({ id }) => id));
+    await rules.clear(owner());
+    await books.dataSource.query(`UPDATE ck_runs SET state = 'cancelled' WHERE state = 'queued'`);
+  });
+
+  it('leaves a run out whose window has closed where its policy skips what is missed, and what is asked for by hand alone', async () => {
+    const [skips, byHand] = [await protectedVm(), await protectedVm()];
+    await rules.set(owner(), { zone: 'UTC', blackouts: [], atEnd: 'finish', windows: [windowFrom(3, 5)] });
+    const schedule = await aSchedule(skips, { missed: 'skip', graceSeconds: 60 });
+    await runs.create(aRun(skips.id, { triggeredBy: 'schedule', scheduleId: schedule.id, scheduledFor: halfPast(0) }));
+    await close(skips);
+    await runs.create(aRun(byHand.id));
+    await startTimesOf(books).putOff(10);
+    expect(await told(skips)).toEqual(['queued schedule', 'skipped missed']);
+    expect(await backups(skips)).toMatchObject([{ state: 'skipped', reason: 'missed' }]);
+    expect(await backups(byHand)).toMatchObject([{ state: 'queued', start_until: null, not_before: null }]);
+    await rules.clear(owner());
+  });
+
+  it('puts off all that wait for one opening at once', async () => {
+    await rules.set(owner(), { zone: 'UTC', blackouts: [], atEnd: 'finish', windows: [windowFrom(3, 5)] });
+    const all = await Promise.all(Array.from({ length: 30 }, () => protectedVm()));
+    await runs.createMany(all.map((vm) => ({ ...aRun(vm.id), triggeredBy: 'schedule' })));
+    await close(...all);
+    const put = jest.spyOn(Runs.prototype, 'putOff');
+    expect([await startTimesOf(books).putOff(20), await startTimesOf(books).putOff(20)]).toEqual([20, 10]);
+    expect(put.mock.calls.map(([ids]) => ids.length)).toEqual([20, 10]);
+    put.mockRestore();
+    await rules.clear(owner());
   });
 
   it('a schedule that is changed or paused meanwhile makes nothing twice', async () => {

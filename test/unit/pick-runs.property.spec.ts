@@ -13,6 +13,7 @@ import { THOROUGH } from '../support/thorough';
 const MINUTE = 60_000;
 const START = Date.UTC(2026, 10, 29, 2);
 const at = (minute: number): Date => new Date(START + minute * MINUTE);
+const WAITS_FOR_NOTHING = { attempt: 0, notBefore: null, startUntil: null };
 const NONE = { hosts: new Set<string>(), repositories: new Set<string>() };
 
 type Bound = 'host' | 'repository' | 'zone' | 'whole' | 'here';
@@ -59,7 +60,9 @@ const anyQueue: fc.Arbitrary<RunQueue> = fc.record({
     .array(
       fc.record({
         ...{ ...place, vmId: fc.nat(30), askedBy: anyAsker, queuedAt: fc.nat(120).map(at) },
+        attempt: fc.nat(1),
         notBefore: fc.oneof({ weight: 5, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.nat(240).map(at) }),
+        startUntil: fc.oneof({ weight: 5, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.nat(240).map(at) }),
       }),
       { maxLength: 40 },
     )
@@ -89,6 +92,7 @@ describe('pickRuns, over any queue', () => {
           if (faults.length > 0) throw new Error(`${id} began and is one too many: ${faults.join()}`);
           if (busy.has(run.vmId) || going.some(({ vmId }) => vmId === run.vmId)) throw new Error(`${id} is the second of its VM`);
           if (run.notBefore !== null && run.notBefore > now) throw new Error(`${id} began too early`);
+          if (run.startUntil !== null && run.startUntil <= now) throw new Error(`${id} began after its window had closed`);
           if (maintenance.hosts.has(run.host ?? '')) throw new Error(`${id} began in a maintenance`);
           going.push(run);
         }
@@ -100,6 +104,7 @@ describe('pickRuns, over any queue', () => {
           met.set(wait.code, (met.get(wait.code) ?? 0) + 1);
           const truths = [
             ...(run.notBefore !== null && run.notBefore > now ? ['not-before'] : []),
+            ...(run.startUntil !== null && run.startUntil <= now ? ['window-closed'] : []),
             ...(maintenance.hosts.has(run.host ?? '') ? ['host-maintenance'] : []),
             ...(busy.has(run.vmId) || going.some(({ vmId }) => vmId === run.vmId) ? ['vm-busy'] : []),
             ...obstacles(run, going, limits),
@@ -111,7 +116,7 @@ describe('pickRuns, over any queue', () => {
       { numRuns: 3000 * THOROUGH },
     );
     const codes = BOUNDS.flatMap((bound) => [`${bound}-places`, `${bound}-fulls`]);
-    for (const what of ['start', 'not-before', 'host-maintenance', 'vm-busy', ...codes])
+    for (const what of ['start', 'not-before', 'window-closed', 'host-maintenance', 'vm-busy', ...codes])
       expect([what, (met.get(what) ?? 0) > 20]).toEqual([what, true]);
   });
 
@@ -162,7 +167,14 @@ describe('fullsAtOnce', () => {
   it('says how many fulls of one host begin where there is nothing else', () => {
     fc.assert(
       fc.property(anyLimits, (limits) => {
-        const one = { host: 'h', repository: 'nas', zone: 'z', expects: 'full', askedBy: 'schedule', notBefore: null } as const;
+        const one = {
+          host: 'h',
+          repository: 'nas',
+          zone: 'z',
+          expects: 'full',
+          askedBy: 'schedule',
+          ...WAITS_FOR_NOTHING,
+        } as const;
         const queued = Array.from({ length: 9 }, (_, vmId) => ({ ...one, id: `r${vmId}`, vmId, queuedAt: at(0) }));
         const none = { running: [], busy: new Set<number>(), turns: [], maintenance: NONE, now: at(1) };
         const { atOnce, of } = fullsAtOnce(limits);
@@ -191,7 +203,7 @@ describe('pickRuns, in a storm', () => {
     });
     fc.assert(
       fc.property(anyStorm, stormLimits, (storm, limits) => {
-        const runs: Lasting[] = storm.map((run, index) => ({ ...run, id: `r${index}`, vmId: index, notBefore: null }));
+        const runs: Lasting[] = storm.map((run, index) => ({ ...run, id: `r${index}`, vmId: index, ...WAITS_FOR_NOTHING }));
         const began = simulate(runs, limits);
         for (const run of runs) {
           const others = runs.filter(({ id }) => id !== run.id);
@@ -226,7 +238,13 @@ describe('pickRuns, in a storm', () => {
           guests: fc.array(fc.integer({ min: 1, max: 80 }), { minLength: 1, maxLength: 6 }),
         }),
         ({ stormy, whole, minutes, guests }) => {
-          const one = { repository: 'nas', zone: 'z', expects: 'incremental', askedBy: 'schedule', notBefore: null } as const;
+          const one = {
+            repository: 'nas',
+            zone: 'z',
+            expects: 'incremental',
+            askedBy: 'schedule',
+            ...WAITS_FOR_NOTHING,
+          } as const;
           const storm = Array.from({ length: 40 * stormy }, (_, index) => ({ ...one, id: `s${index}`, vmId: index, host: `s${index % stormy}`, queuedAt: at(0), minutes })); // prettier-ignore
           const few = guests.map((minute, index) => ({ ...one, id: `g${index}`, vmId: 1000 + index, host: `g${index}`, queuedAt: at(minute), minutes })); // prettier-ignore
           const limits = { perHost: Infinity, perRepository: Infinity, perZone: Infinity, whole, here: Infinity, fullShare: 1 };
@@ -244,7 +262,7 @@ describe('pickRuns, in a storm', () => {
   });
 
   it('lets what comes by itself begin although somebody asks by hand without end', () => {
-    const one = { host: 'h', repository: 'nas', zone: 'z', expects: 'incremental', notBefore: null, minutes: 2 } as const;
+    const one = { host: 'h', repository: 'nas', zone: 'z', expects: 'incremental', ...WAITS_FOR_NOTHING, minutes: 2 } as const;
     const asked = Array.from({ length: 120 }, (_, minute) => ({ ...one, id: `m${minute}`, vmId: minute, askedBy: 'manual' as const, queuedAt: at(minute) })); // prettier-ignore
     const scheduled = { ...one, id: 'scheduled', vmId: 999, askedBy: 'schedule' as const, queuedAt: at(3) };
     const limits = { perHost: 1, perRepository: 9, perZone: 9, whole: 9, here: 9, fullShare: 1 };

@@ -64,6 +64,10 @@ export class Schedules {
     return this.work.read(async (manager) => attach(manager, await manager.findBy(ScheduleRow, { seq: In([...seqs]) })));
   }
 
+  byIds(ids: readonly string[]): Promise<Schedule[]> {
+    return this.work.read(async (manager) => attach(manager, await manager.findBy(ScheduleRow, { id: In([...ids]) })));
+  }
+
   /** Those that hold for a VM with this offering: its own and the offering's. */
   holding(vmId: number, offeringId: number | null): Promise<Schedule[]> {
     return this.work.read(async (manager) => {

@@ -12,7 +12,7 @@ function queued(id: string, different: Partial<QueuedRun> = {}): QueuedRun {
   vmId += 1;
   return {
     ...{ id, vmId, host: 'h', repository: 'nas', zone: 'z', expects: 'incremental', askedBy: 'schedule' },
-    ...{ queuedAt: ago(10), notBefore: null, ...different },
+    ...{ queuedAt: ago(10), attempt: 0, notBefore: null, startUntil: null, ...different },
   };
 }
 function running(different: Partial<RunningRun> = {}): RunningRun {
@@ -71,10 +71,12 @@ describe('pickRuns', () => {
     expect(pick(runs, {}, { busy: new Set([-1]) }).start).toEqual(['a']);
   });
 
-  it('waits for the time that a run was told, and for the end of a maintenance', () => {
+  it('waits for the time that a run was told, for its window, and for the end of a maintenance', () => {
     const runs = [
-      queued('later', { notBefore: new Date('2026-11-29T12:00:01Z') }),
-      queued('now', { notBefore: NOW }),
+      queued('later', { notBefore: new Date('2026-11-29T12:00:01Z'), attempt: 1 }),
+      queued('opens', { notBefore: new Date('2026-11-29T22:00:00Z'), startUntil: new Date('2026-11-30T06:00:00Z') }),
+      queued('closed', { startUntil: NOW }),
+      queued('now', { notBefore: NOW, startUntil: new Date('2026-11-29T12:00:01Z') }),
       queued('h2', { host: 'h2' }),
       queued('nas2', { repository: 'nas2' }),
     ];
@@ -82,8 +84,10 @@ describe('pickRuns', () => {
     expect(start).toEqual(['now']);
     expect([...waits.values()]).toEqual([
       { code: 'host-maintenance', sentence: 'waits for host h2: in maintenance' },
+      { code: 'window-closed', sentence: 'waits for its next window: the last closed at 2026-11-29T12:00:00.000Z' },
       { code: 'not-before', sentence: 'is tried again at 2026-11-29T12:00:01.000Z' },
       { code: 'repository-maintenance', sentence: 'waits for repository nas2: in maintenance' },
+      { code: 'not-before', sentence: 'waits until its window opens at 2026-11-29T22:00:00.000Z' },
     ]);
   });
 

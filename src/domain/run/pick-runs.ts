@@ -15,8 +15,12 @@ export interface QueuedRun extends PlacedRun {
   readonly id: string;
   readonly askedBy: Asker;
   readonly queuedAt: Date;
-  /** It is tried again, and not before; null: for the first time. */
+  /** Attempts that have failed. */
+  readonly attempt: number;
+  /** It begins no sooner: it is tried again then, or its window opens; null: nothing is waited for. */
   readonly notBefore: Date | null;
+  /** It begins before then: its window closes; null: at any time. */
+  readonly startUntil: Date | null;
 }
 
 /** A run that goes on. */
@@ -67,7 +71,8 @@ export interface RunQueue {
 
 /** Why a run does not begin now. */
 export interface Wait {
-  readonly code: 'not-before' | 'vm-busy' | `${'host' | 'repository'}-maintenance` | `${Bound}-${'places' | 'fulls'}`;
+  readonly code:
+    'not-before' | 'window-closed' | 'vm-busy' | `${'host' | 'repository'}-maintenance` | `${Bound}-${'places' | 'fulls'}`;
   /** For people. */
   readonly sentence: string;
 }
@@ -162,9 +167,15 @@ const isFull = ({ expects }: PlacedRun): boolean => expects !== 'incremental';
 const whoseOf = ({ host, askedBy }: Pick<Turn, 'host' | 'askedBy'>): string => JSON.stringify([host, askedBy === 'manual']);
 const oldestFirst = (a: QueuedRun, b: QueuedRun): number => a.queuedAt.getTime() - b.queuedAt.getTime() || (a.id < b.id ? -1 : 1);
 
-function notNow({ host, repository, notBefore }: QueuedRun, { hosts, repositories }: Maintenance, now: Date): Wait | null {
+function notNow(run: QueuedRun, { hosts, repositories }: Maintenance, now: Date): Wait | null {
+  const { host, repository, attempt, notBefore, startUntil } = run;
   if (notBefore !== null && notBefore > now)
-    return { code: 'not-before', sentence: `is tried again at ${notBefore.toISOString()}` };
+    return {
+      code: 'not-before',
+      sentence: `${attempt > 0 ? 'is tried again' : 'waits until its window opens'} at ${notBefore.toISOString()}`,
+    };
+  if (startUntil !== null && startUntil <= now)
+    return { code: 'window-closed', sentence: `waits for its next window: the last closed at ${startUntil.toISOString()}` };
   if (host !== null && hosts.has(host)) return { code: 'host-maintenance', sentence: `waits for host ${host}: in maintenance` };
   if (repository !== null && repositories.has(repository))
     return { code: 'repository-maintenance', sentence: `waits for repository ${repository}: in maintenance` };

@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common';
+import { Dues } from '../database/repositories/dues';
+import type { NewEvent } from '../database/repositories/events';
+import { type ClosedRow, Runs, type RunStart } from '../database/repositories/runs';
+import { SCHEDULE_DEFAULTS, Schedules } from '../database/repositories/schedules';
+import { Vms } from '../database/repositories/vms';
+import { UnitOfWork } from '../database/unit-of-work';
+import { type ClosedVerdict, judgeClosed } from '../domain/schedule/judge-closed';
+import { StartRuleReader } from './start-rule-reader';
+
+/** When runs that wait may start, as windows close and rules change. */
+@Injectable()
+export class StartTimes {
+  constructor(
+    private readonly work: UnitOfWork,
+    private readonly runs: Runs,
+    private readonly dues: Dues,
+    private readonly vms: Vms,
+    private readonly schedules: Schedules,
+    private readonly startRules: StartRuleReader,
+  ) {}
+
+  /** Runs whose window has closed before they could start wait for the next one. How many there were, so many at most. */
+  putOff(limit: number): Promise<number> {
+    return this.work.run(async () => {
+      const closed = await this.runs.closed(limit);
+      if (closed.length === 0) return 0;
+      const judge = await this.#judgeOf(closed);
+      // All that wait for one opening are written at once.
+      const groups = new Map<string, { start: RunStart; ids: string[]; events: NewEvent[] }>();
+      for (const run of closed) {
+        const verdict = judge(run);
+        if (verdict.act === 'skip') {
+          const { code, sentence } = verdict;
+          await this.runs.endQueued(run.id, { state: 'skipped', reason: code, errorCode: null, errorMessage: sentence });
+          continue;
+        }
+        const { notBefore, startUntil, stopAt, because } = verdict;
+        const start = { notBefore, startUntil, stopAt };
+        const key = JSON.stringify(start);
+        const group = groups.get(key) ?? { start, ids: [], events: [] };
+        groups.set(key, group);
+        group.ids.push(run.id);
+        if (because === null) continue;
+        const { id: runId, vmId, scheduleId } = run;
+        const facts = { dueAt: notBefore?.toISOString() };
+        group.events.push({
+          ...{ kind: 'delayed', runId, vmId, scheduleId, facts },
+          reason: because.code,
+          message: because.sentence,
+        });
+      }
+      for (const { start, ids, events } of groups.values()) await this.runs.putOff(ids, start, events);
+      return closed.length;
+    });
+  }
+
+  async #judgeOf(closed: readonly ClosedRow[]): Promise<(run: ClosedRow) => ClosedVerdict> {
+    const now = await this.dues.now();
+    const vms = new Map((await this.vms.findMany([...new Set(closed.map(({ vmId }) => vmId))])).map((vm) => [vm.id, vm]));
+    const rules = await this.startRules.ofVms([...vms.values()]);
+    const ids = [...new Set(closed.flatMap(({ scheduleId }) => scheduleId ?? []))];
+    const schedules = new Map((await this.schedules.byIds(ids)).map((one) => [one.id, one]));
+    return ({ vmId, scheduleId, created: queuedAt, notBefore, startUntil: closedAt }) => {
+      const vm = vms.get(vmId);
+      // One that is gone left its run to itself.
+      const { missed: policy, graceSeconds } = schedules.get(scheduleId ?? '') ?? SCHEDULE_DEFAULTS;
+      return judgeClosed({ rules: vm === undefined ? [] : rules(vm), now, queuedAt, notBefore, closedAt, policy, graceSeconds });
+    };
+  }
+}
