@@ -91,8 +91,9 @@ export class Queue {
 
   /** One of them was begun: the next turn is another's. */
   began(row: PlacedRow): void {
-    const { host, askedBy } = queuedOf(row);
-    this.#turns.set(`${host} ${askedBy}`, { host, askedBy, at: this.#now });
+    const { host, askedBy, repository, zone, expects } = queuedOf(row);
+    const turn = { host, askedBy, repository, zone, expects };
+    this.#turns.set(JSON.stringify(turn), { ...turn, at: this.#now });
   }
 
   /** What each run that waits is waiting for, by its id. */

@@ -7,6 +7,7 @@ import {
   type RunningRun,
   type RunQueue,
   type Turn,
+  type Wait,
 } from '../../src/domain/run/pick-runs';
 import { THOROUGH } from '../support/thorough';
 
@@ -40,6 +41,15 @@ const obstacles = (run: Placed, going: readonly Placed[], limits: RunLimits): st
     return isFull(run) && others.filter(isFull).length >= fullLimit(limit, limits) ? [`${bound}-fulls`] : [];
   });
 
+/** Places that an old run has, but for one that is farther away. */
+const keptFor = (run: QueuedRun, queued: readonly QueuedRun[], waits: ReadonlyMap<string, Wait>, now: Date): string[] =>
+  queued.flatMap((old) => {
+    const [awaited = ''] = waits.get(old.id)?.code.split('-') ?? [];
+    if (old.id === run.id || now.getTime() - old.queuedAt.getTime() <= 60 * MINUTE) return [];
+    const nearer = BOUNDS.slice(0, BOUNDS.indexOf(awaited as Bound));
+    return nearer.flatMap((bound) => (sharing(bound, run, [old]).length > 0 ? [`${bound}-kept`] : []));
+  });
+
 const place = {
   host: fc.constantFrom('h1', 'h1', 'h2', 'h3', null),
   repository: fc.constantFrom('nas1', 'nas1', 'nas2', null),
@@ -71,7 +81,7 @@ const anyQueue: fc.Arbitrary<RunQueue> = fc.record({
     .array(fc.record({ ...place, here: fc.boolean() }), { maxLength: 8 })
     .map((runs) => runs.map((run, index) => ({ ...run, vmId: index * 5 }))),
   busy: fc.array(fc.nat(30), { maxLength: 2 }).map((vms) => new Set(vms)),
-  turns: fc.array(fc.record({ host: place.host, askedBy: anyAsker, at: fc.nat(120).map(at) }), { maxLength: 5 }),
+  turns: fc.array(fc.record({ ...place, askedBy: anyAsker, at: fc.nat(120).map(at) }), { maxLength: 5 }),
   limits: anyLimits,
   maintenance: fc.constantFrom(NONE, NONE, { hosts: new Set(['h2']), repositories: new Set<string>() }),
   now: fc.constant(at(120)),
@@ -108,6 +118,7 @@ describe('pickRuns, over any queue', () => {
             ...(maintenance.hosts.has(run.host ?? '') ? ['host-maintenance'] : []),
             ...(busy.has(run.vmId) || going.some(({ vmId }) => vmId === run.vmId) ? ['vm-busy'] : []),
             ...obstacles(run, going, limits),
+            ...keptFor(run, queued, waits, now),
           ];
           if (!truths.includes(wait.code)) throw new Error(`${run.id} waits for ${wait.code}, and true is: ${truths.join()}`);
         }
@@ -115,7 +126,7 @@ describe('pickRuns, over any queue', () => {
       }),
       { numRuns: 3000 * THOROUGH },
     );
-    const codes = BOUNDS.flatMap((bound) => [`${bound}-places`, `${bound}-fulls`]);
+    const codes = ['host-kept', 'repository-kept', ...BOUNDS.flatMap((bound) => [`${bound}-places`, `${bound}-fulls`])];
     for (const what of ['start', 'not-before', 'window-closed', 'host-maintenance', 'vm-busy', ...codes])
       expect([what, (met.get(what) ?? 0) > 20]).toEqual([what, true]);
   });
@@ -138,11 +149,11 @@ describe('pickRuns, over any queue', () => {
 type Lasting = QueuedRun & { readonly minutes: number };
 
 /** Minute by minute: who ends, who comes, who begins. Answers in which minute each run began. */
-function simulate(runs: readonly Lasting[], limits: RunLimits): Map<string, number> {
+function simulate(runs: readonly Lasting[], limits: RunLimits, minutes = Infinity): Map<string, number> {
   const began = new Map<string, number>();
   const turns = new Map<string, Turn>();
   let going: (Lasting & { readonly until: number })[] = [];
-  for (let minute = 0; began.size < runs.length; minute += 1) {
+  for (let minute = 0; began.size < runs.length && minute < minutes; minute += 1) {
     if (minute > 1_000_000) throw new Error(`${runs.length - began.size} runs never began`);
     going = going.filter(({ until }) => until > minute);
     const { start } = pickRuns({
@@ -155,7 +166,7 @@ function simulate(runs: readonly Lasting[], limits: RunLimits): Map<string, numb
       const run = runs.find((one) => one.id === id) as Lasting;
       began.set(id, minute);
       going.push({ ...run, until: minute + run.minutes });
-      turns.set(`${run.host} ${run.askedBy}`, { host: run.host, askedBy: run.askedBy, at: at(minute) });
+      turns.set(JSON.stringify([run.host, run.askedBy, run.repository, run.zone, run.expects]), { ...run, at: at(minute) });
     }
   }
   return began;
@@ -259,6 +270,42 @@ describe('pickRuns, in a storm', () => {
       ),
       { numRuns: 20 * THOROUGH },
     );
+  });
+
+  it('lets a run begin that needs a place here and one there, although others take each of them in turns without end', () => {
+    const LONG = 160;
+    let waited = 0;
+    const any = fc.record({
+      ...{ perHost: fc.integer({ min: 1, max: 2 }), perRepository: fc.integer({ min: 1, max: 2 }) },
+      ...{ here: fc.integer({ min: 2, max: 9 }), fullShare: fc.constantFrom(0.5, 1) },
+      /** Other hosts that write to its repository, and other repositories that its host writes to. */
+      ...{ hosts: fc.integer({ min: 1, max: 3 }), repositories: fc.integer({ min: 1, max: 2 }) },
+      ...{ minutes: fc.integer({ min: 2, max: 5 }), expects: place.expects, others: place.expects, askedBy: anyAsker },
+    });
+    fc.assert(
+      fc.property(any, ({ perHost, perRepository, here, fullShare, hosts, repositories, minutes, ...kind }) => {
+        // Those beside it begin in its host whenever a place is free, those before it in its repository.
+        const backlog = (name: string, host: string, repository: string, shift: number): Lasting[] =>
+          Array.from({ length: Math.floor((LONG * 2) / minutes) }, (_, index) => ({
+            ...{ id: `${name}-${index}`, vmId: index * 10 + shift, host, repository, zone: 'z', ...WAITS_FOR_NOTHING, minutes },
+            ...{ expects: kind.others, askedBy: kind.askedBy, queuedAt: at(Math.floor((index * minutes) / 2) + (shift % 2)) },
+          }));
+        const beside = Array.from({ length: repositories }, (_, index) => backlog(`q${index}`, 'h', `q${index}`, index));
+        const before = Array.from({ length: hosts }, (_, index) => backlog(`g${index}`, `g${index}`, 'nas', 3 + index));
+        const x = {
+          ...{ id: 'x', vmId: -1, host: 'h', repository: 'nas', zone: 'z', ...WAITS_FOR_NOTHING, minutes },
+          ...{ expects: kind.expects, askedBy: 'schedule' as const, queuedAt: at(7) },
+        };
+        const limits = { perHost, perRepository, perZone: Infinity, whole: Infinity, here, fullShare };
+        const began = simulate([...beside.flat(), ...before.flat(), x], limits, LONG).get('x') ?? Infinity;
+        // An hour of patience, each line that is older once, and as long for each of the places.
+        const bound = 7 + 60 + (hosts + repositories + 4) * minutes;
+        if (began > bound) throw new Error(`it began in minute ${began}, and ${bound} can be explained`);
+        waited += began > 7 + 60 ? 1 : 0;
+      }),
+      { numRuns: 25 * THOROUGH },
+    );
+    expect(waited).toBeGreaterThan(0);
   });
 
   it('lets what comes by itself begin although somebody asks by hand without end', () => {
