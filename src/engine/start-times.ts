@@ -1,12 +1,19 @@
 import { Injectable } from '@nestjs/common';
+import type { VmRow } from '../database/entities/vm-row';
 import { Dues } from '../database/repositories/dues';
 import type { NewEvent } from '../database/repositories/events';
 import { type ClosedRow, Runs, type RunStart } from '../database/repositories/runs';
 import { SCHEDULE_DEFAULTS, Schedules } from '../database/repositories/schedules';
+import type { RuleOwner } from '../database/repositories/start-rules';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
 import { type ClosedVerdict, judgeClosed } from '../domain/schedule/judge-closed';
+import { whenMayStart } from '../domain/schedule/when-may-start';
+import { Rhythms } from './rhythms';
 import { StartRuleReader } from './start-rule-reader';
+
+/** VMs that are looked at in one go. */
+const PAGE = 2000;
 
 /** When runs that wait may start, as windows close and rules change. */
 @Injectable()
@@ -17,6 +24,7 @@ export class StartTimes {
     private readonly dues: Dues,
     private readonly vms: Vms,
     private readonly schedules: Schedules,
+    private readonly rhythms: Rhythms,
     private readonly startRules: StartRuleReader,
   ) {}
 
@@ -52,6 +60,44 @@ export class StartTimes {
       }
       for (const { start, ids, events } of groups.values()) await this.runs.putOff(ids, start, events);
       return closed.length;
+    });
+  }
+
+  /** Somebody has said something else of when backups of these may start. */
+  rulesChanged({ owner, ownerId }: RuleOwner): Promise<void> {
+    return this.work.run(async () => {
+      if (owner === 'host') return this.judgeAnew(await this.vms.onHost(ownerId));
+      for (let vms = await this.vms.ofOffering(ownerId, 0, PAGE); vms.length > 0;) {
+        await this.judgeAnew(vms);
+        vms = await this.vms.ofOffering(ownerId, vms.at(-1)?.id ?? Infinity, PAGE);
+      }
+    });
+  }
+
+  /** What waits of these VMs, runs and what is due, is asked of the rules of now at the next look: others made it wait, or let it start. */
+  judgeAnew(all: readonly VmRow[]): Promise<void> {
+    return this.work.run(async () => {
+      for (let from = 0; from < all.length; from += PAGE) {
+        const vms = new Map(all.slice(from, from + PAGE).map((vm) => [vm.id, vm]));
+        await this.runs.judgeAnew([...vms.keys()]);
+        const dues = await this.dues.delayed([...vms.keys()]);
+        if (dues.length === 0) continue;
+        const now = await this.dues.now();
+        const rules = await this.startRules.ofVms([...vms.values()]);
+        const schedules = await this.schedules.bySeqs([...new Set(dues.map(({ scheduleSeq }) => scheduleSeq))]);
+        for (const schedule of schedules) {
+          const others = dues.filter(({ scheduleSeq, vmId, instant, dueAt }) => {
+            const vm = vms.get(vmId);
+            const rhythm = vm && this.rhythms.of(schedule, vm);
+            if (scheduleSeq !== schedule.seq || !rhythm || instant.getTime() + rhythm.jitter * 1000 > now.getTime()) return false;
+            return whenMayStart(rules(vm), now)?.at.getTime() !== dueAt.getTime();
+          });
+          await this.dues.judgeAnew(
+            schedule.seq,
+            others.map(({ vmId }) => vmId),
+          );
+        }
+      }
     });
   }
 

@@ -68,7 +68,7 @@ async function measure(config: DatabaseConfig, schedules: number, quick: boolean
     ];
     const rhythms = new Rhythms(work, rows, dues, vms, new Events(work));
     const reader = new StartRuleReader(new StartRules(work), offerings, new Hosts(work));
-    const times = new StartTimes(work, runs, dues, vms, rows, reader);
+    const times = new StartTimes(work, runs, dues, vms, rows, rhythms, reader);
     const settings = loadConfig({ CHAINKEEPER_DB_PATH: ':memory:', CHAINKEEPER_LOG_LEVEL: 'silent' });
     const rooms = [work, rows, dues, runs, vms, offerings, new Events(work), rhythms, reader, times] as const;
     const scheduler = new Scheduler(...rooms, settings, createLog(settings.log));

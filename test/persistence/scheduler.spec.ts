@@ -3,7 +3,7 @@ import type { VmRow } from '../../src/database/entities/vm-row';
 import { Claims } from '../../src/database/repositories/claims';
 import { Dues } from '../../src/database/repositories/dues';
 import { Events } from '../../src/database/repositories/events';
-import { Hosts } from '../../src/database/repositories/hosts';
+import { type Access, Hosts } from '../../src/database/repositories/hosts';
 import { Leases } from '../../src/database/repositories/leases';
 import { Offerings } from '../../src/database/repositories/offerings';
 import { RunPlaces } from '../../src/database/repositories/run-places';
@@ -15,11 +15,17 @@ import { Rhythms } from '../../src/engine/rhythms';
 import { Scheduler } from '../../src/engine/scheduler';
 import { StartRuleReader } from '../../src/engine/start-rule-reader';
 import { StartTimes } from '../../src/engine/start-times';
+import { jitterOf } from '../../src/domain/schedule/jitter-of';
 import { createLog } from '../../src/platform/log';
+import { StartRulesService } from '../../src/schedules/start-rules.service';
 import { aRun, aVm } from '../support/books';
 import { type Books, describeDatabases } from '../support/databases';
 import { serviceConfig } from '../support/service-config';
 
+const ACCESS: Access = {
+  ...{ address: '10.0.0.1', port: 22, sshUser: 'root', privateKeyFile: null, agentSocket: null, knownHostsFile: null },
+  ...{ fingerprint: null, scriptPath: '/s', stockPath: null, beside: false, dialect: 'seed' },
+};
 const HOUR = 3_600_000;
 
 describeDatabases('the scheduler', (databases) => {
@@ -51,9 +57,9 @@ describeDatabases('the scheduler', (databases) => {
     };
   };
   const startTimesOf = (of: Books): StartTimes => {
-    const { runs: all, dues: next, vms: who, schedules: when, rules: said } = roomsOf(of);
+    const { runs: all, dues: next, vms: who, schedules: when, rules: said, rhythms: beats } = roomsOf(of);
     const reader = new StartRuleReader(said, new Offerings(of.work), new Hosts(of.work));
-    return new StartTimes(of.work, all, next, who, when, reader);
+    return new StartTimes(of.work, all, next, who, when, beats, reader);
   };
   const schedulerOf = (of: Books): Scheduler => {
     const { work, config } = of;
@@ -276,6 +282,69 @@ describeDatabases('the scheduler', (databases) => {
     expect(put.mock.calls.map(([ids]) => ids.length)).toEqual([20, 10]);
     put.mockRestore();
     await rules.clear(owner());
+  });
+
+  it('judges anew what waits when the rules change, and says nothing where it waits for the same', async () => {
+    const [due, jittered, queued, late] = [await protectedVm(), await protectedVm(), await protectedVm(), await protectedVm()];
+    const service = new StartRulesService(
+      books.work,
+      rules,
+      startTimesOf(books),
+      new Offerings(books.work),
+      new Hosts(books.work),
+    );
+    const day = (hours: number): string => new Date(Date.now() + hours * HOUR).toISOString().slice(0, 10);
+    const dark = `${day(-24)}..${day(24 * 30)}`;
+    await service.set('offering', 'daily', { blackouts: [dark] });
+    await wasDue(await aSchedule(due), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    expect((await next(due))?.dueAt?.getTime()).toBeGreaterThan(Date.now() + 29 * 24 * HOUR);
+    // It waits for its jitter, and is asked then.
+    const waits = new Date(Date.now() + HOUR);
+    const spread = await aSchedule(jittered, { jitterSeconds: 1_000_000 });
+    await wasDue(spread, new Date(waits.getTime() - jitterOf(spread.id, jittered.uuid ?? '', 1_000_000) * 1000), waits);
+    await service.set('offering', 'daily', { blackouts: [dark], atEnd: 'stop' });
+    await tick();
+    expect(await told(due)).toEqual(['delayed blackout']);
+
+    // Lifted: it is run, and not as one that was missed.
+    await service.clear('offering', 'daily');
+    await tick();
+    expect([await told(due), (await runsOf(due)).length]).toEqual([['delayed blackout', 'queued schedule'], 1]);
+    expect([await told(jittered), (await next(jittered))?.dueAt]).toEqual([[], waits]);
+
+    // Set while a run waits: it holds that too, until it is lifted.
+    await wasDue(await aSchedule(queued), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    await runs.create(aRun(late.id));
+    await service.set('offering', 'daily', { windows: [windowFrom(3, 5)] });
+    await tick();
+    expect(await told(queued)).toEqual(['queued schedule', 'delayed outside-window']);
+    expect((await runsOf(queued))[0]?.notBefore?.getTime()).toBeGreaterThan(Date.now() + HOUR);
+    await service.clear('offering', 'daily');
+    await tick();
+    expect(await told(queued)).toEqual(['queued schedule', 'delayed outside-window']);
+    expect((await runsOf(queued))[0]).toMatchObject({ state: 'queued', notBefore: null, startUntil: null });
+    // Who asks by hand is bound by nothing.
+    expect((await runsOf(late))[0]).toMatchObject({ state: 'queued', notBefore: null, startUntil: null });
+    await schedules.remove(spread.id);
+  });
+
+  it('judges anew what a VM waits for that has moved', async () => {
+    const hosts = new Hosts(books.work);
+    const { id: hostId } = await hosts.create({ uuid: randomUUID(), name: randomUUID() }, ACCESS);
+    await rules.set(
+      { owner: 'host', ownerId: hostId },
+      { zone: 'UTC', blackouts: [], atEnd: 'finish', windows: [windowFrom(3, 5)] },
+    );
+    const vm = await protectedVm();
+    await vms.change(vm.id, { hostId });
+    await wasDue(await aSchedule(vm), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    await vms.change(vm.id, { hostId: null });
+    await startTimesOf(books).judgeAnew([{ ...vm, hostId: null }]);
+    await tick();
+    expect(await told(vm)).toEqual(['delayed outside-window', 'queued schedule']);
   });
 
   it('a schedule that is changed or paused meanwhile makes nothing twice', async () => {

@@ -41,6 +41,32 @@ export class Dues {
     );
   }
 
+  /** Of these VMs what waits though its instant has passed: for its jitter, or for a window. */
+  delayed(vmIds: readonly number[]): Promise<ReadyDue[]> {
+    return this.work.read(async (manager) => {
+      const rows = await manager
+        .createQueryBuilder(DueRow, 'due')
+        .where({ vmId: In([...vmIds]) })
+        .andWhere(`due.instant <= ${now(manager)} AND due.dueAt > ${now(manager)}`)
+        .getMany();
+      return rows as ReadyDue[];
+    });
+  }
+
+  /** What these wait for has changed: it is looked at now. */
+  judgeAnew(scheduleSeq: number, vmIds: readonly number[]): Promise<void> {
+    return this.work.run(async (manager) => {
+      await manager
+        .createQueryBuilder()
+        .update(DueRow)
+        .set({ dueAt: () => now(manager) })
+        .where({ scheduleSeq, vmId: In([...vmIds]) })
+        // Not what has gone on meanwhile.
+        .andWhere(`instant <= ${now(manager)} AND due_at > ${now(manager)}`)
+        .execute();
+    });
+  }
+
   /** What comes first, due already or not. */
   next(limit: number, { vmId, offeringId }: SchedulesOf = {}): Promise<DueRow[]> {
     return this.work.read((manager) => {
