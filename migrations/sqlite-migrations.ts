@@ -10,6 +10,7 @@ import { RunCause1795700000000 } from './sqlite/run-cause';
 import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
 import { Restores1796100000000 } from './sqlite/restores';
 import { RetentionPolicies1796310000000 } from './sqlite/retention-policies';
+import { ScheduleReadAs1796900000000 } from './sqlite/schedule-read-as';
 import { Schedules1796500000000 } from './sqlite/schedules';
 import { StartUntil1796800000000 } from './sqlite/start-until';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
@@ -31,4 +32,5 @@ export const SQLITE_MIGRATIONS = [
   Maintenances1796600000000,
   HostBoots1796700000000,
   StartUntil1796800000000,
+  ScheduleReadAs1796900000000,
 ];

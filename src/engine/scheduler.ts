@@ -35,6 +35,8 @@ export class Scheduler implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
   readonly looks: LookLog;
+  /** For what nobody told us. */
+  readonly changes: LookLog;
 
   constructor(
     private readonly work: UnitOfWork,
@@ -51,6 +53,7 @@ export class Scheduler implements BeforeApplicationShutdown {
     @Inject(LOG) private readonly log: Log,
   ) {
     this.looks = new LookLog(log, 'what is due');
+    this.changes = new LookLog(log, 'schedules that others changed');
   }
 
   start(): void {
@@ -71,11 +74,15 @@ export class Scheduler implements BeforeApplicationShutdown {
     let lastLook = -Infinity;
     while (!this.#stop.signal.aborted) {
       let again = false;
+      if (performance.now() - lastLook > LOOK_MS) {
+        lastLook = performance.now();
+        // What cannot be made good keeps nothing else from running.
+        await this.rhythms.makeGood().then(
+          () => this.changes.ended(null),
+          (error: unknown) => this.changes.ended(error),
+        );
+      }
       try {
-        if (performance.now() - lastLook > LOOK_MS) {
-          await this.rhythms.makeGood();
-          lastLook = performance.now();
-        }
         again = (await this.tick()) === AT_ONCE;
         this.looks.ended(null);
       } catch (error) {
@@ -128,9 +135,13 @@ export class Scheduler implements BeforeApplicationShutdown {
           });
         const next = (rhythm && nextOf(rhythm)) ?? { instant: null, dueAt: null };
         const moved = await this.dues.move(due, verdict?.act === 'later' ? { instant: due.instant, dueAt: verdict.dueAt } : next);
-        // Another orchestrator has; or it cannot be read any more, which its page tells.
-        if (!moved || verdict === null) continue;
-        if (verdict.act === 'run') {
+        // Another orchestrator has.
+        if (!moved) continue;
+        if (verdict === null) {
+          const why = this.rhythms.whyUnreadable(schedule);
+          if (why !== null) events.push({ ...leftOut(due, schedule), ...why });
+          await this.schedules.noteRead(schedule);
+        } else if (verdict.act === 'run') {
           const run = runOf(due, schedule, verdict);
           runs.push(run);
           active.set(vm.id, { id: run.id, state: 'queued' });
@@ -171,15 +182,14 @@ const runOf = (
   requested: { mode: 'auto', quiesce: schedule.cloudstack?.quiescevm ?? schedule.quiesce ?? false },
 });
 
+const leftOut = ({ vmId, instant }: ReadyDue, { id: scheduleId }: Schedule) => ({
+  ...{ kind: 'skipped', vmId, scheduleId, facts: { instant: instant.toISOString() } },
+});
+
 /** `insteadId`: the run that does for it. */
-function eventOf(
-  { vmId, instant }: ReadyDue,
-  { id: scheduleId }: Schedule,
-  verdict: DueVerdict,
-  insteadId: string | null,
-): NewEvent {
-  const about = { vmId, scheduleId, reason: verdict.code, message: verdict.sentence, facts: { instant: instant.toISOString() } };
-  if (verdict.act !== 'later') return { ...about, kind: 'skipped', runId: insteadId };
+function eventOf(due: ReadyDue, schedule: Schedule, verdict: DueVerdict, insteadId: string | null): NewEvent {
+  const about = { ...leftOut(due, schedule), reason: verdict.code, message: verdict.sentence };
+  if (verdict.act !== 'later') return { ...about, runId: insteadId };
   return { ...about, kind: 'delayed', facts: { ...about.facts, dueAt: verdict.dueAt.toISOString() } };
 }
 

@@ -20,6 +20,7 @@ const MIGRATIONS = [
   'Maintenances1796600000000',
   'HostBoots1796700000000',
   'StartUntil1796800000000',
+  'ScheduleReadAs1796900000000',
 ];
 
 describeDatabases('migrations', (databases) => {

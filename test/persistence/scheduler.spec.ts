@@ -17,8 +17,10 @@ import { StartRuleReader } from '../../src/engine/start-rule-reader';
 import { StartTimes } from '../../src/engine/start-times';
 import { jitterOf } from '../../src/domain/schedule/jitter-of';
 import { createLog } from '../../src/platform/log';
+import { SchedulesService } from '../../src/schedules/schedules.service';
 import { StartRulesService } from '../../src/schedules/start-rules.service';
 import { aRun, aVm } from '../support/books';
+import { until } from '../support/brake';
 import { type Books, describeDatabases } from '../support/databases';
 import { serviceConfig } from '../support/service-config';
 
@@ -377,6 +379,72 @@ describeDatabases('the scheduler', (databases) => {
     await wasDue(mine as Schedule, halfPast(0));
     await tick();
     expect([await next(vm), await runsOf(vm)]).toMatchObject([{ instant: null, dueAt: null }, []]);
+    expect([await rhythms.makeGood(), await told(vm)]).toEqual([0, ['skipped schedule-unreadable']]);
+  });
+
+  it('takes up what others change in CloudStack’s table, mend there and remove', async () => {
+    const vm = await protectedVm();
+    const uuid = randomUUID();
+    const write = (columns: string): Promise<unknown> =>
+      books.dataSource.query(`UPDATE backup_schedule SET ${columns} WHERE vm_id = ${vm.id}`);
+    await books.dataSource.query(
+      `INSERT INTO backup_schedule (uuid, vm_id, schedule_type, schedule, timezone) VALUES ('${uuid}', ${vm.id}, 3, 'nonsense', 'UTC')`,
+    );
+    await rhythms.makeGood();
+    await rhythms.makeGood();
+    expect([await next(vm), await told(vm)]).toMatchObject([{ instant: null }, ['skipped schedule-unreadable']]);
+    await write(`schedule = '15:03:28'`);
+    expect(await rhythms.makeGood()).toBe(1);
+    expect((await next(vm))?.instant?.getUTCDate()).toBe(28);
+    await write(`schedule_type = 0, schedule = '15'`);
+    await rhythms.makeGood();
+    expect((await next(vm))?.instant?.getTime()).toBeLessThanOrEqual(Date.now() + HOUR);
+    await write(`timezone = 'Asia/Kolkata'`);
+    await rhythms.makeGood();
+    expect((await next(vm))?.instant?.getUTCMinutes()).toBe(45);
+    // What does not say when changes nothing.
+    await write('max_backups = 3');
+    expect(await rhythms.makeGood()).toBe(0);
+    await books.dataSource.query(`DELETE FROM backup_schedule WHERE vm_id = ${vm.id}`);
+    await rhythms.makeGood();
+    expect([await next(vm), await schedules.find(uuid)]).toEqual([undefined, null]);
+    expect(await told(vm)).toEqual(['skipped schedule-unreadable', 'schedule-removed null']);
+    expect(await rhythms.makeGood()).toBe(0);
+  });
+
+  it('has a row that cannot be taken up stop no other, and nothing that is due', async () => {
+    const [bad, good, due] = [await protectedVm(), await protectedVm(), await protectedVm()];
+    const taken = await aSchedule(due);
+    for (const [uuid, vm] of [[taken.id, bad] as const, [randomUUID(), good] as const])
+      await books.dataSource.query(
+        `INSERT INTO backup_schedule (uuid, vm_id, schedule_type, schedule, timezone) VALUES ('${uuid}', ${vm.id}, 1, '15:03', 'UTC')`,
+      );
+    await expect(rhythms.makeGood()).rejects.toThrow();
+    expect([(await next(good))?.instant?.getUTCHours(), await next(bad)]).toEqual([3, undefined]);
+    await wasDue(taken, halfPast(0), new Date(Date.now() - 1000));
+    const scheduler = schedulerOf(books);
+    scheduler.start();
+    await until(async () => (await runsOf(due)).length === 1, 'the run that is due');
+    await scheduler.stop();
+    expect([scheduler.changes.failing, scheduler.looks.failing]).toEqual([true, false]);
+    await books.dataSource.query(`DELETE FROM backup_schedule WHERE vm_id = ${bad.id}`);
+  });
+
+  it('keeps what is due of a schedule that is changed, unless it recurs otherwise: then that is told', async () => {
+    const vm = await protectedVm();
+    const schedule = await aSchedule(vm);
+    const service = new SchedulesService(
+      ...([books.work, schedules, dues, vms, new Offerings(books.work), new Events(books.work), rhythms] as const),
+    );
+    const [instant, tonight] = [halfPast(0), new Date(Date.now() + 5 * HOUR)];
+    await wasDue(schedule, instant, tonight);
+    await service.update(schedule.id, { graceSeconds: 60, quiesce: true, missed: 'skip', cron: '30 * * * *', timezone: 'UTC' });
+    expect([await next(vm), await told(vm)]).toMatchObject([{ instant, dueAt: tonight }, []]);
+    await service.update(schedule.id, { cron: '0 3 * * *' });
+    expect([(await next(vm))?.instant?.getUTCHours(), await told(vm)]).toEqual([3, ['skipped schedule-changed']]);
+    // What is yet to come was not left out.
+    await service.update(schedule.id, { timezone: 'Asia/Tokyo' });
+    expect([(await next(vm))?.instant?.getUTCHours(), await told(vm)]).toEqual([18, ['skipped schedule-changed']]);
   });
 
   it('waits again for what a clock that was days ahead has passed by, and makes none of it twice', async () => {

@@ -107,6 +107,17 @@ export class Dues {
     return this.work.read((manager) => manager.findBy(DueRow, { scheduleSeq, instant: MoreThan(instant) }));
   }
 
+  /** What is due of a schedule, or waits though its instant has passed. */
+  passed(scheduleSeq: number): Promise<DueRow[]> {
+    return this.work.read((manager) =>
+      manager
+        .createQueryBuilder(DueRow, 'due')
+        .where({ scheduleSeq })
+        .andWhere(`due.instant <= ${now(manager)}`)
+        .getMany(),
+    );
+  }
+
   /** All that comes next of a schedule, in place of what was there. */
   replace(scheduleSeq: number, rows: readonly Omit<DueRow, 'scheduleSeq'>[]): Promise<void> {
     return this.work.run(async (manager) => {
