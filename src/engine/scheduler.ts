@@ -76,11 +76,7 @@ export class Scheduler implements BeforeApplicationShutdown {
       let again = false;
       if (performance.now() - lastLook > LOOK_MS) {
         lastLook = performance.now();
-        // What cannot be made good keeps nothing else from running.
-        await this.rhythms.makeGood().then(
-          () => this.changes.ended(null),
-          (error: unknown) => this.changes.ended(error),
-        );
+        await this.#lookAround();
       }
       try {
         again = (await this.tick()) === AT_ONCE;
@@ -91,6 +87,14 @@ export class Scheduler implements BeforeApplicationShutdown {
       }
       if (!again) await sleep(this.config.engine.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
+  }
+
+  /** For what nobody told us. What cannot be made good keeps nothing else from running. */
+  async #lookAround(): Promise<void> {
+    let failure: unknown = null;
+    for (const look of [() => this.rhythms.makeGood(), () => this.startTimes.lookAgain()])
+      await look().catch((error: unknown) => (failure = error));
+    this.changes.ended(failure);
   }
 
   /** Looks once for what is due, stops what has outlived its window, and puts off what waits still. How many dues or runs it went through. */

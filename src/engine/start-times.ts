@@ -8,6 +8,7 @@ import type { RuleOwner } from '../database/repositories/start-rules';
 import { Vms } from '../database/repositories/vms';
 import { UnitOfWork } from '../database/unit-of-work';
 import { type ClosedVerdict, judgeClosed } from '../domain/schedule/judge-closed';
+import type { StartRules } from '../domain/schedule/start-rules';
 import { whenMayStart } from '../domain/schedule/when-may-start';
 import { Rhythms } from './rhythms';
 import { StartRuleReader } from './start-rule-reader';
@@ -74,31 +75,40 @@ export class StartTimes {
     });
   }
 
+  /** VMs that were moved or given another offering by somebody who wrote to the tables himself. */
+  async lookAgain(): Promise<void> {
+    for (let ids = await this.dues.delayedVms(0, PAGE); ids.length > 0; ids = await this.dues.delayedVms(ids.at(-1) ?? 0, PAGE))
+      await this.#judgeDues(await this.vms.findMany(ids));
+  }
+
   /** What waits of these VMs, runs and what is due, is asked of the rules of now at the next look: others made it wait, or let it start. */
   judgeAnew(all: readonly VmRow[]): Promise<void> {
     return this.work.run(async () => {
       for (let from = 0; from < all.length; from += PAGE) {
-        const vms = new Map(all.slice(from, from + PAGE).map((vm) => [vm.id, vm]));
-        await this.runs.judgeAnew([...vms.keys()]);
-        const dues = await this.dues.delayed([...vms.keys()]);
-        if (dues.length === 0) continue;
-        const now = await this.dues.now();
-        const rules = await this.startRules.ofVms([...vms.values()]);
-        const schedules = await this.schedules.bySeqs([...new Set(dues.map(({ scheduleSeq }) => scheduleSeq))]);
-        for (const schedule of schedules) {
-          const others = dues.filter(({ scheduleSeq, vmId, instant, dueAt }) => {
-            const vm = vms.get(vmId);
-            const rhythm = vm && this.rhythms.of(schedule, vm);
-            if (scheduleSeq !== schedule.seq || !rhythm || instant.getTime() + rhythm.jitter * 1000 > now.getTime()) return false;
-            return whenMayStart(rules(vm), now)?.at.getTime() !== dueAt.getTime();
-          });
-          await this.dues.judgeAnew(
-            schedule.seq,
-            others.map(({ vmId }) => vmId),
-          );
-        }
+        const vms = all.slice(from, from + PAGE);
+        await this.runs.judgeAnew(vms.map(({ id }) => id));
+        await this.#judgeDues(vms);
       }
     });
+  }
+
+  async #judgeDues(all: readonly VmRow[]): Promise<void> {
+    const dues = await this.dues.delayed(all.map(({ id }) => id));
+    if (dues.length === 0) return;
+    const vms = new Map(all.map((vm) => [vm.id, vm]));
+    const now = await this.dues.now();
+    const opens = opensAt(await this.startRules.ofVms(all), now);
+    for (const schedule of await this.schedules.bySeqs([...new Set(dues.map(({ scheduleSeq }) => scheduleSeq))])) {
+      const others = dues.filter(({ scheduleSeq, vmId, instant, dueAt }) => {
+        const vm = vms.get(vmId);
+        const rhythm = scheduleSeq === schedule.seq && vm ? this.rhythms.of(schedule, vm) : null;
+        // What waits for its jitter yet is asked when it is due.
+        const wasDue = rhythm !== null && instant.getTime() + rhythm.jitter * 1000 <= now.getTime();
+        return wasDue && vm !== undefined && opens(vm) !== dueAt.getTime();
+      });
+      const vmIds = others.map(({ vmId }) => vmId);
+      if (vmIds.length > 0) await this.dues.judgeAnew(schedule.seq, vmIds);
+    }
   }
 
   async #judgeOf(closed: readonly ClosedRow[]): Promise<(run: ClosedRow) => ClosedVerdict> {
@@ -114,4 +124,14 @@ export class StartTimes {
       return judgeClosed({ rules: vm === undefined ? [] : rules(vm), now, queuedAt, notBefore, closedAt, policy, graceSeconds });
     };
   }
+}
+
+/** When a VM's rules let something start; of ten thousand VMs most have the same. */
+function opensAt(rules: (vm: VmRow) => StartRules[], now: Date): (vm: VmRow) => number | undefined {
+  const known = new Map<string, number | undefined>();
+  return (vm) => {
+    const key = `${vm.backupOfferingId} ${vm.hostId}`;
+    if (!known.has(key)) known.set(key, whenMayStart(rules(vm), now)?.at.getTime());
+    return known.get(key);
+  };
 }

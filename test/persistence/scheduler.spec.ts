@@ -347,6 +347,19 @@ describeDatabases('the scheduler', (databases) => {
     await startTimesOf(books).judgeAnew([{ ...vm, hostId: null }]);
     await tick();
     expect(await told(vm)).toEqual(['delayed outside-window', 'queued schedule']);
+
+    // CloudStack moves it, and tells nobody.
+    const other = await protectedVm();
+    await vms.change(other.id, { hostId });
+    await wasDue(await aSchedule(other), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    await startTimesOf(books).lookAgain();
+    await tick();
+    expect(await told(other)).toEqual(['delayed outside-window']);
+    await vms.change(other.id, { hostId: null });
+    await startTimesOf(books).lookAgain();
+    await tick();
+    expect(await told(other)).toEqual(['delayed outside-window', 'queued schedule']);
   });
 
   it('a schedule that is changed or paused meanwhile makes nothing twice', async () => {

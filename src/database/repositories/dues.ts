@@ -53,6 +53,18 @@ export class Dues {
     });
   }
 
+  /** VMs of which something waits though its instant has passed, by id, from one on. */
+  delayedVms(after: number, limit: number): Promise<number[]> {
+    return this.work.read(async (manager) => {
+      const rows = await manager.query<{ vmId: number | string }[]>(
+        `SELECT DISTINCT vm_id AS vmId FROM ck_due WHERE instant <= ${now(manager)} AND due_at > ${now(manager)} AND vm_id > ?
+         ORDER BY vm_id LIMIT ${limit}`,
+        [after],
+      );
+      return rows.map(({ vmId }) => Number(vmId));
+    });
+  }
+
   /** What these wait for has changed: it is looked at now. */
   judgeAnew(scheduleSeq: number, vmIds: readonly number[]): Promise<void> {
     return this.work.run(async (manager) => {
