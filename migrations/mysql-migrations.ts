@@ -9,10 +9,12 @@ import { Protections1795800000000 } from './mysql/protections';
 import { RunAttempts1796400000000 } from './mysql/run-attempts';
 import { RunCause1795700000000 } from './mysql/run-cause';
 import { RepositoryWays1795900000000 } from './mysql/repository-ways';
-import { Resizes1796800000000 } from './mysql/resizes';
+import { Resizes1796820000000 } from './mysql/resizes';
 import { Restores1796100000000 } from './mysql/restores';
 import { RetentionPolicies1796310000000 } from './mysql/retention-policies';
+import { ScheduleReadAs1796900000000 } from './mysql/schedule-read-as';
 import { Schedules1796500000000 } from './mysql/schedules';
+import { StartUntil1796800000000 } from './mysql/start-until';
 import { StockHosts1795600000000 } from './mysql/stock-hosts';
 
 /** What brings a MySQL or MariaDB database up to date, in order. Same names as for SQLite. */
@@ -31,6 +33,8 @@ export const MYSQL_MIGRATIONS = [
   Schedules1796500000000,
   Maintenances1796600000000,
   HostBoots1796700000000,
-  Resizes1796800000000,
+  StartUntil1796800000000,
   MissingFiles1796810000000,
+  Resizes1796820000000,
+  ScheduleReadAs1796900000000,
 ];

@@ -9,10 +9,12 @@ import { Protections1795800000000 } from './sqlite/protections';
 import { RunAttempts1796400000000 } from './sqlite/run-attempts';
 import { RunCause1795700000000 } from './sqlite/run-cause';
 import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
-import { Resizes1796800000000 } from './sqlite/resizes';
+import { Resizes1796820000000 } from './sqlite/resizes';
 import { Restores1796100000000 } from './sqlite/restores';
 import { RetentionPolicies1796310000000 } from './sqlite/retention-policies';
+import { ScheduleReadAs1796900000000 } from './sqlite/schedule-read-as';
 import { Schedules1796500000000 } from './sqlite/schedules';
+import { StartUntil1796800000000 } from './sqlite/start-until';
 import { StockHosts1795600000000 } from './sqlite/stock-hosts';
 
 /** What brings a SQLite file up to date, in order. Named one by one: a forgotten file is a compile error, not a surprise. */
@@ -31,6 +33,8 @@ export const SQLITE_MIGRATIONS = [
   Schedules1796500000000,
   Maintenances1796600000000,
   HostBoots1796700000000,
-  Resizes1796800000000,
+  StartUntil1796800000000,
   MissingFiles1796810000000,
+  Resizes1796820000000,
+  ScheduleReadAs1796900000000,
 ];

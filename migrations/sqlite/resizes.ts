@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** Disks whose size somebody changed, as we were told. */
-export class Resizes1796800000000 implements MigrationInterface {
+export class Resizes1796820000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`CREATE TABLE ck_resizes (
       id integer PRIMARY KEY AUTOINCREMENT,

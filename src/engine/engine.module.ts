@@ -20,6 +20,7 @@ import { Runner } from './runner';
 import { Scheduler } from './scheduler';
 import { SpoiltFiles } from './spoilt-files';
 import { StartRuleReader } from './start-rule-reader';
+import { StartTimes } from './start-times';
 import { Watcher } from './watcher';
 import { JOB_TRANSPORT } from './transports/job-transport';
 import { openTransport } from './transports/open-transport';
@@ -46,6 +47,7 @@ import { Worker } from './worker';
     Scheduler,
     SpoiltFiles,
     StartRuleReader,
+    StartTimes,
     Watcher,
     Worker,
     {
@@ -74,6 +76,7 @@ import { Worker } from './worker';
     Rhythms,
     Scheduler,
     StartRuleReader,
+    StartTimes,
     Watcher,
     Worker,
   ],

@@ -91,8 +91,9 @@ export class Queue {
 
   /** One of them was begun: the next turn is another's. */
   began(row: PlacedRow): void {
-    const { host, askedBy } = queuedOf(row);
-    this.#turns.set(`${host} ${askedBy}`, { host, askedBy, at: this.#now });
+    const { host, askedBy, repository, zone, expects } = queuedOf(row);
+    const turn = { host, askedBy, repository, zone, expects };
+    this.#turns.set(JSON.stringify(turn), { ...turn, at: this.#now });
   }
 
   /** What each run that waits is waiting for, by its id. */
@@ -181,8 +182,9 @@ function expectedOf({ kind, requested, plan, hasCheckpoint, restarted }: PlacedR
 function queuedOf(row: PlacedRow): QueuedRun {
   const { vmId, host, repository, zone, expects } = placeOf(row);
   const askedBy = row.triggeredBy === 'schedule' || row.triggeredBy === 'service' ? row.triggeredBy : 'manual';
-  const { id, created: queuedAt, notBefore, resting } = row;
-  return { id, vmId, host: resting.host ?? host, repository, zone, expects, askedBy, queuedAt, notBefore };
+  const { id, created: queuedAt, attempt, notBefore, startUntil, resting } = row;
+  const at = resting.host ?? host;
+  return { id, vmId, host: at, repository, zone, expects, askedBy, queuedAt, attempt, notBefore, startUntil };
 }
 
 function shuffled<T>(all: readonly T[]): T[] {

@@ -1,7 +1,7 @@
 import type { RunRow } from '../database/entities/run-row';
 import type { RunRetry } from '../database/repositories/runs';
 import type { ChainkeeperError } from '../domain/errors';
-import { retryRun } from '../domain/run/retry-run';
+import { LONGEST_RETRY_SECONDS, retryRun } from '../domain/run/retry-run';
 import type { EngineConfig } from '../platform/config/engine.config';
 
 /** Why an attempt failed. */
@@ -11,8 +11,6 @@ export interface Failure {
   readonly message: string;
 }
 
-const LONGEST_SECONDS = 3600;
-
 /** What is written down of an attempt that is followed by another one; null: none follows. */
 export function retryOf(
   { id, attempt, warnings }: Pick<RunRow, 'id' | 'attempt' | 'warnings'>,
@@ -21,7 +19,7 @@ export function retryOf(
 ): RunRetry | null {
   const answer = retryRun(
     { runId: id, attempt: attempt + 1, family, code },
-    { attempts, firstSeconds: retrySeconds, longestSeconds: LONGEST_SECONDS },
+    { attempts, firstSeconds: retrySeconds, longestSeconds: LONGEST_RETRY_SECONDS },
   );
   if (answer.kind === 'never') return null;
   const history = [...(warnings ?? []), `${answer.sentence}: ${message}`];

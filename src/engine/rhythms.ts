@@ -52,7 +52,14 @@ export class Rhythms {
     return beat;
   }
 
-  /** After a schedule was made or changed: what comes next of it, for each of its VMs. From now on, whatever was due. */
+  /** After a schedule was changed: what is due of it stays as it is, unless it recurs otherwise now. */
+  async change(before: Schedule, after: Schedule): Promise<void> {
+    const recurs = (schedule: Schedule): string =>
+      JSON.stringify([wishOf(schedule), zoneOf(schedule), schedule.jitterSeconds, schedule.paused]);
+    if (recurs(before) !== recurs(after)) await this.refresh(after);
+  }
+
+  /** After a schedule was made, or recurs otherwise: what comes next of it, for each of its VMs. From now on; what was due and is left out is told. */
   refresh(schedule: Schedule): Promise<void> {
     return this.work.run(async () => {
       const nextOf = nextDues(await this.dues.now());
@@ -62,8 +69,35 @@ export class Rhythms {
         after = vms.at(-1)?.id ?? after;
         if (schedule.vmId !== null) break;
       }
+      await this.#tellLeftOut(schedule, rows);
       await this.dues.replace(schedule.seq, rows);
+      await this.schedules.noteRead(schedule);
     });
+  }
+
+  async #tellLeftOut(schedule: Schedule, rows: readonly Omit<DueRow, 'scheduleSeq'>[]): Promise<void> {
+    // Of one that is paused that was told.
+    if (schedule.paused !== null) return;
+    const why = this.whyUnreadable(schedule);
+    if (why !== null) return this.events.add({ kind: 'skipped', scheduleId: schedule.id, vmId: schedule.vmId, ...why });
+    const kept = new Map(rows.map(({ vmId, instant }) => [vmId, instant?.getTime()]));
+    const leftOut = (await this.dues.passed(schedule.seq)).filter(({ vmId, instant }) => kept.get(vmId) !== instant?.getTime());
+    await this.events.addMany(
+      leftOut.map(({ vmId, instant }) => ({
+        ...{ kind: 'skipped', reason: 'schedule-changed', scheduleId: schedule.id, vmId },
+        message: 'It waited to be started, and the schedule names other moments now.',
+        facts: { instant: instant?.toISOString() },
+      })),
+    );
+  }
+
+  /** Why nothing can come of a schedule that is not paused, as an event has it; null: it can be read. */
+  whyUnreadable(schedule: Schedule): { readonly reason: string; readonly message: string } | null {
+    if (this.#beatOf(schedule) !== null) return null;
+    const recurrence = readRecurrence(wishOf(schedule));
+    const refused = isRefusal(recurrence) ? recurrence : checkZone(zoneOf(schedule));
+    const message = `Nothing comes of the schedule until it is mended: ${refused?.message ?? ''}`;
+    return { reason: 'schedule-unreadable', message };
   }
 
   /** After a VM came, went or got another offering. What it keeps is as due as it was. */
@@ -84,14 +118,41 @@ export class Rhythms {
   }
 
   /**
-   * What nobody told us: rows of CloudStack's table that are new, schedules or VMs without a next time, and a clock that went back. How many
-   * were made good.
+   * What nobody told us: rows of CloudStack's table that are new, changed or gone, schedules or VMs without a next time, and a clock that went
+   * back. How many were made good. What fails stops nothing else.
+   * @throws the first failure, once all has been tried
    */
   async makeGood(): Promise<number> {
-    await this.schedules.adoptRows();
-    const missing = await this.dues.missing();
-    for (const vmId of new Set(missing.map((row) => row.vmId))) await this.refreshVm(vmId);
-    return missing.length + (await this.#turnBack());
+    const failures: unknown[] = [];
+    const failed = (error: unknown): number => {
+      failures.push(error);
+      return 0;
+    };
+    // What is gone may come again under its old name.
+    let count = await this.#readAgain(failed).catch(failed);
+    if ((await this.schedules.adoptRows(failed).catch(failed)) > 0) count += await this.#readAgain(failed).catch(failed);
+    const missing = await this.dues.missing().catch((error: unknown) => (failed(error), []));
+    for (const vmId of new Set(missing.map((row) => row.vmId))) await this.refreshVm(vmId).catch(failed);
+    count += missing.length + (await this.#turnBack().catch(failed));
+    if (failures.length > 0) throw failures[0];
+    return count;
+  }
+
+  /** Schedules whose row in CloudStack's table is gone go too; of those whose row says something else now that holds from now on. */
+  async #readAgain(failed: (error: unknown) => unknown): Promise<number> {
+    const seqs = await this.schedules.changedRows();
+    for (let from = 0; from < seqs.length; from += PAGE)
+      for (const schedule of await this.schedules.bySeqs(seqs.slice(from, from + PAGE)))
+        await (schedule.cloudstack === null ? this.#removeGone(schedule) : this.refresh(schedule)).catch(failed);
+    return seqs.length;
+  }
+
+  #removeGone({ id: scheduleId, vmId }: Schedule): Promise<void> {
+    return this.work.run(async () => {
+      if (!(await this.schedules.remove(scheduleId))) return;
+      const message = 'Its row was removed from backup_schedule.';
+      await this.events.add({ kind: 'schedule-removed', scheduleId, vmId, message });
+    });
   }
 
   /**

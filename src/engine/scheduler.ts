@@ -19,6 +19,7 @@ import { LOG, type Log } from '../platform/log';
 import { LookLog } from './look-log';
 import { Rhythms } from './rhythms';
 import { StartRuleReader } from './start-rule-reader';
+import { StartTimes } from './start-times';
 
 /** Dues of one transaction. */
 const AT_ONCE = 200;
@@ -34,6 +35,8 @@ export class Scheduler implements BeforeApplicationShutdown {
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
   readonly looks: LookLog;
+  /** For what nobody told us. */
+  readonly changes: LookLog;
 
   constructor(
     private readonly work: UnitOfWork,
@@ -45,10 +48,12 @@ export class Scheduler implements BeforeApplicationShutdown {
     private readonly events: Events,
     private readonly rhythms: Rhythms,
     private readonly startRules: StartRuleReader,
+    private readonly startTimes: StartTimes,
     @Inject(Config) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {
     this.looks = new LookLog(log, 'what is due');
+    this.changes = new LookLog(log, 'schedules that others changed');
   }
 
   start(): void {
@@ -69,11 +74,11 @@ export class Scheduler implements BeforeApplicationShutdown {
     let lastLook = -Infinity;
     while (!this.#stop.signal.aborted) {
       let again = false;
+      if (performance.now() - lastLook > LOOK_MS) {
+        lastLook = performance.now();
+        await this.#lookAround();
+      }
       try {
-        if (performance.now() - lastLook > LOOK_MS) {
-          await this.rhythms.makeGood();
-          lastLook = performance.now();
-        }
         again = (await this.tick()) === AT_ONCE;
         this.looks.ended(null);
       } catch (error) {
@@ -84,9 +89,22 @@ export class Scheduler implements BeforeApplicationShutdown {
     }
   }
 
-  /** Looks once for what is due, and stops what has outlived its window. How many dues it went through. */
+  /** For what nobody told us. What cannot be made good keeps nothing else from running. */
+  async #lookAround(): Promise<void> {
+    let failure: unknown = null;
+    for (const look of [() => this.rhythms.makeGood(), () => this.startTimes.lookAgain()])
+      await look().catch((error: unknown) => (failure = error));
+    this.changes.ended(failure);
+  }
+
+  /** Looks once for what is due, stops what has outlived its window, and puts off what waits still. How many dues or runs it went through. */
   async tick(): Promise<number> {
     await this.#stopLate();
+    const closed = await this.startTimes.putOff(AT_ONCE);
+    return Math.max(closed, await this.#makeRuns());
+  }
+
+  async #makeRuns(): Promise<number> {
     const ready = await this.dues.ready(AT_ONCE);
     if (ready.length === 0) return 0;
     const now = await this.dues.now();
@@ -121,9 +139,13 @@ export class Scheduler implements BeforeApplicationShutdown {
           });
         const next = (rhythm && nextOf(rhythm)) ?? { instant: null, dueAt: null };
         const moved = await this.dues.move(due, verdict?.act === 'later' ? { instant: due.instant, dueAt: verdict.dueAt } : next);
-        // Another orchestrator has; or it cannot be read any more, which its page tells.
-        if (!moved || verdict === null) continue;
-        if (verdict.act === 'run') {
+        // Another orchestrator has.
+        if (!moved) continue;
+        if (verdict === null) {
+          const why = this.rhythms.whyUnreadable(schedule);
+          if (why !== null) events.push({ ...leftOut(due, schedule), ...why });
+          await this.schedules.noteRead(schedule);
+        } else if (verdict.act === 'run') {
           const run = runOf(due, schedule, verdict);
           runs.push(run);
           active.set(vm.id, { id: run.id, state: 'queued' });
@@ -154,21 +176,24 @@ export class Scheduler implements BeforeApplicationShutdown {
 
 const instantOf = (vmId: number, instant: Date): string => `${vmId} ${instant.getTime()}`;
 
-const runOf = ({ vmId, instant }: ReadyDue, schedule: Schedule, { sentence, stopAt }: DueVerdict & { act: 'run' }): NewRun => ({
+const runOf = (
+  { vmId, instant }: ReadyDue,
+  schedule: Schedule,
+  { sentence, startUntil, stopAt }: DueVerdict & { act: 'run' },
+): NewRun => ({
   ...{ id: randomUUID(), vmId, kind: 'backup', triggeredBy: 'schedule', idempotencyKey: null, cause: sentence },
-  ...{ scheduleId: schedule.id, scheduledFor: instant, stopAt },
+  ...{ scheduleId: schedule.id, scheduledFor: instant, startUntil, stopAt },
   requested: { mode: 'auto', quiesce: schedule.cloudstack?.quiescevm ?? schedule.quiesce ?? false },
 });
 
+const leftOut = ({ vmId, instant }: ReadyDue, { id: scheduleId }: Schedule) => ({
+  ...{ kind: 'skipped', vmId, scheduleId, facts: { instant: instant.toISOString() } },
+});
+
 /** `insteadId`: the run that does for it. */
-function eventOf(
-  { vmId, instant }: ReadyDue,
-  { id: scheduleId }: Schedule,
-  verdict: DueVerdict,
-  insteadId: string | null,
-): NewEvent {
-  const about = { vmId, scheduleId, reason: verdict.code, message: verdict.sentence, facts: { instant: instant.toISOString() } };
-  if (verdict.act !== 'later') return { ...about, kind: 'skipped', runId: insteadId };
+function eventOf(due: ReadyDue, schedule: Schedule, verdict: DueVerdict, insteadId: string | null): NewEvent {
+  const about = { ...leftOut(due, schedule), reason: verdict.code, message: verdict.sentence };
+  if (verdict.act !== 'later') return { ...about, runId: insteadId };
   return { ...about, kind: 'delayed', facts: { ...about.facts, dueAt: verdict.dueAt.toISOString() } };
 }
 

@@ -13,6 +13,7 @@ import { checkDiskSource, checkName } from '../domain/agent/names';
 import { readActiveCheckpoint } from '../domain/chain/chain-keys';
 import { UserError } from '../domain/errors';
 import { Rhythms } from '../engine/rhythms';
+import { StartTimes } from '../engine/start-times';
 import { canLook } from '../hosts/host-access';
 import type { HostClient } from '../hosts/host-client';
 import { HOST_CLIENT } from '../hosts/host-client.token';
@@ -34,6 +35,7 @@ export class VmsService {
     private readonly runs: Runs,
     private readonly dues: Dues,
     private readonly rhythms: Rhythms,
+    private readonly startTimes: StartTimes,
     @Inject(HOST_CLIENT) private readonly client: HostClient,
     @Inject(Config) private readonly config: Config,
   ) {}
@@ -77,6 +79,8 @@ export class VmsService {
       ...(displayName === undefined ? {} : { name: displayName }),
       ...(hostId === undefined ? {} : { hostId, lastHostId: row.hostId }),
     });
+    // Its new host may let it start what the old one did not.
+    if (hostId !== undefined) await this.startTimes.judgeAnew([{ ...row, hostId }]);
     return this.show(row.uuid ?? id);
   }
 
@@ -93,6 +97,7 @@ export class VmsService {
     const { id: offeringId } = found(await this.offerings.find(offering), 'offering', offering);
     await this.vms.assignOffering(row.id, offeringId);
     await this.rhythms.refreshVm(row.id);
+    await this.startTimes.judgeAnew([{ ...row, backupOfferingId: offeringId }]);
     return this.show(row.uuid ?? id);
   }
 
@@ -100,6 +105,7 @@ export class VmsService {
     const row = found(await this.vms.find(id), 'vm', id);
     await this.vms.assignOffering(row.id, null);
     await this.rhythms.refreshVm(row.id);
+    await this.startTimes.judgeAnew([{ ...row, backupOfferingId: null }]);
     return this.show(row.uuid ?? id);
   }
 

@@ -97,7 +97,7 @@ export class MetricsService {
 
   /** An api has none, and nothing to tell of them. */
   #ofLoops(): Samples {
-    const looks = [this.worker.looks, this.scheduler.looks, this.watcher.looks];
+    const looks = [this.worker.looks, this.scheduler.looks, this.scheduler.changes, this.watcher.looks];
     const { stuck } = this.watcher;
     return {
       chainkeeper_look_failing: looks.map(({ what, failing }) => ({ labels: { look: what }, value: failing ? 1 : 0 })),

@@ -75,7 +75,7 @@ export class SchedulesService {
     return this.#present(found(await this.schedules.find(id), 'schedule', id));
   }
 
-  /** From now on. A run that was made before goes on. @throws UserError as `create` */
+  /** From now on. A run that was made before goes on, and what is due stays so unless it recurs otherwise now. @throws UserError as `create` */
   async update(id: string, wish: UpdateScheduleDto): Promise<ScheduleDto> {
     const before = found(await this.schedules.find(id), 'schedule', id);
     const theirs = before.cloudstack;
@@ -137,9 +137,10 @@ export class SchedulesService {
 
   #change(id: string, own: Partial<OwnPart>, cloudstack: Partial<CloudstackPart> = {}): Promise<ScheduleDto> {
     return this.work.run(async () => {
+      const before = found(await this.schedules.find(id), 'schedule', id);
       await this.schedules.change(id, own, cloudstack);
       const after = found(await this.schedules.find(id), 'schedule', id);
-      await this.rhythms.refresh(after);
+      await this.rhythms.change(before, after);
       return this.#present(after);
     });
   }

@@ -2,9 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { Hosts } from '../database/repositories/hosts';
 import { Offerings } from '../database/repositories/offerings';
 import { type RuleOwner, StartRules } from '../database/repositories/start-rules';
+import { UnitOfWork } from '../database/unit-of-work';
 import { isRefusal } from '../domain/chain/refusal';
 import { readStartRules } from '../domain/schedule/read-start-rules';
 import { refusalError } from '../engine/planner';
+import { StartTimes } from '../engine/start-times';
 import { found } from '../platform/found';
 import type { StartRulesDto, StartRulesWishDto } from './dto/start-rules.dto';
 
@@ -14,7 +16,9 @@ const ANY_TIME = { windows: [], blackouts: [], zone: 'UTC', atEnd: 'finish' } as
 @Injectable()
 export class StartRulesService {
   constructor(
+    private readonly work: UnitOfWork,
     private readonly rules: StartRules,
+    private readonly startTimes: StartTimes,
     private readonly offerings: Offerings,
     private readonly hosts: Hosts,
   ) {}
@@ -25,18 +29,25 @@ export class StartRulesService {
     return { windows: [...windows], blackouts: [...blackouts], zone, atEnd, changed: row?.changed.toISOString() ?? null };
   }
 
-  /** @throws UserError `schedule.bad-window`, `schedule.bad-blackout`, `schedule.unknown-zone` */
+  /** Holds for what waits already too. @throws UserError `schedule.bad-window`, `schedule.bad-blackout`, `schedule.unknown-zone` */
   async set(owner: RuleOwner['owner'], id: string, wish: StartRulesWishDto): Promise<StartRulesDto> {
     const said = { ...ANY_TIME, ...wish };
     const read = readStartRules({ owner: `${owner} ${id}`, ...said });
     if (isRefusal(read)) throw refusalError(read);
-    await this.rules.set(await this.#owner(owner, id), { ...said, windows: [...said.windows], blackouts: [...said.blackouts] });
+    const of = await this.#owner(owner, id);
+    await this.work.run(async () => {
+      await this.rules.set(of, { ...said, windows: [...said.windows], blackouts: [...said.blackouts] });
+      await this.startTimes.rulesChanged(of);
+    });
     return this.show(owner, id);
   }
 
   /** Nothing said already is nothing said. */
   async clear(owner: RuleOwner['owner'], id: string): Promise<StartRulesDto> {
-    await this.rules.clear(await this.#owner(owner, id));
+    const of = await this.#owner(owner, id);
+    await this.work.run(async () => {
+      if (await this.rules.clear(of)) await this.startTimes.rulesChanged(of);
+    });
     return this.show(owner, id);
   }
 

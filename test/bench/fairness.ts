@@ -119,10 +119,10 @@ function simulate(vms: readonly SimulatedVm[], choose: Choice): Waited {
     const started = new Set(choose(queued, running, [...turns.values()], at));
     for (const run of queued) {
       if (!started.has(run.id)) continue;
-      const { vm, since, host, askedBy } = run;
+      const { vm, since, host, askedBy, repository, zone, expects } = run;
       longest.set(vm.id, Math.max(longest.get(vm.id) ?? 0, now - since));
       running.push({ ...run, here: true, until: now + vm.takes });
-      turns.set(vm.host, { host, askedBy, at });
+      turns.set(vm.host, { host, askedBy, repository, zone, expects, at });
     }
     queued = queued.filter(({ id }) => !started.has(id));
   }
@@ -140,7 +140,9 @@ const runOf = (vm: SimulatedVm, since: number, count: number): Waiting => ({
   expects: vm.expects,
   askedBy: 'schedule',
   queuedAt: new Date(BEGAN + since * 1000),
+  attempt: 0,
   notBefore: null,
+  startUntil: null,
 });
 
 const firstComeFirstServed: Choice = (queued, running) => queued.slice(0, PLACES - running.length).map(({ id }) => id);

@@ -17,6 +17,7 @@ import { UnitOfWork } from '../../src/database/unit-of-work';
 import { Rhythms } from '../../src/engine/rhythms';
 import { Scheduler } from '../../src/engine/scheduler';
 import { StartRuleReader } from '../../src/engine/start-rule-reader';
+import { StartTimes } from '../../src/engine/start-times';
 import { loadConfig } from '../../src/platform/config/load-config';
 import { createLog } from '../../src/platform/log';
 import { startMariadb } from '../support/mariadb';
@@ -67,8 +68,9 @@ async function measure(config: DatabaseConfig, schedules: number, quick: boolean
     ];
     const rhythms = new Rhythms(work, rows, dues, vms, new Events(work));
     const reader = new StartRuleReader(new StartRules(work), offerings, new Hosts(work));
+    const times = new StartTimes(work, runs, dues, vms, rows, rhythms, reader);
     const settings = loadConfig({ CHAINKEEPER_DB_PATH: ':memory:', CHAINKEEPER_LOG_LEVEL: 'silent' });
-    const rooms = [work, rows, dues, runs, vms, offerings, new Events(work), rhythms, reader] as const;
+    const rooms = [work, rows, dues, runs, vms, offerings, new Events(work), rhythms, reader, times] as const;
     const scheduler = new Scheduler(...rooms, settings, createLog(settings.log));
 
     let rss = 0;

@@ -658,7 +658,7 @@ describeDatabases('REST', (databases) => {
         .map(({ value }) => value);
     expect(told('chainkeeper_build_info', { role: 'all', books: service.config.books.kind })).toEqual([1]);
     expect(told('chainkeeper_check_ok')).toEqual([1]);
-    expect(told('chainkeeper_look_failing')).toEqual([0, 0, 0]);
+    expect(told('chainkeeper_look_failing')).toEqual([0, 0, 0, 0]);
     expect(told('chainkeeper_stuck_runs')).toEqual([0, 0, 0]);
     expect(told('chainkeeper_runs')).toEqual(Array(12).fill(0));
     expect(told('chainkeeper_repository_used_bytes', { repository: 'na"s\\\n1' })).toEqual([7]);

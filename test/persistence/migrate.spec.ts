@@ -19,7 +19,10 @@ const MIGRATIONS = [
   'Schedules1796500000000',
   'Maintenances1796600000000',
   'HostBoots1796700000000',
+  'StartUntil1796800000000',
   'MissingFiles1796810000000',
+  'Resizes1796820000000',
+  'ScheduleReadAs1796900000000',
 ];
 
 describeDatabases('migrations', (databases) => {

@@ -12,6 +12,7 @@ import type { UnitOfWork } from '../../src/database/unit-of-work';
 import { Rhythms } from '../../src/engine/rhythms';
 import { Scheduler } from '../../src/engine/scheduler';
 import { StartRuleReader } from '../../src/engine/start-rule-reader';
+import { StartTimes } from '../../src/engine/start-times';
 import { createLog } from '../../src/platform/log';
 import { PreviewService } from '../../src/schedules/preview.service';
 import { aVm } from '../support/books';
@@ -52,8 +53,9 @@ describeDatabases('a preview', (databases) => {
     const rhythms = new Rhythms(work, schedules, dues, vms, new Events(work));
     const rules = new StartRules(work);
     const reader = new StartRuleReader(rules, offerings, new Hosts(work));
+    const times = new StartTimes(work, runs, dues, vms, schedules, rhythms, reader);
     const settings = serviceConfig(books.config);
-    const rooms = [work, schedules, dues, runs, vms, offerings, new Events(work), rhythms, reader] as const;
+    const rooms = [work, schedules, dues, runs, vms, offerings, new Events(work), rhythms, reader, times] as const;
     const scheduler = new Scheduler(...rooms, settings, createLog(settings.log));
     const preview = new PreviewService(schedules, dues, vms, new Hosts(work), offerings, runs, rhythms, reader);
 

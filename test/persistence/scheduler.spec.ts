@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { VmRow } from '../../src/database/entities/vm-row';
+import { Claims } from '../../src/database/repositories/claims';
 import { Dues } from '../../src/database/repositories/dues';
 import { Events } from '../../src/database/repositories/events';
-import { Hosts } from '../../src/database/repositories/hosts';
+import { type Access, Hosts } from '../../src/database/repositories/hosts';
+import { Leases } from '../../src/database/repositories/leases';
 import { Offerings } from '../../src/database/repositories/offerings';
+import { RunPlaces } from '../../src/database/repositories/run-places';
 import { Runs } from '../../src/database/repositories/runs';
 import { type NewSchedule, type Schedule, Schedules } from '../../src/database/repositories/schedules';
 import { StartRules } from '../../src/database/repositories/start-rules';
@@ -11,11 +14,20 @@ import { Vms } from '../../src/database/repositories/vms';
 import { Rhythms } from '../../src/engine/rhythms';
 import { Scheduler } from '../../src/engine/scheduler';
 import { StartRuleReader } from '../../src/engine/start-rule-reader';
+import { StartTimes } from '../../src/engine/start-times';
+import { jitterOf } from '../../src/domain/schedule/jitter-of';
 import { createLog } from '../../src/platform/log';
+import { SchedulesService } from '../../src/schedules/schedules.service';
+import { StartRulesService } from '../../src/schedules/start-rules.service';
 import { aRun, aVm } from '../support/books';
+import { until } from '../support/brake';
 import { type Books, describeDatabases } from '../support/databases';
 import { serviceConfig } from '../support/service-config';
 
+const ACCESS: Access = {
+  ...{ address: '10.0.0.1', port: 22, sshUser: 'root', privateKeyFile: null, agentSocket: null, knownHostsFile: null },
+  ...{ fingerprint: null, scriptPath: '/s', stockPath: null, beside: false, dialect: 'seed' },
+};
 const HOUR = 3_600_000;
 
 describeDatabases('the scheduler', (databases) => {
@@ -46,6 +58,11 @@ describeDatabases('the scheduler', (databases) => {
       rhythms: new Rhythms(work, all, next, who, new Events(work)),
     };
   };
+  const startTimesOf = (of: Books): StartTimes => {
+    const { runs: all, dues: next, vms: who, schedules: when, rules: said, rhythms: beats } = roomsOf(of);
+    const reader = new StartRuleReader(said, new Offerings(of.work), new Hosts(of.work));
+    return new StartTimes(of.work, all, next, who, when, beats, reader);
+  };
   const schedulerOf = (of: Books): Scheduler => {
     const { work, config } = of;
     const rooms = roomsOf(of);
@@ -53,7 +70,7 @@ describeDatabases('the scheduler', (databases) => {
     const reader = new StartRuleReader(rooms.rules, new Offerings(work), new Hosts(work));
     return new Scheduler(
       ...([work, rooms.schedules, rooms.dues, rooms.runs, rooms.vms, new Offerings(work), new Events(work)] as const),
-      ...([rooms.rhythms, reader, settings, createLog(settings.log)] as const),
+      ...([rooms.rhythms, reader, startTimesOf(of), settings, createLog(settings.log)] as const),
     );
   };
   const tick = (): Promise<number> => schedulerOf(books).tick();
@@ -189,6 +206,162 @@ describeDatabases('the scheduler', (databases) => {
     expect((await told(late)).filter((text) => text.startsWith('stopped'))).toEqual(['stopped window-closed']);
   });
 
+  const backups = (vm: VmRow): Promise<unknown[]> =>
+    books.dataSource.query(
+      `SELECT start_until, stop_at, not_before, state, reason FROM ck_runs WHERE vm_id = ${vm.id} ORDER BY seq`,
+    );
+  /** Hours of the clock of UTC, from now on. */
+  const windowFrom = (from: number, to: number): string => {
+    const at = (h: number): string => `${String((new Date().getUTCHours() + h + 48) % 24).padStart(2, '0')}:00`;
+    return `${at(from)}-${at(to)}`;
+  };
+  /** As if its window had closed while it waited. */
+  const close = (...vms: readonly VmRow[]): Promise<unknown> =>
+    books.dataSource.query(
+      `UPDATE ck_runs SET start_until = '2026-01-01 00:00:00.000' WHERE vm_id IN (${vms.map(({ id }) => id).join()})`,
+    );
+  const owner = (): { owner: 'offering'; ownerId: number } => ({ owner: 'offering', ownerId: offeringId });
+
+  it('puts off a run whose window has closed, once for all orchestrators, and the oldest comes first in the next', async () => {
+    const all = [await protectedVm(), await protectedVm(), await protectedVm()];
+    const said = { zone: 'UTC', blackouts: [], atEnd: 'stop' as const };
+    await rules.set(owner(), { ...said, windows: [windowFrom(-1, 2)] });
+    for (const vm of all) {
+      await wasDue(await aSchedule(vm), halfPast(0), new Date(Date.now() - 1000));
+      await tick();
+    }
+    const closes = (await runsOf(all[0] as VmRow))[0]?.startUntil;
+    expect(closes?.getUTCMinutes()).toBe(0);
+    expect(closes?.getTime()).toBeGreaterThan(Date.now());
+    await rules.set(owner(), { ...said, windows: [windowFrom(3, 5)] });
+    await close(...all);
+    const claims = new Claims(books.work, new Leases(books.work), runs);
+    for (const vm of all) {
+      const [run] = await runsOf(vm);
+      expect(await claims.take({ id: run?.id ?? '', vmId: vm.id, state: 'queued' }, 'o', 60_000)).toBeNull();
+    }
+    const others = [books, await databases.reopen(books.config), await databases.reopen(books.config)];
+    await Promise.all(others.map((of) => schedulerOf(of).tick()));
+    await tick();
+    for (const vm of all) {
+      const [run] = await runsOf(vm);
+      expect(run?.state).toBe('queued');
+      expect(run?.notBefore?.getTime()).toBeGreaterThan(Date.now() + HOUR);
+      expect((run?.startUntil?.getTime() ?? 0) - (run?.notBefore?.getTime() ?? 0)).toBe(2 * HOUR);
+      expect(run?.stopAt).toEqual(run?.startUntil);
+      expect(await told(vm)).toEqual(['queued schedule', 'delayed outside-window']);
+    }
+    // When the next opens the first is the oldest still.
+    await books.dataSource.query(`UPDATE ck_runs SET not_before = NULL WHERE vm_id IN (${all.map(({ id }) => id).join()})`);
+    const { rows } = await new RunPlaces(books.work).look();
+    const mine = rows.filter(({ vmId }) => all.some(({ id }) => id === vmId));
+    expect(mine.map(({ vmId }) => vmId)).toEqual(all.map(({ id }) => id));
+    await rules.clear(owner());
+    await books.dataSource.query(`UPDATE ck_runs SET state = 'cancelled' WHERE state = 'queued'`);
+  });
+
+  it('leaves a run out whose window has closed where its policy skips what is missed, and what is asked for by hand alone', async () => {
+    const [skips, byHand] = [await protectedVm(), await protectedVm()];
+    await rules.set(owner(), { zone: 'UTC', blackouts: [], atEnd: 'finish', windows: [windowFrom(3, 5)] });
+    const schedule = await aSchedule(skips, { missed: 'skip', graceSeconds: 60 });
+    await runs.create(aRun(skips.id, { triggeredBy: 'schedule', scheduleId: schedule.id, scheduledFor: halfPast(0) }));
+    await close(skips);
+    await runs.create(aRun(byHand.id));
+    await startTimesOf(books).putOff(10);
+    expect(await told(skips)).toEqual(['queued schedule', 'skipped missed']);
+    expect(await backups(skips)).toMatchObject([{ state: 'skipped', reason: 'missed' }]);
+    expect(await backups(byHand)).toMatchObject([{ state: 'queued', start_until: null, not_before: null }]);
+    await rules.clear(owner());
+  });
+
+  it('puts off all that wait for one opening at once', async () => {
+    await rules.set(owner(), { zone: 'UTC', blackouts: [], atEnd: 'finish', windows: [windowFrom(3, 5)] });
+    const all = await Promise.all(Array.from({ length: 30 }, () => protectedVm()));
+    await runs.createMany(all.map((vm) => ({ ...aRun(vm.id), triggeredBy: 'schedule' })));
+    await close(...all);
+    const put = jest.spyOn(Runs.prototype, 'putOff');
+    expect([await startTimesOf(books).putOff(20), await startTimesOf(books).putOff(20)]).toEqual([20, 10]);
+    expect(put.mock.calls.map(([ids]) => ids.length)).toEqual([20, 10]);
+    put.mockRestore();
+    await rules.clear(owner());
+  });
+
+  it('judges anew what waits when the rules change, and says nothing where it waits for the same', async () => {
+    const [due, jittered, queued, late] = [await protectedVm(), await protectedVm(), await protectedVm(), await protectedVm()];
+    const service = new StartRulesService(
+      books.work,
+      rules,
+      startTimesOf(books),
+      new Offerings(books.work),
+      new Hosts(books.work),
+    );
+    const day = (hours: number): string => new Date(Date.now() + hours * HOUR).toISOString().slice(0, 10);
+    const dark = `${day(-24)}..${day(24 * 30)}`;
+    await service.set('offering', 'daily', { blackouts: [dark] });
+    await wasDue(await aSchedule(due), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    expect((await next(due))?.dueAt?.getTime()).toBeGreaterThan(Date.now() + 29 * 24 * HOUR);
+    // It waits for its jitter, and is asked then.
+    const waits = new Date(Date.now() + HOUR);
+    const spread = await aSchedule(jittered, { jitterSeconds: 1_000_000 });
+    await wasDue(spread, new Date(waits.getTime() - jitterOf(spread.id, jittered.uuid ?? '', 1_000_000) * 1000), waits);
+    await service.set('offering', 'daily', { blackouts: [dark], atEnd: 'stop' });
+    await tick();
+    expect(await told(due)).toEqual(['delayed blackout']);
+
+    // Lifted: it is run, and not as one that was missed.
+    await service.clear('offering', 'daily');
+    await tick();
+    expect([await told(due), (await runsOf(due)).length]).toEqual([['delayed blackout', 'queued schedule'], 1]);
+    expect([await told(jittered), (await next(jittered))?.dueAt]).toEqual([[], waits]);
+
+    // Set while a run waits: it holds that too, until it is lifted.
+    await wasDue(await aSchedule(queued), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    await runs.create(aRun(late.id));
+    await service.set('offering', 'daily', { windows: [windowFrom(3, 5)] });
+    await tick();
+    expect(await told(queued)).toEqual(['queued schedule', 'delayed outside-window']);
+    expect((await runsOf(queued))[0]?.notBefore?.getTime()).toBeGreaterThan(Date.now() + HOUR);
+    await service.clear('offering', 'daily');
+    await tick();
+    expect(await told(queued)).toEqual(['queued schedule', 'delayed outside-window']);
+    expect((await runsOf(queued))[0]).toMatchObject({ state: 'queued', notBefore: null, startUntil: null });
+    // Who asks by hand is bound by nothing.
+    expect((await runsOf(late))[0]).toMatchObject({ state: 'queued', notBefore: null, startUntil: null });
+    await schedules.remove(spread.id);
+  });
+
+  it('judges anew what a VM waits for that has moved', async () => {
+    const hosts = new Hosts(books.work);
+    const { id: hostId } = await hosts.create({ uuid: randomUUID(), name: randomUUID() }, ACCESS);
+    await rules.set(
+      { owner: 'host', ownerId: hostId },
+      { zone: 'UTC', blackouts: [], atEnd: 'finish', windows: [windowFrom(3, 5)] },
+    );
+    const vm = await protectedVm();
+    await vms.change(vm.id, { hostId });
+    await wasDue(await aSchedule(vm), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    await vms.change(vm.id, { hostId: null });
+    await startTimesOf(books).judgeAnew([{ ...vm, hostId: null }]);
+    await tick();
+    expect(await told(vm)).toEqual(['delayed outside-window', 'queued schedule']);
+
+    // CloudStack moves it, and tells nobody.
+    const other = await protectedVm();
+    await vms.change(other.id, { hostId });
+    await wasDue(await aSchedule(other), halfPast(0), new Date(Date.now() - 1000));
+    await tick();
+    await startTimesOf(books).lookAgain();
+    await tick();
+    expect(await told(other)).toEqual(['delayed outside-window']);
+    await vms.change(other.id, { hostId: null });
+    await startTimesOf(books).lookAgain();
+    await tick();
+    expect(await told(other)).toEqual(['delayed outside-window', 'queued schedule']);
+  });
+
   it('a schedule that is changed or paused meanwhile makes nothing twice', async () => {
     const vm = await protectedVm();
     const schedule = await aSchedule(vm);
@@ -219,6 +392,72 @@ describeDatabases('the scheduler', (databases) => {
     await wasDue(mine as Schedule, halfPast(0));
     await tick();
     expect([await next(vm), await runsOf(vm)]).toMatchObject([{ instant: null, dueAt: null }, []]);
+    expect([await rhythms.makeGood(), await told(vm)]).toEqual([0, ['skipped schedule-unreadable']]);
+  });
+
+  it('takes up what others change in CloudStack’s table, mend there and remove', async () => {
+    const vm = await protectedVm();
+    const uuid = randomUUID();
+    const write = (columns: string): Promise<unknown> =>
+      books.dataSource.query(`UPDATE backup_schedule SET ${columns} WHERE vm_id = ${vm.id}`);
+    await books.dataSource.query(
+      `INSERT INTO backup_schedule (uuid, vm_id, schedule_type, schedule, timezone) VALUES ('${uuid}', ${vm.id}, 3, 'nonsense', 'UTC')`,
+    );
+    await rhythms.makeGood();
+    await rhythms.makeGood();
+    expect([await next(vm), await told(vm)]).toMatchObject([{ instant: null }, ['skipped schedule-unreadable']]);
+    await write(`schedule = '15:03:28'`);
+    expect(await rhythms.makeGood()).toBe(1);
+    expect((await next(vm))?.instant?.getUTCDate()).toBe(28);
+    await write(`schedule_type = 0, schedule = '15'`);
+    await rhythms.makeGood();
+    expect((await next(vm))?.instant?.getTime()).toBeLessThanOrEqual(Date.now() + HOUR);
+    await write(`timezone = 'Asia/Kolkata'`);
+    await rhythms.makeGood();
+    expect((await next(vm))?.instant?.getUTCMinutes()).toBe(45);
+    // What does not say when changes nothing.
+    await write('max_backups = 3');
+    expect(await rhythms.makeGood()).toBe(0);
+    await books.dataSource.query(`DELETE FROM backup_schedule WHERE vm_id = ${vm.id}`);
+    await rhythms.makeGood();
+    expect([await next(vm), await schedules.find(uuid)]).toEqual([undefined, null]);
+    expect(await told(vm)).toEqual(['skipped schedule-unreadable', 'schedule-removed null']);
+    expect(await rhythms.makeGood()).toBe(0);
+  });
+
+  it('has a row that cannot be taken up stop no other, and nothing that is due', async () => {
+    const [bad, good, due] = [await protectedVm(), await protectedVm(), await protectedVm()];
+    const taken = await aSchedule(due);
+    for (const [uuid, vm] of [[taken.id, bad] as const, [randomUUID(), good] as const])
+      await books.dataSource.query(
+        `INSERT INTO backup_schedule (uuid, vm_id, schedule_type, schedule, timezone) VALUES ('${uuid}', ${vm.id}, 1, '15:03', 'UTC')`,
+      );
+    await expect(rhythms.makeGood()).rejects.toThrow();
+    expect([(await next(good))?.instant?.getUTCHours(), await next(bad)]).toEqual([3, undefined]);
+    await wasDue(taken, halfPast(0), new Date(Date.now() - 1000));
+    const scheduler = schedulerOf(books);
+    scheduler.start();
+    await until(async () => (await runsOf(due)).length === 1, 'the run that is due');
+    await scheduler.stop();
+    expect([scheduler.changes.failing, scheduler.looks.failing]).toEqual([true, false]);
+    await books.dataSource.query(`DELETE FROM backup_schedule WHERE vm_id = ${bad.id}`);
+  });
+
+  it('keeps what is due of a schedule that is changed, unless it recurs otherwise: then that is told', async () => {
+    const vm = await protectedVm();
+    const schedule = await aSchedule(vm);
+    const service = new SchedulesService(
+      ...([books.work, schedules, dues, vms, new Offerings(books.work), new Events(books.work), rhythms] as const),
+    );
+    const [instant, tonight] = [halfPast(0), new Date(Date.now() + 5 * HOUR)];
+    await wasDue(schedule, instant, tonight);
+    await service.update(schedule.id, { graceSeconds: 60, quiesce: true, missed: 'skip', cron: '30 * * * *', timezone: 'UTC' });
+    expect([await next(vm), await told(vm)]).toMatchObject([{ instant, dueAt: tonight }, []]);
+    await service.update(schedule.id, { cron: '0 3 * * *' });
+    expect([(await next(vm))?.instant?.getUTCHours(), await told(vm)]).toEqual([3, ['skipped schedule-changed']]);
+    // What is yet to come was not left out.
+    await service.update(schedule.id, { timezone: 'Asia/Tokyo' });
+    expect([(await next(vm))?.instant?.getUTCHours(), await told(vm)]).toEqual([18, ['skipped schedule-changed']]);
   });
 
   it('waits again for what a clock that was days ahead has passed by, and makes none of it twice', async () => {

@@ -7,12 +7,14 @@ import {
   type RunningRun,
   type RunQueue,
   type Turn,
+  type Wait,
 } from '../../src/domain/run/pick-runs';
 import { THOROUGH } from '../support/thorough';
 
 const MINUTE = 60_000;
 const START = Date.UTC(2026, 10, 29, 2);
 const at = (minute: number): Date => new Date(START + minute * MINUTE);
+const WAITS_FOR_NOTHING = { attempt: 0, notBefore: null, startUntil: null };
 const NONE = { hosts: new Set<string>(), repositories: new Set<string>() };
 
 type Bound = 'host' | 'repository' | 'zone' | 'whole' | 'here';
@@ -39,6 +41,15 @@ const obstacles = (run: Placed, going: readonly Placed[], limits: RunLimits): st
     return isFull(run) && others.filter(isFull).length >= fullLimit(limit, limits) ? [`${bound}-fulls`] : [];
   });
 
+/** Places that an old run has, but for one that is farther away. */
+const keptFor = (run: QueuedRun, queued: readonly QueuedRun[], waits: ReadonlyMap<string, Wait>, now: Date): string[] =>
+  queued.flatMap((old) => {
+    const [awaited = ''] = waits.get(old.id)?.code.split('-') ?? [];
+    if (old.id === run.id || now.getTime() - old.queuedAt.getTime() <= 60 * MINUTE) return [];
+    const nearer = BOUNDS.slice(0, BOUNDS.indexOf(awaited as Bound));
+    return nearer.flatMap((bound) => (sharing(bound, run, [old]).length > 0 ? [`${bound}-kept`] : []));
+  });
+
 const place = {
   host: fc.constantFrom('h1', 'h1', 'h2', 'h3', null),
   repository: fc.constantFrom('nas1', 'nas1', 'nas2', null),
@@ -59,7 +70,9 @@ const anyQueue: fc.Arbitrary<RunQueue> = fc.record({
     .array(
       fc.record({
         ...{ ...place, vmId: fc.nat(30), askedBy: anyAsker, queuedAt: fc.nat(120).map(at) },
+        attempt: fc.nat(1),
         notBefore: fc.oneof({ weight: 5, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.nat(240).map(at) }),
+        startUntil: fc.oneof({ weight: 5, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.nat(240).map(at) }),
       }),
       { maxLength: 40 },
     )
@@ -68,7 +81,7 @@ const anyQueue: fc.Arbitrary<RunQueue> = fc.record({
     .array(fc.record({ ...place, here: fc.boolean() }), { maxLength: 8 })
     .map((runs) => runs.map((run, index) => ({ ...run, vmId: index * 5 }))),
   busy: fc.array(fc.nat(30), { maxLength: 2 }).map((vms) => new Set(vms)),
-  turns: fc.array(fc.record({ host: place.host, askedBy: anyAsker, at: fc.nat(120).map(at) }), { maxLength: 5 }),
+  turns: fc.array(fc.record({ ...place, askedBy: anyAsker, at: fc.nat(120).map(at) }), { maxLength: 5 }),
   limits: anyLimits,
   maintenance: fc.constantFrom(NONE, NONE, { hosts: new Set(['h2']), repositories: new Set<string>() }),
   now: fc.constant(at(120)),
@@ -89,6 +102,7 @@ describe('pickRuns, over any queue', () => {
           if (faults.length > 0) throw new Error(`${id} began and is one too many: ${faults.join()}`);
           if (busy.has(run.vmId) || going.some(({ vmId }) => vmId === run.vmId)) throw new Error(`${id} is the second of its VM`);
           if (run.notBefore !== null && run.notBefore > now) throw new Error(`${id} began too early`);
+          if (run.startUntil !== null && run.startUntil <= now) throw new Error(`${id} began after its window had closed`);
           if (maintenance.hosts.has(run.host ?? '')) throw new Error(`${id} began in a maintenance`);
           going.push(run);
         }
@@ -100,9 +114,11 @@ describe('pickRuns, over any queue', () => {
           met.set(wait.code, (met.get(wait.code) ?? 0) + 1);
           const truths = [
             ...(run.notBefore !== null && run.notBefore > now ? ['not-before'] : []),
+            ...(run.startUntil !== null && run.startUntil <= now ? ['window-closed'] : []),
             ...(maintenance.hosts.has(run.host ?? '') ? ['host-maintenance'] : []),
             ...(busy.has(run.vmId) || going.some(({ vmId }) => vmId === run.vmId) ? ['vm-busy'] : []),
             ...obstacles(run, going, limits),
+            ...keptFor(run, queued, waits, now),
           ];
           if (!truths.includes(wait.code)) throw new Error(`${run.id} waits for ${wait.code}, and true is: ${truths.join()}`);
         }
@@ -110,8 +126,8 @@ describe('pickRuns, over any queue', () => {
       }),
       { numRuns: 3000 * THOROUGH },
     );
-    const codes = BOUNDS.flatMap((bound) => [`${bound}-places`, `${bound}-fulls`]);
-    for (const what of ['start', 'not-before', 'host-maintenance', 'vm-busy', ...codes])
+    const codes = ['host-kept', 'repository-kept', ...BOUNDS.flatMap((bound) => [`${bound}-places`, `${bound}-fulls`])];
+    for (const what of ['start', 'not-before', 'window-closed', 'host-maintenance', 'vm-busy', ...codes])
       expect([what, (met.get(what) ?? 0) > 20]).toEqual([what, true]);
   });
 
@@ -133,11 +149,11 @@ describe('pickRuns, over any queue', () => {
 type Lasting = QueuedRun & { readonly minutes: number };
 
 /** Minute by minute: who ends, who comes, who begins. Answers in which minute each run began. */
-function simulate(runs: readonly Lasting[], limits: RunLimits): Map<string, number> {
+function simulate(runs: readonly Lasting[], limits: RunLimits, minutes = Infinity): Map<string, number> {
   const began = new Map<string, number>();
   const turns = new Map<string, Turn>();
   let going: (Lasting & { readonly until: number })[] = [];
-  for (let minute = 0; began.size < runs.length; minute += 1) {
+  for (let minute = 0; began.size < runs.length && minute < minutes; minute += 1) {
     if (minute > 1_000_000) throw new Error(`${runs.length - began.size} runs never began`);
     going = going.filter(({ until }) => until > minute);
     const { start } = pickRuns({
@@ -150,7 +166,7 @@ function simulate(runs: readonly Lasting[], limits: RunLimits): Map<string, numb
       const run = runs.find((one) => one.id === id) as Lasting;
       began.set(id, minute);
       going.push({ ...run, until: minute + run.minutes });
-      turns.set(`${run.host} ${run.askedBy}`, { host: run.host, askedBy: run.askedBy, at: at(minute) });
+      turns.set(JSON.stringify([run.host, run.askedBy, run.repository, run.zone, run.expects]), { ...run, at: at(minute) });
     }
   }
   return began;
@@ -162,7 +178,14 @@ describe('fullsAtOnce', () => {
   it('says how many fulls of one host begin where there is nothing else', () => {
     fc.assert(
       fc.property(anyLimits, (limits) => {
-        const one = { host: 'h', repository: 'nas', zone: 'z', expects: 'full', askedBy: 'schedule', notBefore: null } as const;
+        const one = {
+          host: 'h',
+          repository: 'nas',
+          zone: 'z',
+          expects: 'full',
+          askedBy: 'schedule',
+          ...WAITS_FOR_NOTHING,
+        } as const;
         const queued = Array.from({ length: 9 }, (_, vmId) => ({ ...one, id: `r${vmId}`, vmId, queuedAt: at(0) }));
         const none = { running: [], busy: new Set<number>(), turns: [], maintenance: NONE, now: at(1) };
         const { atOnce, of } = fullsAtOnce(limits);
@@ -191,7 +214,7 @@ describe('pickRuns, in a storm', () => {
     });
     fc.assert(
       fc.property(anyStorm, stormLimits, (storm, limits) => {
-        const runs: Lasting[] = storm.map((run, index) => ({ ...run, id: `r${index}`, vmId: index, notBefore: null }));
+        const runs: Lasting[] = storm.map((run, index) => ({ ...run, id: `r${index}`, vmId: index, ...WAITS_FOR_NOTHING }));
         const began = simulate(runs, limits);
         for (const run of runs) {
           const others = runs.filter(({ id }) => id !== run.id);
@@ -226,7 +249,13 @@ describe('pickRuns, in a storm', () => {
           guests: fc.array(fc.integer({ min: 1, max: 80 }), { minLength: 1, maxLength: 6 }),
         }),
         ({ stormy, whole, minutes, guests }) => {
-          const one = { repository: 'nas', zone: 'z', expects: 'incremental', askedBy: 'schedule', notBefore: null } as const;
+          const one = {
+            repository: 'nas',
+            zone: 'z',
+            expects: 'incremental',
+            askedBy: 'schedule',
+            ...WAITS_FOR_NOTHING,
+          } as const;
           const storm = Array.from({ length: 40 * stormy }, (_, index) => ({ ...one, id: `s${index}`, vmId: index, host: `s${index % stormy}`, queuedAt: at(0), minutes })); // prettier-ignore
           const few = guests.map((minute, index) => ({ ...one, id: `g${index}`, vmId: 1000 + index, host: `g${index}`, queuedAt: at(minute), minutes })); // prettier-ignore
           const limits = { perHost: Infinity, perRepository: Infinity, perZone: Infinity, whole, here: Infinity, fullShare: 1 };
@@ -243,8 +272,44 @@ describe('pickRuns, in a storm', () => {
     );
   });
 
+  it('lets a run begin that needs a place here and one there, although others take each of them in turns without end', () => {
+    const LONG = 160;
+    let waited = 0;
+    const any = fc.record({
+      ...{ perHost: fc.integer({ min: 1, max: 2 }), perRepository: fc.integer({ min: 1, max: 2 }) },
+      ...{ here: fc.integer({ min: 2, max: 9 }), fullShare: fc.constantFrom(0.5, 1) },
+      /** Other hosts that write to its repository, and other repositories that its host writes to. */
+      ...{ hosts: fc.integer({ min: 1, max: 3 }), repositories: fc.integer({ min: 1, max: 2 }) },
+      ...{ minutes: fc.integer({ min: 2, max: 5 }), expects: place.expects, others: place.expects, askedBy: anyAsker },
+    });
+    fc.assert(
+      fc.property(any, ({ perHost, perRepository, here, fullShare, hosts, repositories, minutes, ...kind }) => {
+        // Those beside it begin in its host whenever a place is free, those before it in its repository.
+        const backlog = (name: string, host: string, repository: string, shift: number): Lasting[] =>
+          Array.from({ length: Math.floor((LONG * 2) / minutes) }, (_, index) => ({
+            ...{ id: `${name}-${index}`, vmId: index * 10 + shift, host, repository, zone: 'z', ...WAITS_FOR_NOTHING, minutes },
+            ...{ expects: kind.others, askedBy: kind.askedBy, queuedAt: at(Math.floor((index * minutes) / 2) + (shift % 2)) },
+          }));
+        const beside = Array.from({ length: repositories }, (_, index) => backlog(`q${index}`, 'h', `q${index}`, index));
+        const before = Array.from({ length: hosts }, (_, index) => backlog(`g${index}`, `g${index}`, 'nas', 3 + index));
+        const x = {
+          ...{ id: 'x', vmId: -1, host: 'h', repository: 'nas', zone: 'z', ...WAITS_FOR_NOTHING, minutes },
+          ...{ expects: kind.expects, askedBy: 'schedule' as const, queuedAt: at(7) },
+        };
+        const limits = { perHost, perRepository, perZone: Infinity, whole: Infinity, here, fullShare };
+        const began = simulate([...beside.flat(), ...before.flat(), x], limits, LONG).get('x') ?? Infinity;
+        // An hour of patience, each line that is older once, and as long for each of the places.
+        const bound = 7 + 60 + (hosts + repositories + 4) * minutes;
+        if (began > bound) throw new Error(`it began in minute ${began}, and ${bound} can be explained`);
+        waited += began > 7 + 60 ? 1 : 0;
+      }),
+      { numRuns: 25 * THOROUGH },
+    );
+    expect(waited).toBeGreaterThan(0);
+  });
+
   it('lets what comes by itself begin although somebody asks by hand without end', () => {
-    const one = { host: 'h', repository: 'nas', zone: 'z', expects: 'incremental', notBefore: null, minutes: 2 } as const;
+    const one = { host: 'h', repository: 'nas', zone: 'z', expects: 'incremental', ...WAITS_FOR_NOTHING, minutes: 2 } as const;
     const asked = Array.from({ length: 120 }, (_, minute) => ({ ...one, id: `m${minute}`, vmId: minute, askedBy: 'manual' as const, queuedAt: at(minute) })); // prettier-ignore
     const scheduled = { ...one, id: 'scheduled', vmId: 999, askedBy: 'schedule' as const, queuedAt: at(3) };
     const limits = { perHost: 1, perRepository: 9, perZone: 9, whole: 9, here: 9, fullShare: 1 };

@@ -28,6 +28,8 @@ export class RunRow {
   /** Of a scheduled one: the schedule's uuid, and the instant, for which the VM has no other run. */
   @Column(WORD) scheduleId!: string | null;
   @Column(MOMENT) scheduledFor!: Date | null;
+  /** It begins before then, by the database's clock, or is put off: its window closes. Null: it may begin at any time. */
+  @Column(MOMENT) startUntil!: Date | null;
   /** When it is to be stopped if it still goes on: its window closes. */
   @Column(MOMENT) stopAt!: Date | null;
   @Column(WORD) idempotencyKey!: string | null;
@@ -41,7 +43,7 @@ export class RunRow {
   @Column(WORD) owner!: string | null;
   /** Attempts that have failed; the one that goes on or waits is the next. */
   @Column(NUMBER) attempt!: number;
-  /** The next attempt begins no sooner, in the database's time; null: it is the first. */
+  /** It begins no sooner, in the database's time: an attempt failed, or its window opens then. Null: nothing is waited for. */
   @Column(MOMENT) notBefore!: Date | null;
   @Column(WORD) reason!: string | null;
   @Column(WORD) errorCode!: string | null;

@@ -21,6 +21,8 @@ export class ScheduleRow {
   @Column(NUMBER) jitterSeconds!: number;
   @Column(WORD) missed!: 'skip' | 'run-once';
   @Column(NUMBER) graceSeconds!: number;
+  /** What its row of `backup_schedule` said when it was last read; null: it was not yet, or there is none. */
+  @Column(WORD) readAs!: string | null;
   @Column(MOMENT) paused!: Date | null;
   @Column(TEXT) pausedWhy!: string | null;
   @Column(MOMENT) created!: Date;

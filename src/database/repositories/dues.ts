@@ -41,6 +41,44 @@ export class Dues {
     );
   }
 
+  /** Of these VMs what waits though its instant has passed: for its jitter, or for a window. */
+  delayed(vmIds: readonly number[]): Promise<ReadyDue[]> {
+    return this.work.read(async (manager) => {
+      const rows = await manager
+        .createQueryBuilder(DueRow, 'due')
+        .where({ vmId: In([...vmIds]) })
+        .andWhere(`due.instant <= ${now(manager)} AND due.dueAt > ${now(manager)}`)
+        .getMany();
+      return rows as ReadyDue[];
+    });
+  }
+
+  /** VMs of which something waits though its instant has passed, by id, from one on. */
+  delayedVms(after: number, limit: number): Promise<number[]> {
+    return this.work.read(async (manager) => {
+      const rows = await manager.query<{ vmId: number | string }[]>(
+        `SELECT DISTINCT vm_id AS vmId FROM ck_due WHERE instant <= ${now(manager)} AND due_at > ${now(manager)} AND vm_id > ?
+         ORDER BY vm_id LIMIT ${limit}`,
+        [after],
+      );
+      return rows.map(({ vmId }) => Number(vmId));
+    });
+  }
+
+  /** What these wait for has changed: it is looked at now. */
+  judgeAnew(scheduleSeq: number, vmIds: readonly number[]): Promise<void> {
+    return this.work.run(async (manager) => {
+      await manager
+        .createQueryBuilder()
+        .update(DueRow)
+        .set({ dueAt: () => now(manager) })
+        .where({ scheduleSeq, vmId: In([...vmIds]) })
+        // Not what has gone on meanwhile.
+        .andWhere(`instant <= ${now(manager)} AND due_at > ${now(manager)}`)
+        .execute();
+    });
+  }
+
   /** What comes first, due already or not. */
   next(limit: number, { vmId, offeringId }: SchedulesOf = {}): Promise<DueRow[]> {
     return this.work.read((manager) => {
@@ -79,6 +117,17 @@ export class Dues {
   /** What comes next of a schedule where that is later than an instant. */
   beyond(scheduleSeq: number, instant: Date): Promise<DueRow[]> {
     return this.work.read((manager) => manager.findBy(DueRow, { scheduleSeq, instant: MoreThan(instant) }));
+  }
+
+  /** What is due of a schedule, or waits though its instant has passed. */
+  passed(scheduleSeq: number): Promise<DueRow[]> {
+    return this.work.read((manager) =>
+      manager
+        .createQueryBuilder(DueRow, 'due')
+        .where({ scheduleSeq })
+        .andWhere(`due.instant <= ${now(manager)}`)
+        .getMany(),
+    );
   }
 
   /** All that comes next of a schedule, in place of what was there. */

@@ -1,10 +1,12 @@
 import type { RawMoment } from '../database-time';
 import type { RunRow } from '../entities/run-row';
 
+type Moments = 'notBefore' | 'startUntil' | 'abortAsked';
+
 /** A run that has not ended, with all that places are given by. */
 export interface PlacedRow extends Pick<
   RunRow,
-  'id' | 'vmId' | 'state' | 'kind' | 'triggeredBy' | 'requested' | 'plan' | 'created' | 'notBefore' | 'abortAsked'
+  'id' | 'vmId' | 'state' | 'kind' | 'triggeredBy' | 'requested' | 'plan' | 'created' | Moments | 'attempt'
 > {
   /**
    * Names; null: the books do not say. The repository is that of the VM's offering, unless it needs another that is in maintenance, or does
@@ -26,13 +28,15 @@ export interface PlacedRow extends Pick<
 /** The same as it is read. */
 export type RawRow = Omit<
   PlacedRow,
-  'requested' | 'plan' | 'created' | 'notBefore' | 'abortAsked' | 'resting' | 'hasCheckpoint' | 'restarted' | 'leased'
+  'requested' | 'plan' | 'created' | Moments | 'attempt' | 'resting' | 'hasCheckpoint' | 'restarted' | 'leased'
 > & {
   readonly requested: string;
   readonly plan: string | null;
   readonly created: RawMoment;
   readonly notBefore: RawMoment | null;
+  readonly startUntil: RawMoment | null;
   readonly abortAsked: RawMoment | null;
+  readonly attempt: number | string;
   readonly hostId: string | null;
   readonly repositoryId: string | null;
   readonly checkpoint: string | null;

@@ -26,7 +26,7 @@ export class RunPlaces {
       const rows = await manager.query<RawRow[]>(
         `SELECT run.id, run.vm_id AS vmId, run.state, run.kind, run.triggered_by AS triggeredBy, run.requested,
            CASE WHEN run.state = 'queued' THEN NULL ELSE run.plan END AS plan, run.created, run.not_before AS notBefore,
-           run.abort_asked AS abortAsked,
+           run.start_until AS startUntil, run.attempt, run.abort_asked AS abortAsked,
            host.name AS host, host.uuid AS hostId, repository.name AS repository, repository.uuid AS repositoryId, vm.data_center_id AS zone,
            (SELECT MAX(detail.value) FROM vm_instance_details detail WHERE detail.vm_id = run.vm_id AND detail.name = ?) AS checkpoint,
            CASE WHEN access.restarted > ${nowPlus(manager, -STORM_MS)} AND NOT COALESCE(
@@ -64,6 +64,8 @@ function placed(row: RawRow, resting: Resting): PlacedRow {
     plan: row.plan === null ? null : (JSON.parse(row.plan) as object),
     created: momentOf(row.created),
     notBefore: row.notBefore === null ? null : momentOf(row.notBefore),
+    startUntil: row.startUntil === null ? null : momentOf(row.startUntil),
+    attempt: Number(row.attempt),
     abortAsked: row.abortAsked === null ? null : momentOf(row.abortAsked),
     hasCheckpoint: row.checkpoint !== null,
     restarted: Number(row.restarted) === 1,

@@ -1,5 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, LessThan, MoreThan, Not, Raw, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import {
+  In,
+  IsNull,
+  LessThan,
+  MoreThan,
+  Not,
+  Raw,
+  type EntityManager,
+  type FindOptionsWhere,
+  type SelectQueryBuilder,
+} from 'typeorm';
 import { OperationalError, UserError } from '../../domain/errors';
 import { hasEnded, RUN_STATES, type RunState, statesBefore } from '../../domain/run/run-state';
 import { type BytesDone, tellProgress } from '../../domain/run/tell-progress';
@@ -16,13 +26,16 @@ import { addEvent, addEvents, type NewEvent } from './events';
 
 /** A run to be written down before anything happens. */
 export type NewRun = Pick<RunRow, 'id' | 'vmId' | 'kind' | 'triggeredBy' | 'idempotencyKey' | 'requested'> &
-  Partial<Pick<RunRow, 'cause' | 'scheduleId' | 'scheduledFor' | 'stopAt'>>;
+  Partial<Pick<RunRow, 'cause' | 'scheduleId' | 'scheduledFor' | 'startUntil' | 'stopAt'>>;
 /** What is learnt while a run goes on. */
 export type RunProgress = Partial<Pick<RunRow, 'hostId' | 'plan' | 'jobId' | 'reason' | 'progress' | 'backupId' | 'warnings'>>;
 /** How a run ended. */
 export type RunEnd = { readonly state: 'succeeded' | 'failed' | 'cancelled' | 'skipped' } & Partial<
   Pick<RunRow, 'backupId' | 'reason' | 'errorCode' | 'errorMessage' | 'exitCode' | 'stdout' | 'stderr' | 'warnings' | 'progress'>
 >;
+
+/** When a run that waits may begin instead. */
+export type RunStart = Pick<RunRow, 'notBefore' | 'startUntil' | 'stopAt'>;
 
 /** An attempt that failed, and how long the next one is waited for. */
 export interface RunRetry {
@@ -32,6 +45,9 @@ export interface RunRetry {
   readonly warnings: string[];
   readonly afterMs: number;
 }
+
+/** A run that waits though its window has closed. */
+export type ClosedRow = Pick<RunRow, 'id' | 'vmId' | 'scheduleId' | 'created' | 'notBefore'> & { readonly startUntil: Date };
 
 /** What became of a run. */
 export type RunEvent = Pick<NewEvent, 'kind' | 'message' | 'reason' | 'facts'>;
@@ -167,6 +183,43 @@ export class Runs {
     );
   }
 
+  /**
+   * Runs that wait though their window has closed, the longest closed first, so many at most; until the transaction ends nobody else has them.
+   */
+  closed(limit: number): Promise<ClosedRow[]> {
+    return this.work.run(async (manager) => {
+      const find = (): SelectQueryBuilder<RunRow> =>
+        manager
+          .createQueryBuilder(RunRow, 'run')
+          .select(['run.seq', 'run.id', 'run.vmId', 'run.scheduleId', 'run.created', 'run.notBefore', 'run.startUntil'])
+          .where({ state: 'queued' })
+          .andWhere(`run.startUntil <= ${now(manager)}`)
+          .orderBy('run.startUntil', 'ASC')
+          .limit(limit);
+      const isClosed = (run: RunRow): run is RunRow & ClosedRow => run.startUntil !== null;
+      if (manager.dataSource.options.type === 'better-sqlite3') return (await find().getMany()).filter(isClosed);
+      // Nothing is locked where there is nothing to do, which is nearly always.
+      if (!(await find().getExists())) return [];
+      return (await find().setLock('pessimistic_write').getMany()).filter(isClosed);
+    });
+  }
+
+  /** These wait for another time from now on. To be told: what each of them waits for. */
+  putOff(ids: readonly string[], start: RunStart, events: readonly NewEvent[]): Promise<void> {
+    return this.work.run(async (manager) => {
+      await manager.update(RunRow, { id: In([...ids]), state: 'queued' }, start);
+      await addEvents(manager, events);
+    });
+  }
+
+  /** What made those of these VMs that wait has changed: when they may start is looked at anew. */
+  judgeAnew(vmIds: readonly number[]): Promise<void> {
+    return this.work.run(async (manager) => {
+      const where = { vmId: In([...vmIds]), state: 'queued', triggeredBy: 'schedule' } as const;
+      await manager.update(RunRow, where, { startUntil: () => now(manager) });
+    });
+  }
+
   /** @throws UserError `run.active` while a run of the VM, or one of these kinds, goes on or waits */
   refuseActive(vmId: number, kinds?: readonly RunKind[]): Promise<void> {
     return this.work.run((manager) => refuseActiveRun(manager, vmId, kinds));
@@ -238,15 +291,16 @@ export class Runs {
   }
 
   /**
-   * Takes a queued run; null: somebody else did, it was cancelled, its next attempt is not due, or another run of the VM goes on. One that
+   * Takes a queued run; null: somebody else did, it was cancelled, it may not begin yet or no more, or another run of the VM goes on. One that
    * was taken and waits again went to a later lease than a claimer's that has slept since.
    */
   claim({ vmId, runId: id, owner, epoch }: Lease): Promise<RunRow | null> {
     return this.work.run(async (manager) => {
       if (await manager.existsBy(RunRow, { vmId, state: In(['running', 'unknown']) })) return null;
       const due = Raw((column) => `(${column} IS NULL OR ${column} <= ${now(manager)})`);
+      const open = Raw((column) => `(${column} IS NULL OR ${column} > ${now(manager)})`);
       return this.#tell(
-        { id, vmId, state: 'queued', epoch: LessThan(epoch), notBefore: due },
+        { id, vmId, state: 'queued', epoch: LessThan(epoch), notBefore: due, startUntil: open },
         () => ({ ...{ state: 'running', owner, epoch }, started: () => now(manager) }),
         () => ({ kind: 'started', message: `Orchestrator ${owner} drives it.` }),
       );

@@ -11,7 +11,10 @@ import { OWN_SCOPE } from './own-scope';
 /** What CloudStack's own columns say of a schedule in its notation. */
 export type CloudstackPart = Pick<BackupScheduleRow, 'scheduleType' | 'schedule' | 'timezone' | 'maxBackups' | 'quiescevm'>;
 /** What ours say. */
-export type OwnPart = Omit<ScheduleRow, 'seq' | 'id' | 'backupScheduleId' | 'vmId' | 'offeringId' | 'created' | 'changed'>;
+export type OwnPart = Omit<
+  ScheduleRow,
+  'seq' | 'id' | 'backupScheduleId' | 'vmId' | 'offeringId' | 'readAs' | 'created' | 'changed'
+>;
 /** Of what nobody said anything. */
 export const SCHEDULE_DEFAULTS = { jitterSeconds: 0, missed: 'run-once', graceSeconds: 3600 } as const;
 /** A schedule, with its row of `backup_schedule` where it has one. */
@@ -64,6 +67,10 @@ export class Schedules {
     return this.work.read(async (manager) => attach(manager, await manager.findBy(ScheduleRow, { seq: In([...seqs]) })));
   }
 
+  byIds(ids: readonly string[]): Promise<Schedule[]> {
+    return this.work.read(async (manager) => attach(manager, await manager.findBy(ScheduleRow, { id: In([...ids]) })));
+  }
+
   /** Those that hold for a VM with this offering: its own and the offering's. */
   holding(vmId: number, offeringId: number | null): Promise<Schedule[]> {
     return this.work.read(async (manager) => {
@@ -110,30 +117,73 @@ export class Schedules {
     });
   }
 
-  /** Rows of `backup_schedule` that somebody else has put there and that we know nothing of yet get one of ours; their number. */
-  adoptRows(): Promise<number> {
-    return this.work.run(async (manager) => {
+  /**
+   * Rows of `backup_schedule` that somebody else has put there and that we know nothing of yet get one of ours; their number. One that cannot
+   * have one stops no other.
+   */
+  async adoptRows(failed: (error: unknown) => void = () => undefined): Promise<number> {
+    const rows = await this.work.read((manager) => {
       const known = manager
         .createQueryBuilder(ScheduleRow, 'own')
         .select('own.backupScheduleId')
         .where({ backupScheduleId: Not(IsNull()) });
-      const rows = await manager
-        .createQueryBuilder(BackupScheduleRow, 'row')
-        .where(`row.id NOT IN (${known.getQuery()})`)
-        .getMany();
+      return manager.createQueryBuilder(BackupScheduleRow, 'row').where(`row.id NOT IN (${known.getQuery()})`).getMany();
+    });
+    let count = 0;
+    for (const row of rows)
+      await this.#adopt(row).then(
+        () => (count += 1),
+        async (error: unknown) => {
+          // Another orchestrator may have been quicker.
+          if (!(await this.#isKnown(row))) failed(error);
+        },
+      );
+    return count;
+  }
+
+  #adopt({ id, uuid, vmId }: BackupScheduleRow): Promise<void> {
+    return this.work.run(async (manager) => {
       const moment = (): string => now(manager);
-      for (const { id, uuid, vmId } of rows)
-        await manager.insert(ScheduleRow, {
-          ...SCHEDULE_DEFAULTS,
-          id: uuid,
-          vmId,
-          backupScheduleId: id,
-          created: moment,
-          changed: moment,
-        });
-      return rows.length;
+      const ours = { id: uuid, vmId, backupScheduleId: id, created: moment, changed: moment };
+      await manager.insert(ScheduleRow, { ...SCHEDULE_DEFAULTS, ...ours });
     });
   }
+
+  #isKnown({ id }: BackupScheduleRow): Promise<boolean> {
+    return this.work.read((manager) => manager.existsBy(ScheduleRow, { backupScheduleId: id }));
+  }
+
+  /** Those whose row of `backup_schedule` is gone, or says something else than when it was read. However many there are, nobody is held up for long. */
+  async changedRows(): Promise<number[]> {
+    const found: number[] = [];
+    const last = await this.work.read((manager) => manager.maximum(ScheduleRow, 'seq'));
+    for (let after = 0; after < (last ?? 0); after += SCANNED)
+      found.push(...(await this.work.read((manager) => changedAfter(manager, after))));
+    return found;
+  }
+
+  /** What its row said is what it is gone by from now on, whether it can be read or not. */
+  noteRead({ seq, cloudstack }: Schedule): Promise<void> {
+    return this.work.run(async (manager) => {
+      if (cloudstack === null) return;
+      const { scheduleType, schedule, timezone } = cloudstack;
+      await manager.update(ScheduleRow, { seq }, { readAs: `${scheduleType ?? -1} ${schedule ?? ''} ${timezone ?? ''}` });
+    });
+  }
+}
+
+/** Rows of one statement. */
+const SCANNED = 100_000;
+
+async function changedAfter(manager: EntityManager, after: number): Promise<number[]> {
+  const says = `CONCAT_WS(' ', COALESCE(theirs.schedule_type, -1), COALESCE(theirs.schedule, ''), COALESCE(theirs.timezone, ''))`;
+  const rows = await manager.query<{ seq: number | string }[]>(
+    `SELECT own.seq FROM ck_schedules own LEFT JOIN backup_schedule theirs ON theirs.id = own.backup_schedule_id
+     WHERE own.seq > ? AND own.seq <= ? AND own.backup_schedule_id IS NOT NULL
+       AND (theirs.id IS NULL OR own.read_as IS NULL OR own.read_as <> ${says})`,
+    [after, after + SCANNED],
+  );
+  return rows.map(({ seq }) => Number(seq));
 }
 
 async function insertRow(manager: EntityManager, uuid: string, vmId: number, part: CloudstackPart): Promise<number> {

@@ -1,5 +1,6 @@
 import { pickRuns, type QueuedRun, type RunLimits, type RunningRun, type RunQueue } from './pick-runs';
 
+const NAS = { repository: 'nas', zone: 'z', expects: 'incremental' } as const;
 const NOW = new Date('2026-11-29T12:00:00Z');
 const ago = (minutes: number): Date => new Date(NOW.getTime() - minutes * 60_000);
 const NO_LIMITS: RunLimits = {
@@ -12,7 +13,7 @@ function queued(id: string, different: Partial<QueuedRun> = {}): QueuedRun {
   vmId += 1;
   return {
     ...{ id, vmId, host: 'h', repository: 'nas', zone: 'z', expects: 'incremental', askedBy: 'schedule' },
-    ...{ queuedAt: ago(10), notBefore: null, ...different },
+    ...{ queuedAt: ago(10), attempt: 0, notBefore: null, startUntil: null, ...different },
   };
 }
 function running(different: Partial<RunningRun> = {}): RunningRun {
@@ -71,19 +72,23 @@ describe('pickRuns', () => {
     expect(pick(runs, {}, { busy: new Set([-1]) }).start).toEqual(['a']);
   });
 
-  it('waits for the time that a run was told, and for the end of a maintenance', () => {
+  it('waits for the time that a run was told, for its window, and for the end of a maintenance', () => {
     const runs = [
-      queued('later', { notBefore: new Date('2026-11-29T12:00:01Z') }),
-      queued('now', { notBefore: NOW }),
+      queued('later', { notBefore: new Date('2026-11-29T12:00:01Z'), attempt: 1 }),
+      queued('opens', { notBefore: new Date('2026-11-29T22:00:00Z'), startUntil: new Date('2026-11-30T06:00:00Z') }),
+      queued('closed', { startUntil: NOW }),
+      queued('now', { notBefore: NOW, startUntil: new Date('2026-11-29T12:00:01Z') }),
       queued('h2', { host: 'h2' }),
       queued('nas2', { repository: 'nas2' }),
     ];
     const { start, waits } = pick(runs, {}, { maintenance: { hosts: new Set(['h2']), repositories: new Set(['nas2']) } });
     expect(start).toEqual(['now']);
     expect([...waits.values()]).toEqual([
+      { code: 'window-closed', sentence: 'waits for its next window: the last closed at 2026-11-29T12:00:00.000Z' },
       { code: 'host-maintenance', sentence: 'waits for host h2: in maintenance' },
       { code: 'not-before', sentence: 'is tried again at 2026-11-29T12:00:01.000Z' },
       { code: 'repository-maintenance', sentence: 'waits for repository nas2: in maintenance' },
+      { code: 'not-before', sentence: 'waits until its window opens at 2026-11-29T22:00:00.000Z' },
     ]);
   });
 
@@ -104,10 +109,10 @@ describe('pickRuns', () => {
     const others = ['b', 'c'].map((host) => queued(host, { host, queuedAt: ago(1) }));
     expect(pick([...storm, ...others], { whole: 5 }).start).toEqual(['a0', 'b', 'c', 'a1', 'a10']);
     // Its turn was just now.
-    const turns = [{ host: 'a', askedBy: 'service', at: NOW } as const];
+    const turns = [{ ...NAS, host: 'a', askedBy: 'service', at: NOW } as const];
     expect(pick([...storm, ...others], { whole: 3 }, { turns }).start).toEqual(['b', 'c', 'a0']);
     // Only the last turn counts, in whatever order they are told.
-    const twice = [...turns, { host: 'a', askedBy: 'schedule', at: ago(30) } as const];
+    const twice = [...turns, { ...NAS, host: 'a', askedBy: 'schedule', at: ago(30) } as const];
     expect(pick([...storm, ...others], { whole: 2 }, { turns: twice }).start).toEqual(['b', 'c']);
     expect(pick([...storm, ...others], { whole: 1 }, { turns: twice.slice(1) }).start).toEqual(['a0']);
   });
@@ -118,7 +123,7 @@ describe('pickRuns', () => {
     expect(pick([scheduled, manual], { whole: 1 }).start).toEqual(['manual']);
     expect(pick([{ ...scheduled, queuedAt: ago(16) }, manual], { whole: 1 }).start).toEqual(['scheduled']);
     // In the middle of a storm that goes on, the line of the storm had its turn just now.
-    const turns = [{ host: 'h', askedBy: 'schedule', at: ago(1) } as const];
+    const turns = [{ ...NAS, host: 'h', askedBy: 'schedule', at: ago(1) } as const];
     expect(pick([{ ...scheduled, queuedAt: ago(160) }, manual], { whole: 1 }, { turns }).start).toEqual(['manual']);
   });
 
@@ -126,6 +131,31 @@ describe('pickRuns', () => {
     const going = [running({ repository: 'slow' })];
     const runs = [...many('slow', 3, { repository: 'slow' }), queued('quick', { queuedAt: ago(1) })];
     expect(pick(runs, { perRepository: 1, perHost: 2 }, { running: going }).start).toEqual(['quick']);
+  });
+
+  it('keeps places for a run that has waited for an hour, and says so', () => {
+    const [host, nas] = [running({ host: 'h', repository: 'q' }), running({ host: 'g', repository: 'nas' })];
+    const old = queued('old', { queuedAt: ago(61) });
+    const young = [...many('q', 2, { repository: 'q' }), ...many('g', 2, { host: 'g' })];
+    const limits = { perHost: 1, perRepository: 1 };
+    // Its host's place has become free, then that of the repository.
+    const { start, waits } = pick([old, ...young], limits, { running: [nas] });
+    expect(start).toEqual([]);
+    expect([waits.get('old')?.code, waits.get('q1')]).toEqual([
+      'repository-places',
+      { code: 'host-kept', sentence: 'waits for host h: a free place is kept for run old, which has waited for longer' },
+    ]);
+    expect(pick([{ ...old, queuedAt: ago(59) }, ...young], limits, { running: [nas] }).start).toEqual(['q0']);
+    expect(pick([old, ...young], limits, {}).start).toEqual(['old']);
+    // While it waits for its host it holds up nobody in the repository.
+    expect(pick([old, ...young], limits, { running: [host] }).start).toEqual(['g0']);
+    // What its host has begun elsewhere is none of its turns.
+    const turns = [{ ...NAS, host: 'h', repository: 'q', askedBy: 'schedule', at: NOW } as const];
+    expect(pick([old, ...young], { perRepository: 1 }, { turns }).start).toEqual(['old', 'q0']);
+    // For one place one run keeps others.
+    const two = [old, queued('older', { host: 'g', queuedAt: ago(62) })];
+    const busy = { running: [running({ host: 'x', repository: 'nas' })] };
+    expect(pick([...two, ...young, queued('gq', { host: 'g', repository: 'r' })], limits, busy).start).toEqual(['q0']);
   });
 
   it('has no places of a host, repository or zone that the books do not know', () => {

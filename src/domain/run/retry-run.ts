@@ -48,6 +48,9 @@ const NEEDS_SOMEBODY: ReadonlySet<string> = new Set([
 /** What the caller is told to ask for again later, and nothing has to be changed for: the run does that by itself. */
 const PASSES: ReadonlySet<string> = new Set(['backup.in-progress', 'vm.busy', 'vm.migrating', 'vm.restoring']);
 
+/** Seconds that no attempt is waited for longer than. */
+export const LONGEST_RETRY_SECONDS = 3600;
+
 /** Waits are up to this part shorter than they could be: runs that failed together do not come back together. */
 const JITTER = 0.25;
 

@@ -1,6 +1,6 @@
 import { type DueBackup, judgeMissed } from './judge-missed';
 import type { StartRules } from './start-rules';
-import { whenMayStart } from './when-may-start';
+import { neverAllowed, whenMayStart } from './when-may-start';
 
 /** A backup that is due, and what the books say of its VM. */
 export interface DueVm extends DueBackup {
@@ -17,7 +17,7 @@ export interface DueVm extends DueBackup {
 
 /** What becomes of it, with a stable code and a sentence for people. */
 export type DueVerdict = { readonly code: string; readonly sentence: string } & (
-  | { readonly act: 'run'; readonly stopAt: Date | null }
+  | { readonly act: 'run'; readonly startUntil: Date | null; readonly stopAt: Date | null }
   | { readonly act: 'later'; readonly dueAt: Date }
   | { readonly act: 'skip' }
 );
@@ -41,14 +41,8 @@ export function judgeDue(due: DueVm): DueVerdict {
   if (active !== null)
     return { act: 'skip', code: 'run-active', sentence: `Run ${active.id} of this VM is ${active.state}, and does for both.` };
   const start = whenMayStart(rules, now);
-  if (start === null)
-    return {
-      act: 'skip',
-      code: 'never-allowed',
-      sentence: `The windows and blackouts of ${ownersOf(rules)} never let it start.`,
-    };
+  if (start === null) return { act: 'skip', ...neverAllowed(rules) };
   if (start.because !== null) return { act: 'later', ...start.because, dueAt: start.at };
-  return { act: 'run', code: missed.code, sentence: missed.sentence, stopAt: start.stopAt };
+  const { startUntil, stopAt } = start;
+  return { act: 'run', code: missed.code, sentence: missed.sentence, startUntil, stopAt };
 }
-
-const ownersOf = (rules: readonly StartRules[]): string => rules.map(({ owner }) => owner).join(' and ');

@@ -16,7 +16,12 @@ function ask(from: string, ...all: Partial<StartWish>[]): [string | null, string
 
 describe('whenMayStart', () => {
   it('is at once where nobody minds', () => {
-    expect(whenMayStart([], at('2026-11-29T12:00'))).toEqual({ at: at('2026-11-29T12:00'), because: null, stopAt: null });
+    expect(whenMayStart([], at('2026-11-29T12:00'))).toEqual({
+      at: at('2026-11-29T12:00'),
+      because: null,
+      startUntil: null,
+      stopAt: null,
+    });
     expect(ask('2026-11-29T12:00', {})).toEqual(['2026-11-29T12:00', null]);
   });
 
@@ -31,6 +36,17 @@ describe('whenMayStart', () => {
   ])('goes by a window over midnight: %s', (_, from, start, stop) => {
     expect(ask(from, { windows: ['22:00-06:00'], atEnd: 'stop' })).toEqual([start, stop]);
     expect(ask(from, { windows: ['22:00-06:00'] })).toEqual([start, null]);
+  });
+
+  it('says until when, whether what goes on is stopped then or not', () => {
+    const until = (from: string, ...all: Partial<StartWish>[]): string | null =>
+      show(whenMayStart(all.map(rules), at(from))?.startUntil);
+    expect(until('2026-11-29T12:00', {})).toBeNull();
+    expect(until('2026-11-29T22:30', { windows: ['22:00-06:00'] })).toBe('2026-11-30T05:00');
+    expect(until('2026-11-29T12:00', { windows: ['22:00-06:00'] }, { windows: ['20:00-02:00'] })).toBe('2026-11-30T01:00');
+    expect(until('2026-12-23T12:00', { blackouts: ['2026-12-24'] })).toBe('2026-12-23T23:00');
+    // Nobody looks ahead for longer: it is asked again.
+    expect(until('2026-11-29T12:00', { blackouts: ['2026-12-24'] })).toBe('2026-12-06T12:00');
   });
 
   it('has the night after a day belong to that day', () => {
