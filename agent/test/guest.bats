@@ -86,17 +86,17 @@ copying() {
   it_goes_on
   FIRST=1 told 'no backup'
   for way in push pull; do
-    line 32M
+    line 64M
     begin_backup "$way" full
     point full null
     ((DURING > 5))
     it_goes_on
     told "full by $way"
+    line unlimited
     begin_backup "$way" incremental
     point incremental regular
     it_goes_on
     told "incremental by $way"
-    line unlimited
 
     lab vm-pause "$VM"
     begin_backup "$way" incremental
@@ -107,5 +107,120 @@ copying() {
     lab vm-resume "$VM"
     it_goes_on
   done
+  promised
+}
+
+# chain: a full of the guest, and what it has written since.
+chain() {
+  writing_guest
+  begin_backup push full
+  point full null
+  it_goes_on
+}
+# next_point WAY: whatever became of the last backup, the next one follows from the parent, and is true; then the end of the test.
+next_point() {
+  it_goes_on
+  forget
+  line unlimited
+  begin_backup "$1" incremental
+  point incremental regular
+  promised
+}
+
+slow_target() {
+  slow_nas
+  writing_guest
+  line 4M
+  begin_backup "$1" full
+  point full null
+  ((DURING > 5))
+  it_goes_on
+  told "slow NAS, $1"
+  begin_backup "$1" incremental
+  point incremental regular
+  promised
+}
+# bats test_tags=full
+@test "push: a slow NAS" { slow_target push; }
+# bats test_tags=full
+@test "pull: a slow NAS" { slow_target pull; }
+
+# hanging_target WAY: for some seconds, in the middle of a job.
+hanging_target() {
+  slow_nas
+  chain
+  line "$SLOW"
+  begin_backup "$1" full
+  copying
+  line 0
+  sleep 6
+  line unlimited
+  point full null
+  it_goes_on
+  told "NAS hangs for 6 s, $1"
+  promised
+}
+@test "push: a NAS that hangs and comes back" { hanging_target push; }
+# bats test_tags=full
+@test "pull: a NAS that hangs and comes back" { hanging_target pull; }
+
+# full_target WAY RESERVE: another one fills the NAS in the middle of a job.
+full_target() {
+  host_conf reserve_bytes="$2"
+  slow_nas
+  REPOSITORY=$(lab nas-small 300 "small-$BATS_SUITE_TEST_NUMBER" "$REPOSITORY")
+  chain
+  line 4M
+  begin_backup "$1" full
+  copying
+  leave_free "$REPOSITORY" 8000000
+  ended_within 60
+  line unlimited
+  end
+  failed_is target-full
+  untouched
+  it_goes_on
+  told "NAS fills, reserve $2, $1"
+  echo "# paused for $(fact .guest.pausedMs) ms, resumed: $(fact .guest.resumed)" >&3
+  rm "$REPOSITORY/filler"
+  next_point "$1"
+}
+# bats test_tags=full
+@test "push: a NAS that fills, and the reserve" {
+  full_target push 20000000
+  expect 'null null' '"\(.guest.pausedMs) \(.guest.resumed)"'
+}
+# bats test_tags=full
+@test "pull: a NAS that fills, and the reserve" { full_target pull 20000000; }
+# bats test_tags=full
+@test "push: a NAS that fills to the last byte" { full_target push 0; }
+# bats test_tags=full
+@test "pull: a NAS that fills to the last byte" { full_target pull 0; }
+
+# bats test_tags=full
+@test "pull: scratch that fills, with a reserve and without" {
+  local scratch reserve
+  scratch=$(lab nas-small 12 "scratch-$BATS_SUITE_TEST_NUMBER")
+  slow_nas
+  chain
+  for reserve in 3000000 0; do
+    host_conf "scratch_dir=$scratch" reserve_bytes="$reserve"
+    line "$SLOW"
+    begin_backup pull full
+    ended_within 120
+    line unlimited
+    end
+    failed_is scratch-full
+    untouched
+    it_goes_on
+    told "scratch fills, reserve $reserve"
+    echo "# paused for $(fact .guest.pausedMs) ms, resumed: $(fact .guest.resumed)" >&3
+    if ((reserve)); then expect null .guest.pausedMs; else expect true .guest.resumed; fi
+    [[ -z $(find "$scratch" -mindepth 1) ]]
+    forget
+  done
+  host_conf
+  begin_backup pull incremental
+  point incremental regular
   promised
 }
