@@ -164,6 +164,36 @@ hanging_target() {
 # bats test_tags=full
 @test "pull: a NAS that hangs and comes back" { hanging_target pull; }
 
+# given_up WAY: the NAS hangs until the script gives the backup up, and comes back later.
+given_up() {
+  local dir
+  slow_nas
+  chain
+  line "$SLOW"
+  begin_backup "$1" full
+  copying
+  line 0
+  # By pull it writes as if nothing were.
+  [[ $1 == push ]] || it_goes_on
+  ended_within 120
+  [[ $1 == push ]] || it_goes_on
+  end
+  [[ $status -eq 20 ]]
+  expect 'target-hung none' '"\(.error.code) \(.done.mode)"'
+  line unlimited
+  it_goes_on
+  told "NAS hangs until the backup is given up, $1"
+  for _ in {1..100}; do [[ $(virsh_q domjobinfo "$VM") == *None* ]] && break; sleep 0.1; done
+  [[ " $(bitmaps_of)" != *" $BITMAP,"* ]] || virsh_q checkpoint-delete "$VM" "$BITMAP"
+  for dir in $(mount_of_run); do leave_mount "$dir"; done
+  rm -rf "${REPOSITORY:?}/$BACKUP_PATH"
+  next_point "$1"
+}
+# bats test_tags=full
+@test "push: a NAS that hangs until the backup is given up" { given_up push; }
+# bats test_tags=full
+@test "pull: a NAS that hangs until the backup is given up" { given_up pull; }
+
 # full_target WAY RESERVE: another one fills the NAS in the middle of a job.
 full_target() {
   host_conf reserve_bytes="$2"
@@ -196,6 +226,30 @@ full_target() {
 @test "push: a NAS that fills to the last byte" { full_target push 0; }
 # bats test_tags=full
 @test "pull: a NAS that fills to the last byte" { full_target pull 0; }
+
+# By push such an error may be what a write of the guest is answered with (docs/repositories.md).
+# bats test_tags=full
+@test "pull: a NAS that answers with an error" {
+  local small
+  small=$(lab nas-small 300 "small-$BATS_SUITE_TEST_NUMBER")
+  # sftp knows no "No space left".
+  slow_nas "$small"
+  chain
+  line 4M
+  begin_backup pull full
+  copying
+  leave_free "$small" 4000000
+  ended_within 60
+  line unlimited
+  end
+  failed_is copy-failed
+  [[ $stderr == *'Input/output error'* ]]
+  untouched
+  it_goes_on
+  told 'NAS answers with an error, pull'
+  rm "$small/filler"
+  next_point pull
+}
 
 # bats test_tags=full
 @test "pull: scratch that fills, with a reserve and without" {
