@@ -37,7 +37,7 @@ bring_kernel() {
   ! compgen -G "$work/*.xz" >/dev/null || xz -d "$work"/*.xz
   rm -rf "$GUEST_KIT/kernel" && mv "$work" "$GUEST_KIT/kernel"
 }
-kernel_package() { { apt-cache depends linux-image-cloud-amd64 2>/dev/null || :; } | sed -n 's/.*Depends: \(linux-image-[^ ]*\)/\1/p' | head -n 1; }
+kernel_package() { { apt-cache depends linux-image-cloud-amd64 2>/dev/null || :; } | awk '/Depends: linux-image-/ { print $NF; exit }'; }
 
 make_guest() {
   local work module
