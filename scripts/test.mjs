@@ -78,6 +78,7 @@ const LONG = [
   'agent/backup-ends',
   'agent/backup-live',
   'agent/pull',
+  'agent/guest',
   'lab/lab',
   'agent/jobs-abort',
 ];

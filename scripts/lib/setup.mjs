@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { giveUp, root, run, say } from './run.mjs';
-import { ensureSystemParts, installPackages, missingCompilers } from './system-parts.mjs';
+import { ensureGuest, ensureSystemParts, installPackages, missingCompilers } from './system-parts.mjs';
 
 const installed = join(root, 'node_modules/.chainkeeper-installed');
 const built = join(root, 'dist/.chainkeeper-built');
@@ -81,5 +81,7 @@ export async function setup(purpose) {
   checkNode();
   await ensurePackages();
   await ensureBuild();
-  return ensureSystemParts(purpose);
+  const missing = await ensureSystemParts(purpose);
+  if (purpose === 'test' && missing.length === 0) await ensureGuest();
+  return missing;
 }

@@ -22,6 +22,8 @@ const TESTS = {
   git: ['git', 'shows that the committed files are the generated ones'],
   'mkfs.ext4': ['e2fsprogs', 'makes the small NAS that runs full'],
   sshfs: ['sshfs', 'mounts the NAS that is slow or hangs'],
+  gcc: ['gcc libc6-dev', 'compiles the one program of the real guest'],
+  cpio: ['cpio', 'packs what that guest starts from'],
   faketime: ['faketime', 'puts the clock of a host an hour off'],
 };
 
@@ -79,6 +81,12 @@ export async function ensureSystemParts(purpose) {
   for (const { program, packages, why } of missing) say(`  ${program.padEnd(20)} ${why} (package ${packages})`);
   await installPackages([...new Set(missing.flatMap(({ packages }) => packages.split(' ')))], 'A real KVM host needs them');
   return missingParts(purpose);
+}
+
+/** What the lab's real guest is made of. Without it only its own tests fail, and say why. */
+export async function ensureGuest() {
+  const code = await run('test/lab/lab.sh', ['guest-kit']);
+  if (code !== 0) say('  The tests with a real guest will fail, for the reason above. Again: test/lab/lab.sh guest-kit, as root');
 }
 
 /** Compilers for the one native module, needed only where no prebuilt binary can be had. */

@@ -23,7 +23,7 @@ LAB_HOME=$(cd -P "${LAB_HOME%/*}" && pwd)
 # shellcheck disable=SC2034  # used by the parts
 readonly LAB_HOME REGISTRY=/run/chainkeeper-lab URI=qemu:///system
 
-for part in base machine host vm disk oracle sshd stock slow leaks; do
+for part in base machine host vm guest disk oracle sshd stock slow leaks; do
   # shellcheck source=/dev/null
   . "$LAB_HOME/parts/$part.sh"
 done
@@ -40,7 +40,7 @@ main() {
   [[ $verb == help || $verb == --help ]] && { usage; return 0; }
   local function="verb_${verb//-/_}"
   declare -F "$function" >/dev/null || die "no such verb: $verb (see lab.sh help)"
-  [[ $verb == reap ]] || use_lab
+  [[ $verb == reap || $verb == guest-kit ]] || use_lab
   "$function" "$@"
 }
 main "$@"

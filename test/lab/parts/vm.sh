@@ -56,12 +56,15 @@ disk_xml() {
 }
 
 vm_xml() {
-  local name=$1 target image format rom=''
-  printf "<domain type='qemu'><name>%s</name><uuid>%s</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu>\n" "$name" "$(<"$RUN/$name.uuid")"
-  [[ -e $RUN/$name.boots ]] || rom="<loader type='rom'>$IMAGES/halt.rom</loader>"
-  printf "<os><type arch='x86_64' machine='pc'>hvm</type>%s</os><features><acpi/><tcg><tb-cache unit='MiB'>16</tb-cache></tcg></features><devices>\n" "$rom"
+  local name=$1 target image format boot="<loader type='rom'>$IMAGES/halt.rom</loader>" memory=64 cache=16
+  [[ ! -e $RUN/$name.boots ]] || boot=''
+  # A kernel is more than a firmware that halts.
+  [[ ! -e $RUN/$name.guest ]] || { boot=$(guest_os "$name"); memory=128 cache=64; }
+  printf "<domain type='qemu'><name>%s</name><uuid>%s</uuid><memory unit='MiB'>%s</memory><vcpu>1</vcpu>\n" "$name" "$(<"$RUN/$name.uuid")" "$memory"
+  printf "<os><type arch='x86_64' machine='pc'>hvm</type>%s</os><features><acpi/><tcg><tb-cache unit='MiB'>%s</tb-cache></tcg></features><devices>\n" "$boot" "$cache"
   while IFS=$'\t' read -r target image _ format; do disk_xml "$target" "$image" "$format"; done <"$RUN/$name.disks"
   [[ ! -e $RUN/$name.agent ]] || printf "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>\n"
+  [[ ! -e $RUN/$name.guest ]] || guest_serial "$name"
   printf "<memballoon model='none'/></devices></domain>\n"
 }
 
@@ -122,7 +125,7 @@ remove_it() {
     [[ ! -e $list ]] || while IFS=$'\t' read -r _ image _; do rm -f "$image"; done <"$list"
   done
   rm -f "$MIRROR/$1".vd?.raw "$MIRROR/$1".vd?@*.raw "/var/log/libvirt/qemu/$1.log"*
-  rm -f "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.boots" "$RUN/$1.xml" "$RUN/$1.disks" "$RUN/$1".vd?.aside "$RUN/$1.removing"
+  rm -f "$RUN/$1.uuid" "$RUN/$1.agent" "$RUN/$1.boots" "$RUN/$1.guest"* "$IMAGES/$1.vmlinuz" "$IMAGES/$1.initrd" "$RUN/$1.xml" "$RUN/$1.disks" "$RUN/$1".vd?.aside "$RUN/$1.removing"
 }
 
 #: domain-remove NAME              take a persistent domain that a restore has made out of libvirt; its disks stay
