@@ -18,7 +18,7 @@ export async function checksum(call: Call): Promise<Said> {
     const answer = (isNew: boolean, sums: Sums, differs: readonly string[] | null): Said =>
       jsonAnswer({
         ...{ v: 1, path, new: isNew, bytes: isNew || differs !== null ? bytesOf(sums) : 0, differs },
-        ...{ there: [...files.keys()], files: sums },
+        ...{ there: namesIn(nas, path), files: sums },
       });
     if (there != null) {
       const { files: known } = JSON.parse(there) as { files: Sums };
@@ -47,6 +47,9 @@ export function isAsItWas(nas: FakeNas, file: string): boolean | null {
 }
 
 const bytesOf = (sums: Sums): number => Object.values(sums).reduce((sum, { size }) => sum + size, 0);
+
+const namesIn = (nas: FakeNas, path: string): string[] =>
+  [...nas.files.keys()].filter((file) => file.startsWith(`${path}/`)).map((file) => file.slice(path.length + 1));
 
 function filesOf(nas: FakeNas, path: string): Map<string, FileChecksum> {
   const found = [...nas.files].filter(([file]) => file.startsWith(`${path}/`) && !/\/(manifest|checksums)\.json$/.test(file));
