@@ -10,15 +10,15 @@ import { bats, jest, lint } from './lib/suite.mjs';
 const USAGE = `npm test -- [--full] [--only SUITE[,SUITE]] [--jobs N]
   suites: unit, persistence, contract, e2e, faults, agent, lab, shellcheck; or one file of a suite: agent/jobs
   --full  every test in every combination, what is tried at random ten times as often, and mutation testing (docs/testing.md)
-  --jobs  how many suites at once (one more than there are processors)`;
+  --jobs  how many suites at once (two more than there are processors)`;
 
 const { values: options } = parseArgs({
   options: {
     help: { type: 'boolean' },
     full: { type: 'boolean', default: false },
     only: { type: 'string' },
-    // A suite waits now and then: for a lease to run out, for a NAS that hangs.
-    jobs: { type: 'string', default: `${availableParallelism() + 1}` },
+    // Suites wait a third of their time: for a lease to run out, for a NAS that hangs.
+    jobs: { type: 'string', default: `${availableParallelism() + 2}` },
   },
 });
 if (options.help) {
