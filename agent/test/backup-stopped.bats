@@ -178,6 +178,7 @@ begin_slowly() {
   identical
 }
 
+# bats test_tags=full
 @test "a NAS that hangs: given up after a while, and left to people; when it answers again a good full follows" {
   local dir
   use_stubs

@@ -161,6 +161,7 @@ hanging_target() {
   told "NAS hangs for 6 s, $1"
   promised
 }
+# bats test_tags=full
 @test "push: a NAS that hangs and comes back" { hanging_target push; }
 # bats test_tags=full
 @test "pull: a NAS that hangs and comes back" { hanging_target pull; }

@@ -63,6 +63,7 @@ good_incremental() {
   accounted
 }
 
+# bats test_tags=full
 @test "away for good: the job may go on, so its files stay, and that is said" {
   local dir
   chain
@@ -89,6 +90,7 @@ good_incremental() {
   good_incremental
 }
 
+# bats test_tags=full
 @test "away between the begin of a job and its answer: when it is back the job is ended, before its files go" {
   chain
   touch "$CALLS.lost"

@@ -175,6 +175,7 @@ begin_frozen() {
   identical
 }
 
+# bats test_tags=full
 @test "an agent that never answers a thaw: stopped within it, the run says that the guest may be frozen" {
   new_vm vda:64M
   agent

@@ -173,6 +173,7 @@ acknowledges() {
   return 1
 }
 
+# bats test_tags=full
 @test "a real guest: its disk is what its log says; a write that is lost or older, and a pause, are seen" {
   local last image place
   lab vm-create "$VM" vda:16M
