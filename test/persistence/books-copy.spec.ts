@@ -139,15 +139,20 @@ describeDatabases('a copy of the books', (databases) => {
     const packed = readFileSync(copy);
     const text = gunzipSync(packed).toString('utf8');
     const lines = text.trimEnd().split('\n');
+    const twice = text.replace(/\n(\[[^\n]*"b7"[^\n]*\])\n/, '\n$1\n$1\n');
     const broken: [string, Buffer][] = [
       ['cut off', packed.subarray(0, packed.length - 40)],
       ['nearly nothing', packed.subarray(0, 12)],
       ['nothing', Buffer.alloc(0)],
       ['not packed', Buffer.from(text)],
-      ['one byte flipped', Buffer.from(packed.map((byte, at) => (at === Math.floor(packed.length / 2) ? byte ^ 1 : byte)))],
+      ...Array.from({ length: 20 }, (_, nth): [string, Buffer] => {
+        const place = 20 + Math.floor((nth * (packed.length - 40)) / 20);
+        return [`byte ${place} flipped`, Buffer.from(packed.map((byte, at) => (at === place ? byte ^ 1 : byte)))];
+      }),
       ['without its end', gzipSync(`${lines.slice(0, -1).join('\n')}\n`)],
       ['a row short', gzipSync(`${lines.filter((_, at) => at !== lines.length - 3).join('\n')}\n`)],
-      ['a row twice', gzipSync(text.replace(/\n(\[[^\n]*"b7"[^\n]*\])\n/, '\n$1\n$1\n'))],
+      ['a row twice', gzipSync(twice)],
+      ['a row twice, and counted so', gzipSync(twice.replace('"backups":231', '"backups":232'))],
       ['going on', gzipSync(`${text}[1]\n`)],
       ['a table of nobody', gzipSync(text.replace('{"table":"backups"', '{"table":"backups; --"'))],
       ['a column of nobody', gzipSync(text.replace('"columns":["id"', '"columns":["id` x"'))],
@@ -161,7 +166,7 @@ describeDatabases('a copy of the books', (databases) => {
         () => 'it was taken',
         (thrown: { code?: string }) => thrown.code,
       );
-      expect([what, error]).toEqual([what, what === 'a row twice' ? 'database.duplicate' : 'books.unreadable']);
+      expect([what, error]).toEqual([what, what === 'a row twice, and counted so' ? 'database.duplicate' : 'books.unreadable']);
     }
     expect(await importBooks(to, join(folder, 'none')).catch((thrown: { code: string }) => thrown.code)).toBe('books.unreadable');
     // Nothing of all that stayed: the good one still finds an empty database.

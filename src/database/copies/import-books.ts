@@ -25,6 +25,7 @@ export interface Imported extends CopyHead {
  * @throws UserError `books.unreadable`, `books.not-empty`, `books.newer`, `books.other-version`, `database.in-use`
  */
 export async function importBooks(config: DatabaseConfig, file: string): Promise<Imported> {
+  await readToItsEnd(file);
   const copy = await readCopy(file);
   const lock = config.kind === 'sqlite' ? takeServeLock(config.path) : undefined;
   try {
@@ -42,6 +43,12 @@ export async function importBooks(config: DatabaseConfig, file: string): Promise
   } finally {
     lock?.release();
   }
+}
+
+/** Before the database is touched: the checksum of a file stands at its end, and what is spoilt before that may still look like rows. */
+async function readToItsEnd(file: string): Promise<void> {
+  const copy = await readCopy(file);
+  for await (const part of copy.rows()) void part;
 }
 
 /** Makes the tables as they were where the copy was made. Nothing is changed where somebody has books already. */
