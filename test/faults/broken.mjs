@@ -84,7 +84,7 @@ export const BROKEN = [
     file: 'agent/src/50-backup.sh',
     find: 'if ! nas mkdir -m 0711 -- "$DEST"; then',
     replace: 'if ! nas mkdir -p -m 0711 -- "$DEST"; then',
-    sees: /^booked and not on the NAS: /,
+    sees: / was changed$/,
   },
   {
     family: 'script',

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -117,7 +117,8 @@ export const NAS_FAULTS: readonly Fault[] = [
     mend: async (stricken, job) => {
       await waitForRun(stricken.client, job);
       for (const directory of their) {
-        if (readFileSync(join(directory, 'theirs'), 'utf8') !== directory) throw new Error(`${directory} was changed`);
+        const same = readdirSync(directory).join() === 'theirs' && readFileSync(join(directory, 'theirs'), 'utf8') === directory;
+        if (!same) throw new Error(`${directory} was changed`);
         rmSync(directory, { recursive: true });
       }
     },
