@@ -9,7 +9,8 @@ import { bats, jest, lint } from './lib/suite.mjs';
 
 const USAGE = `npm test -- [--full] [--only SUITE[,SUITE]] [--jobs N]
   suites: unit, persistence, contract, e2e, faults, agent, lab, shellcheck; or one file of a suite: agent/jobs
-  --full  every test in every combination, what is tried at random ten times as often, and mutation testing (docs/testing.md)
+  --full  every test in every combination, what is tried at random ten times as often, mutation testing, and a rule broken for each
+          family of faults (docs/testing.md)
   --jobs  how many suites at once (two more than there are processors)`;
 
 const { values: options } = parseArgs({
@@ -60,14 +61,19 @@ const tasks = [
 ];
 
 if (full) {
-  const mutate = () => lint('mutate', process.execPath, [], ['scripts/mutate.mjs'], { seconds: 4 * 3600 });
-  tasks.push({ suite: 'mutate', name: 'mutate', work: mutate });
+  const program = (name, file, seconds) => ({
+    suite: name,
+    name,
+    work: () => lint(name, process.execPath, [], [file], { seconds }),
+  });
+  tasks.push(program('mutate', 'scripts/mutate.mjs', 4 * 3600), program('broken', 'scripts/break-faults.mjs', 2 * 3600));
 }
 
 // The long ones first: what is short fills the gaps at the end.
 const LONG = [
   'mutate',
   'faults',
+  'broken',
   'e2e/story',
   'e2e/stock-script',
   'contract',

@@ -88,15 +88,12 @@ export const BROKEN = [
   },
   {
     family: 'script',
-    fault: 'copying: TERM from an operator',
-    broken: 'told to end, the script does not end the job that it has begun in libvirt',
-    file: 'agent/src/51-backup-live.sh',
-    find: `  undo_push end_job
-  make_images
-  freeze`,
-    replace: `  make_images
-  freeze`,
-    sees: /^left behind: /,
+    fault: 'copying: killed (-9) with all that belongs to it',
+    broken: 'who looks after a killed job leaves its mounts to somebody else',
+    file: 'agent/src/72-abort.sh',
+    find: '  ! job_text tmp || { JOB_TMP=$REPLY && job_sweep_mounts; }\n',
+    replace: '',
+    sees: /^left behind: mount/,
   },
   {
     family: 'output',
