@@ -42,7 +42,12 @@ try {
   rmSync(copy, { recursive: true, force: true });
 }
 
-const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+// Where a lab lies is chance.
+const cell = (text) =>
+  text
+    .replace(/\/\S+\/lab\/|:$/g, '')
+    .replaceAll('\\t', ' ')
+    .replaceAll('|', '\\|');
 say('\n| family | what was broken | the fault | what was said |\n|---|---|---|---|');
 for (const { family, broken, file, fault, said, red } of rows)
   say(`| ${[family, `${broken} (\`${file}\`)`, fault, red ? said : `NOT NOTICED: ${said}`].map(cell).join(' | ')} |`);
@@ -83,7 +88,7 @@ function build(file) {
   if (file.startsWith('agent/')) must(capture('agent/build.sh', [], { cwd: copy }));
 }
 
-/** What was received and not expected, line by line; the words of an error that a fault's own look has thrown. */
+/** What was received and not expected, line by line; the first words of an error that a fault's own look has thrown. */
 function saidBy(message) {
   const [first = ''] = message.split('\n');
   if (!first.includes('expect(')) return [first.replace(/^\w*Error: /, '')];
