@@ -2979,14 +2979,16 @@ count_writes() {
 
 # read_writes: SLOWEST_MS is where the highest class begins that holds a write; then QEMU counts no longer.
 read_writes() {
-  local path n
+  local path n counted
   local VIRSH_SECONDS=2
   local -a bins bounds
   # A QEMU that stands in a NAS would only be waited for.
   ((${#COUNTED[@]})) && [[ ! $JOB_STUCK && $ERROR_CODE != guest-gone ]] && write_counts || return 0
   read -ra bounds <<<"0 $WRITE_MS_BOUNDS"
   for path in "${COUNTED[@]}"; do
-    IFS=, read -ra bins <<<"${HISTOGRAMS[$path]#*:}"
+    # Another node may be the disk's uppermost by now: a job that goes on, another tool's snapshot.
+    counted=${HISTOGRAMS[$path]-}
+    IFS=, read -ra bins <<<"${counted#*:}"
     for ((n = 0; n < ${#bins[@]}; n++)); do
       ((bins[n] == 0 || bounds[n] < ${SLOWEST_MS:-0})) || SLOWEST_MS=${bounds[n]}
     done
