@@ -56,7 +56,7 @@ export const CONNECTION_FAULTS: readonly Fault[] = [
     strike: ({ wire }) => Promise.resolve(wire.swallowAnswersAtCommand()),
     mend: async (host, job) => {
       await until(async () => (await seen(host, job)).state !== 'running', 'the run is known to be unknown');
-      if (!existsSync(host.jobFile(job, 'started'))) throw new Error('the order has not reached the host');
+      await until(() => existsSync(host.jobFile(job, 'started')), 'the order has reached the host');
       host.wire.pass();
     },
   },
