@@ -32,7 +32,7 @@ export async function settle({ lab }: Place, reserve = 0, scratch = join(lab.fol
 export async function playScene(place: Place, vm: string, way: Way, situation: Situation): Promise<Panel> {
   const { lab, line } = place;
   const { nasMiB, scratchMiB, reserve, agent, speed } = situation;
-  const nas = nasMiB ? (await lab.verb('nas-small', `${nasMiB}`, `${vm}-nas`, place.nas)).trim() : place.nas;
+  const nas = nasMiB ? (await lab.verb('nas-small', `${nasMiB}`, `${vm}-${way}`, place.nas)).trim() : place.nas;
   await settle(place, reserve, scratchMiB ? await lab.nasSmall(`${vm}-scratch`, scratchMiB) : undefined);
   const guest = await WatchedGuest.start(lab, vm, agent);
   const scene = new Scene(place, guest, nas, way);
@@ -103,13 +103,14 @@ export class Scene {
   }
 
   /** The backup ends with that code. */
-  async fails(backup: Promise<Facts>, code: string): Promise<void> {
+  async fails(backup: Promise<Facts>, code: string): Promise<Partial<Facts>> {
     const stdout = await backup.then(
       () => '',
       (error: { readonly stdout?: string }) => `${error.stdout}`,
     );
     const facts = JSON.parse(/^FACTS=(.*)$/m.exec(stdout)?.[1] ?? '{}') as Partial<Facts>;
     if (facts.error?.code !== code) throw new Error(`expected ${code}: ${stdout || 'the backup ended well'}`);
+    return facts;
   }
 
   /** Returns when data of the backup has come to the NAS. */
