@@ -63,6 +63,7 @@ export class Scene {
   readonly #marks: { at: number; label: string; until?: number }[] = [];
   #run: { from: number; to: number } | null = null;
   #first = 0;
+  #pausedMs = 0;
 
   constructor(
     private readonly place: Place,
@@ -103,14 +104,14 @@ export class Scene {
   }
 
   /** The backup ends with that code. */
-  async fails(backup: Promise<Facts>, code: string): Promise<Partial<Facts>> {
+  async fails(backup: Promise<Facts>, code: string): Promise<void> {
     const stdout = await backup.then(
       () => '',
       (error: { readonly stdout?: string }) => `${error.stdout}`,
     );
     const facts = JSON.parse(/^FACTS=(.*)$/m.exec(stdout)?.[1] ?? '{}') as Partial<Facts>;
     if (facts.error?.code !== code) throw new Error(`expected ${code}: ${stdout || 'the backup ended well'}`);
-    return facts;
+    this.#pausedMs = facts.guest?.pausedMs ?? 0;
   }
 
   /** Returns when data of the backup has come to the NAS. */
@@ -138,7 +139,8 @@ export class Scene {
       points: this.guest.writes.flatMap(({ at, ms }) => (at < this.#began ? [] : [{ at: after(at), ms }])),
       run: this.#run && { from: after(this.#run.from), to: after(this.#run.to) },
       marks: this.#marks.map(({ at, label, until }): Mark => ({ at: after(at), label, until: after(until ?? at) })),
-      longestGapMs,
+      // Its board clock has whole seconds: of a shorter pause only the host script tells.
+      longestGapMs: Math.max(longestGapMs, this.#pausedMs),
     };
   }
 }

@@ -19,9 +19,8 @@ export interface Situation {
 }
 
 const scratchFills = async (scene: Scene): Promise<void> => {
-  const { guest } = await scene.fails(scene.full(), 'scratch-full');
-  // Too short for the seconds of the guest's board clock.
-  scene.mark(`the backup is ended${guest?.pausedMs ? `; the guest was paused for ${guest.pausedMs} ms` : ''}`);
+  await scene.fails(scene.full(), 'scratch-full');
+  scene.mark('the backup is ended');
 };
 
 export const SITUATIONS: readonly Situation[] = [
@@ -110,6 +109,7 @@ export const SITUATIONS: readonly Situation[] = [
     agent: 'missing',
     play: async (scene) => {
       await scene.fails(scene.full('-q', 'true'), 'agent-missing');
+      scene.mark('refused');
     },
   },
   {
@@ -119,6 +119,7 @@ export const SITUATIONS: readonly Situation[] = [
     agent: 'mute',
     play: async (scene) => {
       await scene.fails(scene.full('-q', 'true'), 'agent-missing');
+      scene.mark('given up');
     },
   },
   {

@@ -25,8 +25,8 @@ const LEFT = 52;
 const WIDE = 470;
 const BETWEEN = 26;
 const HEAD = 64;
-const HEIGHT = 158;
-const TOP = 38;
+const HEIGHT = 174;
+const TOP = 54;
 const BOTTOM = 24;
 const PLOT = HEIGHT - TOP - BOTTOM;
 /** The guest's log has whole ms: below one is none. */
@@ -45,7 +45,7 @@ export function plotLatency(columns: readonly string[], rows: readonly Row[]): s
   const across = (column: number): number => LEFT + column * (WIDE + BETWEEN);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
-    '<style>.run{fill:#d6e6f5}.mark{stroke:#c60}.trouble{fill:#f90;fill-opacity:.25}.label{fill:#a50}.grid{stroke:#ddd}.title{font-size:13px;font-weight:bold}.gap{fill:#555}.write{stroke:#b22222;stroke-width:2.4;stroke-linecap:round;fill:none}</style>',
+    '<style>.run{fill:#69c;fill-opacity:.25}.mark{stroke:#c60}.trouble{fill:#f90;fill-opacity:.25}.label{fill:#a50}.grid{stroke:#ccc}.title{font-size:13px;font-weight:bold}.gap{fill:#555}.write{stroke:#b22222;stroke-width:2.4;stroke-linecap:round;fill:none}</style>',
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     `<text class="title" x="${LEFT}" y="18">How long each write of the guest took, by its own log: a dot where it ended, a line from its begin. Shaded: the backup.</text>`,
     ...columns.map((title, column) => `<text class="title" x="${across(column)}" y="42">${title}</text>`),
@@ -57,9 +57,10 @@ export function plotLatency(columns: readonly string[], rows: readonly Row[]): s
         ...decades(highest).map((ms) => `<text x="${LEFT - 6}" y="${y(ms) + 4}" text-anchor="end">${label(ms)}</text>`),
         ...panels.flatMap((panel, column) => [
           `<g transform="translate(${across(column)} 0)">`,
+          ...decades(highest).map((ms) => `<path class="grid" d="M0 ${y(ms)}H${WIDE}"/>`),
           ...(panel === null
-            ? [`<text class="gap" x="0" y="${TOP + 14}">not possible: it has no scratch directory</text>`]
-            : draw(panel, until, highest, y)),
+            ? [`<text class="gap" x="8" y="${TOP + PLOT / 2}">by push there is no scratch directory</text>`]
+            : draw(panel, until, y)),
           '</g>',
         ]),
         '</g>',
@@ -69,7 +70,7 @@ export function plotLatency(columns: readonly string[], rows: readonly Row[]): s
   ].join('\n');
 }
 
-function draw({ points, run, marks, longestGapMs }: Panel, until: number, highest: number, y: (ms: number) => number): string[] {
+function draw({ points, run, marks, longestGapMs }: Panel, until: number, y: (ms: number) => number): string[] {
   const x = (at: number): number => Math.round((2 * WIDE * Math.max(0, at)) / until) / 2;
   const band = (kind: string, from: number, to: number): string =>
     `<rect class="${kind}" x="${x(from)}" y="${TOP}" width="${x(to) - x(from)}" height="${PLOT}"/>`;
@@ -85,13 +86,12 @@ function draw({ points, run, marks, longestGapMs }: Panel, until: number, highes
   return [
     run === null ? '' : band('run', run.from, run.to),
     ...marks.map((mark) => band('trouble', mark.at, mark.until)),
-    ...decades(highest).map((ms) => `<path class="grid" d="M0 ${y(ms)}H${WIDE}"/>`),
     ...seconds.map((at) => `<text x="${x(at * 1000)}" y="${HEIGHT - BOTTOM + 14}" text-anchor="middle">${at} s</text>`),
     ...marks.map(({ at, label: text }) => {
       const [side, anchor] = x(at) > WIDE / 2 ? [x(at) - 4, 'end'] : [x(at) + 4, 'start'];
       return `<path class="mark" d="M${x(at)} ${TOP - 14}V${TOP + PLOT}"/><text class="label" x="${side}" y="${TOP - 5}" text-anchor="${anchor}">${text}</text>`;
     }),
-    `<text class="gap" x="${WIDE}" y="16" text-anchor="end">longest without a write: ${label(longestGapMs)}</text>`,
+    `<text class="gap" x="${WIDE}" y="32" text-anchor="end">longest without a write: ${label(longestGapMs)}</text>`,
     `<path class="write" d="${[...writes].join('')}"/>`,
   ];
 }
