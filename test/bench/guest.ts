@@ -16,7 +16,7 @@ const LINE = 'guest';
 /** Bytes a second to the NAS while an incremental is taken. */
 const SPEED = '4M';
 /** ms that the guest is watched with no backup; what it writes then is what the incremental copies. */
-const BETWEEN = 7_000;
+const BETWEEN = 10_000;
 const NAMES = ['baseline', 'push', 'pull'] as const;
 type Name = (typeof NAMES)[number];
 
