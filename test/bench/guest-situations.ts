@@ -75,7 +75,7 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     name: 'scratch-to-the-last-byte',
-    title: 'The scratch directory fills to the last byte: the guest is paused, and resumed at once',
+    title: 'The scratch directory fills to the last byte: the guest is paused, and resumed',
     speed: '1M',
     scratchMiB: 12,
     play: scratchFills,
