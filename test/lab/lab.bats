@@ -216,6 +216,27 @@ acknowledges() {
   [[ $output == *"Content mismatch at offset $((place + 8192))"* ]]
 }
 
+# bats test_tags=full
+@test "a real guest with a guest agent: a freeze holds its writes until the thaw, which may be refused" {
+  local last
+  lab vm-create "$VM" --agent vda:16M
+  lab guest "$VM" 20 refuses
+  lab vm-start "$VM"
+  acknowledges 20
+  virsh -q -c qemu:///system domfsfreeze "$VM"
+  last=$(lab guest-acked "$VM")
+  for _ in 1 2 3; do
+    run virsh -q -c qemu:///system domfsthaw "$VM"
+    [[ $status -ne 0 && $output == *'the agent is busy'* ]]
+  done
+  sleep 1
+  [ "$(lab guest-acked "$VM")" -eq "$last" ]
+  virsh -q -c qemu:///system domfsthaw "$VM"
+  acknowledges 20
+  IFS=$'\t' read -r failed gap slowest < <(lab guest-felt "$VM" 1 "$(lab guest-acked "$VM")")
+  ((failed == 0 && gap >= 1000 && slowest >= 1000))
+}
+
 @test "what is not a write is refused and nothing is written" {
   new_vm
   before=$(sha256sum <"$LAB_DIR/mirror/$VM.vda.raw")

@@ -6,6 +6,7 @@
  *       one write at a time, past its cache and synchronously, and prints a line of each on the serial line, in columns:
  *         w NUMBER TOOK_MS ENDED_MS RTC ERRNO        ended by the guest's own clock, which stands still when the guest is paused;
  *                                                    RTC: the seconds of the day by the clock of the board, which goes on
+ *       With agent= on the kernel's command line it is a guest agent, too, that freezes and thaws: a write meanwhile waits, and says so.
  *   guest last FILE          the highest number in that raw image
  *   guest replay FILE N      writes 1..N into that raw image
  */
@@ -83,8 +84,39 @@ static long setting(const char *name, long otherwise) {
   return value ? atol(value) : otherwise;
 }
 
+/* What a write needs, and a freeze holds: one byte in a pipe. */
+static int leave[2];
+static void take(void) { while (read(leave[0], &(char){0}, 1) != 1) {} }
+static void give(void) { while (write(leave[1], "", 1) != 1) {} }
+
+/*
+ * The agent at its port, for ever: `works`; `mute`: hears all and answers nothing; `refuses`: freezes, and refuses to thaw three times.
+ * libvirt says one line at a time, and waits for its answer.
+ */
+static void be_the_agent(const char *kind) {
+  static char said[4096], answer[128];
+  int port = -1, frozen = 0, refusals = strcmp(kind, "refuses") ? 0 : 3;
+  for (int tries = 0; port < 0 && tries < 100; tries++, usleep(100000)) port = open("/dev/vport0p1", O_RDWR);
+  for (size_t length = 0;;) {
+    ssize_t more = read(port, said + length, sizeof said - 1 - length);
+    if (more <= 0) usleep(100000); /* nobody is at the other end */
+    said[length += more > 0 ? more : 0] = 0;
+    if (!strchr(said, '\n')) continue;
+    length = 0;
+    if (!strcmp(kind, "mute")) continue;
+    const char *id = strstr(said, "\"id\":");
+    long long value = id ? atoll(id + 5) : 1;
+    int thaw = !!strstr(said, "fsfreeze-thaw");
+    if (strstr(said, "fsfreeze-freeze") && !frozen) take(), frozen = 1;
+    int refused = thaw && refusals > 0 && refusals--;
+    if (thaw && !refused && frozen) give(), frozen = 0;
+    int size = snprintf(answer, sizeof answer, refused ? "{\"error\":{\"class\":\"GenericError\",\"desc\":\"the agent is busy\"}}\n" : "{\"return\":%lld}\n", value);
+    if (write(port, answer, size) != size) continue;
+  }
+}
+
 static void be_the_guest(void) {
-  const char *modules[] = {"virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk"};
+  const char *modules[] = {"virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk", "virtio_console"};
   mount("dev", "/dev", "devtmpfs", 0, "");
   int serial = open("/dev/ttyS0", O_WRONLY | O_NOCTTY), disk = -1;
   dup2(serial, 1);
@@ -95,11 +127,17 @@ static void be_the_guest(void) {
     printf("the guest cannot begin: %s\n", strerror(errno));
     for (;;) pause();
   }
+  if (pipe(leave)) printf("no pipe: %s\n", strerror(errno));
+  give();
+  const char *agent = getenv("agent");
+  if (agent && fork() == 0) be_the_agent(agent);
   long pace = setting("pace", 20);
   off_t size = size_of(disk);
   for (uint64_t number = setting("first", 1);; number++) {
     int64_t from = now_ms();
+    take();
     int error = write_number(disk, size, number);
+    give();
     int64_t to = now_ms();
     char line[96];
     int length = snprintf(line, sizeof line, "w %llu %lld %lld %d %d\n", (unsigned long long)number, (long long)(to - from),

@@ -2,7 +2,7 @@
 # says on the serial line what came of each. Its log is the witness of what it was promised and what it felt.
 
 readonly GUEST_KIT=/var/cache/chainkeeper-lab
-readonly GUEST_MODULES='virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk'
+readonly GUEST_MODULES='virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_console'
 
 #: guest-kit                       bring in what a guest is made of, once for all labs of this machine: a kernel by apt-get (27 MB), not installed
 verb_guest_kit() {
@@ -54,26 +54,29 @@ make_guest() {
   rm -rf "$work"
 }
 
-#: guest NAME [PACE_MS]            give a stopped VM a guest that writes 16 KiB, waits so long (20 ms), and again, over all of vda. What it
-#:                                 writes is in no mirror: guest-same writes it there
+#: guest NAME [PACE_MS [AGENT]]    give a stopped VM a guest that writes 16 KiB, waits so long (20 ms), and again, over all of vda. What it
+#:                                 writes is in no mirror: guest-same writes it there. AGENT, in a VM made with --agent: a guest agent that
+#:                                 works, is mute, or refuses (to thaw, three times); a freeze holds its writes back
 verb_guest() {
   need_vm "$1"
   gone "$1" || die "$1 runs"
   [[ ${2:-20} =~ ^[0-9]{1,5}$ ]] || die "not milliseconds: '$2'"
+  [[ ${3:-works} =~ ^(works|mute|refuses)$ ]] || die "no such agent: '$3'"
+  [[ ! ${3:-} || -e $RUN/$1.agent ]] || die "$1 was made without --agent"
   local image size format
   disk_of "$1" vda
   verb_guest_kit
   # libvirt gives to QEMU's user what it starts from, for as long as the VM runs: each VM has its own.
   cp "$GUEST_KIT/kernel/vmlinuz" "$IMAGES/$1.vmlinuz"
   cp "$GUEST_PROGRAM.initrd" "$IMAGES/$1.initrd"
-  printf '%s\n' "${2:-20}" >"$RUN/$1.guest"
+  printf '%s\n' "pace=${2:-20}${3:+ agent=$3}" >"$RUN/$1.guest"
   : >"$RUN/$1.guest.log"
 }
 
 # guest_os NAME: what its domain has in the place of a firmware that halts. Started again it goes on where it was.
 guest_os() {
   printf "<kernel>%s</kernel><initrd>%s</initrd>" "$IMAGES/$1.vmlinuz" "$IMAGES/$1.initrd"
-  printf "<cmdline>console=ttyS0 quiet panic=-1 pace=%s first=%s</cmdline>" "$(<"$RUN/$1.guest")" "$(($(verb_guest_acked "$1") + 1))"
+  printf "<cmdline>console=ttyS0 quiet panic=-1 %s first=%s</cmdline>" "$(<"$RUN/$1.guest")" "$(($(verb_guest_acked "$1") + 1))"
 }
 guest_serial() { printf "<serial type='file'><source path='%s' append='on'/><target port='0'/></serial>" "$RUN/$1.guest.log"; }
 
