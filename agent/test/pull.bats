@@ -230,21 +230,54 @@ END
   [[ $(virsh_q qemu-monitor-command "$VM" '{"execute":"query-blockstats"}') == *latency_histogram* ]]
 }
 
-# bats test_tags=full
-@test "a limit in MiB a second holds for a full and an incremental" {
-  new_vm vda:64M
-  lab write "$VM" vda 0x33 8M 12M
-  full --transfer pull -b 4
+@test "a limit in MiB a second holds for two disks together, of a full and an incremental; a push that cannot keep it is refused" {
+  new_vm vda:64M vdb:64M
+  lab write-many "$VM" <<<$'write vda 0x33 8M 14M\nwrite vdb 0x34 8M 14M'
+  full --transfer pull -b 8
   done_is full null
   identical
-  # 14 MiB at 4 MiB a second.
-  expect true '.timings.job >= 2800'
-  lab write "$VM" vda 0x34 8M 12M
-  incremental --transfer pull -b 4
+  # 32 MiB at 8 MiB a second, and what is let through at once. Each of them by itself would be done in half of that.
+  expect true '.timings.job >= 3500'
+  expect '8 null' '"\(.done.bandwidth) \(.done.transferReason)"'
+  lab write-many "$VM" <<<$'write vda 0x35 8M 16M\nwrite vdb 0x36 8M 16M'
+  incremental --transfer auto -b 8
   done_is incremental regular
   identical
   accounted
-  expect true '.timings.job >= 2800'
+  expect true '.timings.job >= 3500'
+  expect 'pull 8 only a pull keeps a limit' '"\(.done.transfer) \(.done.bandwidth) \(.done.transferReason)"'
+  expect true '.job.processed == 33554432'
+
+  incremental --transfer push -b 8
+  failed_is push-unlimited
+  expect null .done.bandwidth
+  untouched
+  forget
+  # CloudStack says nothing of the way.
+  incremental -b 999999
+  done_is incremental regular
+  identical
+  expect 'pull 999999' '"\(.done.transfer) \(.done.bandwidth)"'
+  no_scratch
+}
+
+@test "under a limit the copy of one disk that fails ends the run, and the next one is not begun" {
+  new_vm vda:64M vdb:64M
+  next && lab moment "$VM" "$BITMAP" && common
+  begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" --transfer pull -b 1
+  local reader=''
+  for _ in {1..400}; do
+    reader=$(pgrep -f "^qemu-img convert .*/vda\\?socket=.*$BACKUP_PATH/") && break
+    sleep 0.05
+  done
+  ! pgrep -f "^qemu-img convert .*/vdb\\?socket=.*$BACKUP_PATH/" || false
+  kill -9 "$reader"
+  ended_within 20
+  end
+  failed_is copy-failed
+  [[ $stderr == *'Copying vda failed'* ]]
+  untouched
+  no_scratch
 }
 
 @test "a NAS that fills while the readers write: stopped by the reserve, and a good incremental follows" {
