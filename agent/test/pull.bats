@@ -262,16 +262,16 @@ END
 }
 
 @test "under a limit the copy of one disk that fails ends the run, and the next one is not begun" {
+  local CONVERT='' of
+  REPOSITORY=$NAS
   new_vm vda:64M vdb:64M
+  lab write "$VM" vda 0x33 8M 24M
   next && lab moment "$VM" "$BITMAP" && common
   begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" --transfer pull -b 1
-  local reader=''
-  for _ in {1..400}; do
-    reader=$(pgrep -f "^qemu-img convert .*/vda\\?socket=.*$BACKUP_PATH/") && break
-    sleep 0.05
-  done
-  ! pgrep -f "^qemu-img convert .*/vdb\\?socket=.*$BACKUP_PATH/" || false
-  kill -9 "$reader"
+  converting
+  of=$(pgrep -af "^qemu-img convert .*/$BACKUP_PATH/")
+  [[ $of == *'///vda?'* && $of != *'///vdb?'* ]]
+  kill -9 "$CONVERT"
   ended_within 20
   end
   failed_is copy-failed

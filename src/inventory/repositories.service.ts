@@ -38,7 +38,7 @@ export class RepositoriesService {
         'invalid',
         `A repository of type dir needs an absolute path, not ${JSON.stringify(address)}.`,
       );
-    refuseBadOptions({ type, options: mountOptions, transfer });
+    refuseBadOptions(mountWishOf({ type, mountOpts: mountOptions, transfer, bandwidth }));
     refusePushUnderLimit('repository', { transfer, bandwidth });
     const repository = { uuid: randomUUID(), name, type, address, mountOpts: mountOptions };
     return this.#present(await this.repositories.create(repository, { transfer, bandwidth }));
