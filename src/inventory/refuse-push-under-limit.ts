@@ -12,6 +12,6 @@ export function refusePushUnderLimit(
   { transfer, bandwidth }: { readonly transfer: TransferWish | null; readonly bandwidth: number | null },
 ): void {
   if (transfer !== 'push' || bandwidth === null) return;
-  const { code, errorKind, message, next } = refusePush(`By this ${what} at most ${bandwidth} MiB a second would go`);
-  throw new UserError(code, errorKind, message, { next });
+  const { message, next } = refusePush(`By this ${what} at most ${bandwidth} MiB a second would go`);
+  throw new UserError('backup.push-unlimited', 'refused', message, { next });
 }

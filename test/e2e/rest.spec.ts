@@ -264,7 +264,7 @@ describeDatabases('REST', (databases) => {
     });
 
     it('keeps to the limit of the call, else to the smaller one of offering and repository, and goes by no push then', async () => {
-      const say = async (path: string, body: object) => (await service.call('PATCH', path, { body })).body;
+      const say = async (path: string, body: object): Promise<unknown> => (await service.call('PATCH', path, { body })).body;
       const planned = async (call: object = {}) => {
         const { body } = await service.post('/backups?dryRun=true', { vm: service.vm, ...call });
         return [body.bandwidth, body.bandwidthFrom, body.transfer, body.transferFrom] as unknown[];

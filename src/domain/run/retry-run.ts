@@ -38,7 +38,6 @@ const NEEDS_SOMEBODY: ReadonlySet<string> = new Set([
   'host.script-missing',
   'host.sudo-refused',
   'job-cancelled',
-  'push-unlimited',
   'script-missing',
   'sudo-refused',
   'version-too-old',
