@@ -205,7 +205,8 @@ Options
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs
       --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
-  -b, --bandwidth MIB          a second: of each disk with pull and restore, of all with checksum
+  -b, --bandwidth MIB          a second, all disks together; a running machine then goes by pull, for a push cannot
+                               be limited
       --swap                   restore in place of the volumes of a stopped machine
       --overwrite              restore to block devices, whatever they hold
       --new-name NAME          restore as a new, stopped domain   --networks  with its links up
@@ -1532,13 +1533,15 @@ json_disk() {
 
 # json_facts: REPLY is the whole of FACTS, version 1.
 json_facts() {
-  local i host vm asked did job='' guest='' space left timings error=''
+  local i host vm asked did job='' guest='' space left timings error='' limit=''
   local -a disks=()
   json_host && host=$REPLY
   json_object s name "$OPT_VM" s state "${SEEN_STATE/absent/shut off}" s qemuStarted "$QEMU_STARTED" && vm=$REPLY
   json_object s mode "${OPT_MODE:-legacy-full}" s bitmapNew "$OPT_BITMAP_NEW" s bitmapParent "$OPT_BITMAP_PARENT" && asked=$REPLY
+  # What a push would move was never limited.
+  [[ $TRANSFER != @(pull|offline) ]] || limit=$OPT_BANDWIDTH
   json_object s mode "$DONE_MODE" s transfer "$TRANSFER" s transferReason "$TRANSFER_REASON" s reason "$PLAN_REASON" s recreateMethod "$RECREATE_METHOD" \
-    s rescueRefused "$RESCUE_REFUSED" s bitmapNew "$DONE_BITMAP" && did=$REPLY
+    s rescueRefused "$RESCUE_REFUSED" n bandwidth "$limit" s bitmapNew "$DONE_BITMAP" && did=$REPLY
   if [[ $JOB_RESULT ]]; then
     json_object s result "$JOB_RESULT" s error "$JOB_ERROR" n processed "$JOB_PROCESSED" n total "$JOB_TOTAL" n ms "$JOB_MS" && job=$REPLY
   fi
@@ -2676,9 +2679,16 @@ readonly PULL_PIECE=$((512 * 1024))         # bytes of one read
 readonly PULL_DEPTH=16                      # reads at once
 readonly PULL_ROUND=$((256 * 1024 * 1024))  # bytes that one qemu-io copies: progress and limit are looked at in between
 
-# choose_transfer: TRANSFER, and why when the caller leaves it to us.
+# choose_transfer: TRANSFER, and why when the caller leaves it to us. Under a limit it is a pull: libvirt takes no limit with a push job,
+# only afterwards, and what QEMU copies before a write of the guest's heeds none.
 choose_transfer() {
   TRANSFER=${OPT_TRANSFER:-push}
+  if [[ $OPT_BANDWIDTH ]]; then
+    [[ $OPT_TRANSFER != push ]] || die 'A push cannot be limited: ask for --transfer pull or auto' push-unlimited
+    TRANSFER=pull
+    [[ $OPT_TRANSFER == pull ]] || TRANSFER_REASON='only a pull keeps a limit'
+    return 0
+  fi
   [[ $TRANSFER == auto ]] || return 0
   if scratch_suffices; then TRANSFER=pull; else TRANSFER=push; fi
   TRANSFER_REASON=$REPLY
@@ -2737,7 +2747,7 @@ pull_xml() {
   REPLY="$out</disks></domainbackup>"
 }
 
-# pull_disks: all disks at once, while guest, scratch and NAS are watched.
+# pull_disks: while guest, scratch and NAS are watched.
 pull_disks() {
   local i
   now_ms && NAS_HEARD=$REPLY
@@ -2747,8 +2757,7 @@ pull_disks() {
     if [[ ${D[$i.mode]} == incremental ]]; then dirty_extents "$i"; else D[$i.todo]=${D[$i.virtual]}; fi
     JOB_TOTAL=$((JOB_TOTAL + D[$i.todo]))
   done
-  for ((i = 0; i < DISKS; i++)); do start_reader "$i"; done
-  until readers_done; do
+  until start_readers && readers_done; do
     poll_guest || :
     # Only a full scratch stops a guest whose old data goes there.
     ! io_paused || die "The scratch directory $SCRATCH_DIR is full, and $OPT_VM was stopped by it" scratch-full
@@ -2776,6 +2785,18 @@ pull_disks() {
   progress "$JOB_PROCESSED" "$JOB_TOTAL"
   now_ms && JOB_MS=$((REPLY - TIMING_FROM[job]))
   printf -v JOB_BLOCK 'Job type:         Completed   \nOperation:        Backup      \nTime elapsed:     %-12s ms\nFile processed:   %s B\nFile total:       %s B' "$JOB_MS" "$JOB_PROCESSED" "$JOB_TOTAL"
+}
+
+# start_readers: all at once; under a limit one after the other, each with the whole of it, so that it holds for all disks together. Once
+# one has failed there is no next one. False while there is somebody to start.
+start_readers() {
+  while ((${#READERS[@]} < DISKS)); do
+    if [[ $OPT_BANDWIDTH ]] && ((${#READERS[@]})); then
+      readers_done || return 1
+      ! reader_failed $((${#READERS[@]} - 1)) || return 0
+    fi
+    start_reader "${#READERS[@]}"
+  done
 }
 
 # nbd_options I [MORE]: disk I's export, for --image-opts.
@@ -3098,7 +3119,9 @@ convert_disk() {
   die "$words" convert-failed
 }
 
-read_stopped() { qemu-img convert -p -f "${D[$1.format]}" -O qcow2 -- "${D[$1.path]}" "$DEST/${D[$1.file]}"; }
+read_stopped() {
+  qemu-img convert -p -f "${D[$1.format]}" -O qcow2 ${OPT_BANDWIDTH:+-r "${OPT_BANDWIDTH}M"} -- "${D[$1.path]}" "$DEST/${D[$1.file]}"
+}
 
 # run_copy BEFORE SIZE TOTAL COMMAND...: as run, a program that says its percents in brackets, of SIZE bytes after BEFORE of TOTAL.
 run_copy() {

@@ -8,6 +8,7 @@ import { MissingFiles1796810000000 } from './mysql/missing-files';
 import { Protections1795800000000 } from './mysql/protections';
 import { RunAttempts1796400000000 } from './mysql/run-attempts';
 import { RunCause1795700000000 } from './mysql/run-cause';
+import { RepositoryLimits1796950000000 } from './mysql/repository-limits';
 import { RepositoryWays1795900000000 } from './mysql/repository-ways';
 import { Resizes1796820000000 } from './mysql/resizes';
 import { Restores1796100000000 } from './mysql/restores';
@@ -37,4 +38,5 @@ export const MYSQL_MIGRATIONS = [
   MissingFiles1796810000000,
   Resizes1796820000000,
   ScheduleReadAs1796900000000,
+  RepositoryLimits1796950000000,
 ];

@@ -8,6 +8,7 @@ import { MissingFiles1796810000000 } from './sqlite/missing-files';
 import { Protections1795800000000 } from './sqlite/protections';
 import { RunAttempts1796400000000 } from './sqlite/run-attempts';
 import { RunCause1795700000000 } from './sqlite/run-cause';
+import { RepositoryLimits1796950000000 } from './sqlite/repository-limits';
 import { RepositoryWays1795900000000 } from './sqlite/repository-ways';
 import { Resizes1796820000000 } from './sqlite/resizes';
 import { Restores1796100000000 } from './sqlite/restores';
@@ -37,4 +38,5 @@ export const SQLITE_MIGRATIONS = [
   MissingFiles1796810000000,
   Resizes1796820000000,
   ScheduleReadAs1796900000000,
+  RepositoryLimits1796950000000,
 ];

@@ -53,7 +53,8 @@ Options
       --facts                  print a line FACTS={json}
       --on-lost-bitmap full|rescue  a full of all disks, or compare with the chain and keep what differs
       --transfer push|pull|auto  QEMU writes the NAS itself, or readers of this host copy from scratch files
-  -b, --bandwidth MIB          a second: of each disk with pull and restore, of all with checksum
+  -b, --bandwidth MIB          a second, all disks together; a running machine then goes by pull, for a push cannot
+                               be limited
       --swap                   restore in place of the volumes of a stopped machine
       --overwrite              restore to block devices, whatever they hold
       --new-name NAME          restore as a new, stopped domain   --networks  with its links up

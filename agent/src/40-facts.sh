@@ -64,13 +64,15 @@ json_disk() {
 
 # json_facts: REPLY is the whole of FACTS, version 1.
 json_facts() {
-  local i host vm asked did job='' guest='' space left timings error=''
+  local i host vm asked did job='' guest='' space left timings error='' limit=''
   local -a disks=()
   json_host && host=$REPLY
   json_object s name "$OPT_VM" s state "${SEEN_STATE/absent/shut off}" s qemuStarted "$QEMU_STARTED" && vm=$REPLY
   json_object s mode "${OPT_MODE:-legacy-full}" s bitmapNew "$OPT_BITMAP_NEW" s bitmapParent "$OPT_BITMAP_PARENT" && asked=$REPLY
+  # What a push would move was never limited.
+  [[ $TRANSFER != @(pull|offline) ]] || limit=$OPT_BANDWIDTH
   json_object s mode "$DONE_MODE" s transfer "$TRANSFER" s transferReason "$TRANSFER_REASON" s reason "$PLAN_REASON" s recreateMethod "$RECREATE_METHOD" \
-    s rescueRefused "$RESCUE_REFUSED" s bitmapNew "$DONE_BITMAP" && did=$REPLY
+    s rescueRefused "$RESCUE_REFUSED" n bandwidth "$limit" s bitmapNew "$DONE_BITMAP" && did=$REPLY
   if [[ $JOB_RESULT ]]; then
     json_object s result "$JOB_RESULT" s error "$JOB_ERROR" n processed "$JOB_PROCESSED" n total "$JOB_TOTAL" n ms "$JOB_MS" && job=$REPLY
   fi

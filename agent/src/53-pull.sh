@@ -11,9 +11,16 @@ readonly PULL_PIECE=$((512 * 1024))         # bytes of one read
 readonly PULL_DEPTH=16                      # reads at once
 readonly PULL_ROUND=$((256 * 1024 * 1024))  # bytes that one qemu-io copies: progress and limit are looked at in between
 
-# choose_transfer: TRANSFER, and why when the caller leaves it to us.
+# choose_transfer: TRANSFER, and why when the caller leaves it to us. Under a limit it is a pull: libvirt takes no limit with a push job,
+# only afterwards, and what QEMU copies before a write of the guest's heeds none.
 choose_transfer() {
   TRANSFER=${OPT_TRANSFER:-push}
+  if [[ $OPT_BANDWIDTH ]]; then
+    [[ $OPT_TRANSFER != push ]] || die 'A push cannot be limited: ask for --transfer pull or auto' push-unlimited
+    TRANSFER=pull
+    [[ $OPT_TRANSFER == pull ]] || TRANSFER_REASON='only a pull keeps a limit'
+    return 0
+  fi
   [[ $TRANSFER == auto ]] || return 0
   if scratch_suffices; then TRANSFER=pull; else TRANSFER=push; fi
   TRANSFER_REASON=$REPLY
@@ -72,7 +79,7 @@ pull_xml() {
   REPLY="$out</disks></domainbackup>"
 }
 
-# pull_disks: all disks at once, while guest, scratch and NAS are watched.
+# pull_disks: while guest, scratch and NAS are watched.
 pull_disks() {
   local i
   now_ms && NAS_HEARD=$REPLY
@@ -82,8 +89,7 @@ pull_disks() {
     if [[ ${D[$i.mode]} == incremental ]]; then dirty_extents "$i"; else D[$i.todo]=${D[$i.virtual]}; fi
     JOB_TOTAL=$((JOB_TOTAL + D[$i.todo]))
   done
-  for ((i = 0; i < DISKS; i++)); do start_reader "$i"; done
-  until readers_done; do
+  until start_readers && readers_done; do
     poll_guest || :
     # Only a full scratch stops a guest whose old data goes there.
     ! io_paused || die "The scratch directory $SCRATCH_DIR is full, and $OPT_VM was stopped by it" scratch-full
@@ -111,6 +117,18 @@ pull_disks() {
   progress "$JOB_PROCESSED" "$JOB_TOTAL"
   now_ms && JOB_MS=$((REPLY - TIMING_FROM[job]))
   printf -v JOB_BLOCK 'Job type:         Completed   \nOperation:        Backup      \nTime elapsed:     %-12s ms\nFile processed:   %s B\nFile total:       %s B' "$JOB_MS" "$JOB_PROCESSED" "$JOB_TOTAL"
+}
+
+# start_readers: all at once; under a limit one after the other, each with the whole of it, so that it holds for all disks together. Once
+# one has failed there is no next one. False while there is somebody to start.
+start_readers() {
+  while ((${#READERS[@]} < DISKS)); do
+    if [[ $OPT_BANDWIDTH ]] && ((${#READERS[@]})); then
+      readers_done || return 1
+      ! reader_failed $((${#READERS[@]} - 1)) || return 0
+    fi
+    start_reader "${#READERS[@]}"
+  done
 }
 
 # nbd_options I [MORE]: disk I's export, for --image-opts.

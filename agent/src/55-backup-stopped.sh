@@ -69,7 +69,9 @@ convert_disk() {
   die "$words" convert-failed
 }
 
-read_stopped() { qemu-img convert -p -f "${D[$1.format]}" -O qcow2 -- "${D[$1.path]}" "$DEST/${D[$1.file]}"; }
+read_stopped() {
+  qemu-img convert -p -f "${D[$1.format]}" -O qcow2 ${OPT_BANDWIDTH:+-r "${OPT_BANDWIDTH}M"} -- "${D[$1.path]}" "$DEST/${D[$1.file]}"
+}
 
 # run_copy BEFORE SIZE TOTAL COMMAND...: as run, a program that says its percents in brackets, of SIZE bytes after BEFORE of TOTAL.
 run_copy() {

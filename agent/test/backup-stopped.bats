@@ -34,6 +34,18 @@ go_on() { start_vm && DISK_PATHS=''; }
   expect '1048576 65536' '[.disks[].dirtyBefore] | map(tostring) | join(" ")'
 }
 
+@test "a limit in MiB a second holds for both disks of a stopped machine together" {
+  new_vm vda:64M vdb:64M
+  lab write-many "$VM" <<<$'write vda 0x33 8M 14M\nwrite vdb 0x34 8M 14M'
+  stop_vm
+  full -b 8
+  done_is full null
+  identical
+  # 32 MiB at 8 MiB a second, and what is let through at once.
+  expect true '.timings.job >= 3500'
+  expect 'offline 8' '"\(.done.transfer) \(.done.bandwidth)"'
+}
+
 # bats test_tags=full
 @test "an incremental of a stopped machine is a full that says so, and takes nothing from the chain before it" {
   new_vm vda:64M

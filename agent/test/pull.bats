@@ -230,21 +230,54 @@ END
   [[ $(virsh_q qemu-monitor-command "$VM" '{"execute":"query-blockstats"}') == *latency_histogram* ]]
 }
 
-# bats test_tags=full
-@test "a limit in MiB a second holds for a full and an incremental" {
-  new_vm vda:64M
-  lab write "$VM" vda 0x33 8M 12M
+@test "a limit in MiB a second holds for all disks together, of a full and an incremental; a push that cannot keep it is refused" {
+  new_vm vda:64M vdb:64M vdc:64M vdd:64M
+  lab write-many "$VM" <<<$'write vda 0x33 8M 4M\nwrite vdb 0x34 8M 4M\nwrite vdc 0x35 8M 4M\nwrite vdd 0x36 8M 4M'
   full --transfer pull -b 4
   done_is full null
   identical
-  # 14 MiB at 4 MiB a second.
-  expect true '.timings.job >= 2800'
-  lab write "$VM" vda 0x34 8M 12M
-  incremental --transfer pull -b 4
+  # 24 MiB at 4 MiB a second, and what is let through at once. Each of them by itself would be done in a quarter of that.
+  expect true '.timings.job >= 5400'
+  expect '4 null' '"\(.done.bandwidth) \(.done.transferReason)"'
+  lab write-many "$VM" <<<$'write vda 0x43 8M 6M\nwrite vdb 0x44 8M 6M\nwrite vdc 0x45 8M 6M\nwrite vdd 0x46 8M 6M'
+  incremental --transfer auto -b 4
   done_is incremental regular
   identical
   accounted
-  expect true '.timings.job >= 2800'
+  expect true '.timings.job >= 5400'
+  expect 'pull 4 only a pull keeps a limit' '"\(.done.transfer) \(.done.bandwidth) \(.done.transferReason)"'
+  expect true '.job.processed == 25165824'
+
+  incremental --transfer push -b 8
+  failed_is push-unlimited
+  expect null .done.bandwidth
+  untouched
+  forget
+  # CloudStack says nothing of the way.
+  incremental -b 999999
+  done_is incremental regular
+  identical
+  expect 'pull 999999' '"\(.done.transfer) \(.done.bandwidth)"'
+  no_scratch
+}
+
+@test "under a limit the copy of one disk that fails ends the run, and the next one is not begun" {
+  local CONVERT='' of
+  REPOSITORY=$NAS
+  new_vm vda:64M vdb:64M
+  lab write "$VM" vda 0x33 8M 24M
+  next && lab moment "$VM" "$BITMAP" && common
+  begin -o backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" --transfer pull -b 1
+  converting
+  of=$(pgrep -af "^qemu-img convert .*/$BACKUP_PATH/")
+  [[ $of == *'///vda?'* && $of != *'///vdb?'* ]]
+  kill -9 "$CONVERT"
+  ended_within 20
+  end
+  failed_is copy-failed
+  [[ $stderr == *'Copying vda failed'* ]]
+  untouched
+  no_scratch
 }
 
 @test "a NAS that fills while the readers write: stopped by the reserve, and a good incremental follows" {

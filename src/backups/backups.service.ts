@@ -52,6 +52,8 @@ export class BackupsService {
       parentId: decision.parent?.uuid ?? null,
       transfer: decision.transfer,
       transferFrom: decision.transferFrom,
+      bandwidth: decision.bandwidth,
+      bandwidthFrom: decision.bandwidthFrom,
       warnings: [...decision.warnings],
       restart: await this.restarts.news(around.host, facts, decision),
       disks: decision.disks.map(({ target, mode: diskMode, parentFile }) => ({ target, mode: diskMode, parentFile })),
@@ -61,19 +63,23 @@ export class BackupsService {
   /**
    * Writes a run down; the engine takes it from there.
    * @throws UserError `run.active` while another run of the VM goes on, `run.key-reused`, `host.maintenance`,
-   * `repository.maintenance`
+   * `repository.maintenance`, `backup.push-unlimited`, `backup.stock-unlimited`
    */
   async create({ vm: id, ...wishes }: CreateBackupDto, { idempotencyKey, trigger }: AskedBy): Promise<RunDto> {
     const vm = found(await this.vms.find(id), 'vm', id);
-    const { host, repository } = await this.planner.surroundings(vm);
-    refuseMaintenance(host, repository);
+    const around = await this.planner.surroundings(vm);
+    const request = requestOf(wishes);
+    refuseMaintenance(around.host, around.repository);
+    // Whoever asks is still there to be told; the run asks again.
+    const unlimited = this.planner.refuseUnlimited(around, request);
+    if (unlimited !== null) throw refusalError(unlimited);
     const run = await this.runs.request({
       id: randomUUID(),
       vmId: vm.id,
       kind: 'backup',
       triggeredBy: trigger,
       idempotencyKey: idempotencyKey ?? null,
-      requested: { ...requestOf(wishes) },
+      requested: { ...request },
     });
     return this.runPresenter.present(run);
   }
@@ -156,9 +162,10 @@ const damageOf = (manifest: ManifestRow | undefined): string[] => [
       ]),
 ];
 
-const requestOf = ({ mode, quiesce, transfer, onLostBitmap }: Omit<CreateBackupDto, 'vm'>): BackupRequest => ({
+const requestOf = ({ mode, quiesce, transfer, bandwidth, onLostBitmap }: Omit<CreateBackupDto, 'vm'>): BackupRequest => ({
   mode: mode ?? 'auto',
   quiesce: quiesce ?? false,
   ...(transfer === undefined ? {} : { transfer }),
+  ...(bandwidth === undefined ? {} : { bandwidth }),
   ...(onLostBitmap === undefined ? {} : { onLostBitmap }),
 });

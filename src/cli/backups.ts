@@ -7,7 +7,8 @@ import { exitOf, follow } from './follow';
 import { bytes, show, table } from './output';
 import { action, client, command, type CommonOptions } from './program';
 import { runText } from './runs';
-import { onLostBitmapOption, transferOption } from './way-options';
+import { BANDWIDTH_SOURCES, type BandwidthSource } from '../domain/chain/choose-bandwidth';
+import { bandwidthOption, onLostBitmapOption, transferOption } from './way-options';
 
 /** `chainkeeper backup VM`. */
 export const backupCommand = (): Command =>
@@ -16,6 +17,7 @@ export const backupCommand = (): Command =>
     .option('--full', 'a full in any case')
     .option('--quiesce', 'freeze the guest’s file systems for the moment of the checkpoint')
     .addOption(transferOption())
+    .addOption(bandwidthOption())
     .addOption(onLostBitmapOption())
     .option('--wait', 'wait until it is done; the exit code says how it ended')
     .option('--dry-run', 'only say what would be done, and why')
@@ -28,6 +30,7 @@ export const backupCommand = (): Command =>
             full?: boolean;
             quiesce?: boolean;
             transfer?: string;
+            bandwidth?: number;
             onLostBitmap?: string;
             wait?: boolean;
             dryRun?: boolean;
@@ -40,6 +43,7 @@ export const backupCommand = (): Command =>
             mode: options.full ? 'full' : 'auto',
             ...(options.quiesce ? { quiesce: true } : {}),
             ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
+            ...(options.bandwidth === undefined ? {} : { bandwidth: options.bandwidth }),
             ...(options.onLostBitmap === undefined ? {} : { onLostBitmap: options.onLostBitmap }),
           };
           if (options.dryRun) {
@@ -47,6 +51,9 @@ export const backupCommand = (): Command =>
             show(options.json, plan, () =>
               [
                 `${plan.kind} because ${plan.reason}: ${plan.sentence}`,
+                ...(plan.bandwidth === null
+                  ? []
+                  : [`at most ${plan.bandwidth} MiB a second: ${BANDWIDTH_SOURCES[plan.bandwidthFrom as BandwidthSource]}`]),
                 ...(plan.restart === null ? [] : [plan.restart]),
                 ...plan.warnings.map((text) => `warning: ${text}`),
               ].join('\n'),

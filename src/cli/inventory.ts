@@ -12,7 +12,7 @@ import { resizedCommand, resizesCommand } from './resizes';
 import { action, client, command, type CommonOptions } from './program';
 import { forecastCommand } from './restart-forecast';
 import { checkCommand, repositoryCheckCommand, sweepCommand } from './upkeep';
-import { afterRecreationOption, onLostBitmapOption, transferOption } from './way-options';
+import { afterRecreationOption, bandwidthOption, onLostBitmapOption, transferOption, wholeNumber } from './way-options';
 
 interface NewDisk {
   readonly target: string;
@@ -94,11 +94,6 @@ async function create<T extends object>(
   show(options.json, item, () => text(item));
 }
 
-function number(text: string): number {
-  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It is a whole number.');
-}
-
 /** `vda=/path/of/the/image`. */
 function disk(text: string, before: readonly NewDisk[] = []): NewDisk[] {
   const [, target, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
@@ -110,7 +105,7 @@ function disk(text: string, before: readonly NewDisk[] = []): NewDisk[] {
 const withAccess = (host: Command): Command =>
   host
     .option('--address <address>', 'address to connect to (default: the name)')
-    .option('--port <port>', 'SSH port (default: 22)', number)
+    .option('--port <port>', 'SSH port (default: 22)', wholeNumber)
     .option('--user <user>', 'unprivileged SSH user (default: chainkeeper)')
     .option('--private-key-file <file>', 'private key on the orchestrator (default: CHAINKEEPER_SSH_KEY)')
     .option('--fingerprint <sha256>', 'pin this host key, SHA256:... (default: the known_hosts file decides)')
@@ -181,17 +176,17 @@ export function hostCommand(): Command {
   return host;
 }
 
-type RepositoryOptions = CommonOptions & { mountOptionsFile?: string; transfer?: string | boolean };
+type RepositoryOptions = CommonOptions & { mountOptionsFile?: string; transfer?: string | false; bandwidth?: number | false };
 
 const mountOptionsFile = (): Option =>
   new Option('--mount-options-file <file>', 'file with the mount options, because they may hold credentials');
 
-function repositoryWishes({ mountOptionsFile: file, transfer }: RepositoryOptions): object {
+function repositoryWishes({ mountOptionsFile: file, transfer, bandwidth }: RepositoryOptions): object {
   const mountOptions = file && readText(file, '--mount-options-file').trim();
   return {
     ...(mountOptions ? { mountOptions } : {}),
-    ...(typeof transfer === 'string' ? { transfer } : {}),
-    ...(transfer === false ? { transfer: null } : {}),
+    ...(transfer === undefined ? {} : { transfer: transfer === false ? null : transfer }),
+    ...(bandwidth === undefined ? {} : { bandwidth: bandwidth === false ? null : bandwidth }),
   };
 }
 
@@ -213,6 +208,7 @@ export function repositoryCommand(): Command {
       { title: 'TYPE', of: (row) => row.type },
       { title: 'ADDRESS', of: (row) => row.address },
       { title: 'TRANSFER', of: (row) => row.transfer },
+      { title: 'MIB/S', of: (row) => row.bandwidth, right: true },
       { title: 'USED', of: (row) => bytes(row.usedBytes), right: true },
       { title: 'OF', of: (row) => bytes(row.capacityBytes), right: true },
       { title: 'FULL ON', of: (row) => row.fullOn?.slice(0, 10) },
@@ -228,6 +224,7 @@ export function repositoryCommand(): Command {
       .requiredOption('--address <address>', 'as mount understands it; for dir an absolute path on the host')
       .addOption(mountOptionsFile())
       .addOption(transferOption())
+      .addOption(bandwidthOption())
       .action(
         action(async (name: string, options: RepositoryOptions & { type: string; address: string }) =>
           create<RepositoryDto>(
@@ -246,8 +243,8 @@ export function repositoryCommand(): Command {
       .addOption(mountOptionsFile())
       .addOption(transferOption())
       .option('--no-transfer', 'take back what was said of the way')
-      .option('--no-full-weekday', 'take back what was said of a day of the week')
-      .option('--no-full-every-days', 'take back what was said of days')
+      .addOption(bandwidthOption())
+      .option('--no-bandwidth', 'take back the limit')
       .action(
         action(async (id: string, options: RepositoryOptions & { name?: string }) => {
           const name = options.name === undefined ? {} : { name: options.name };
@@ -268,6 +265,7 @@ interface OfferingOptions extends CommonOptions {
   readonly fullEvery?: number;
   readonly incremental?: boolean;
   readonly transfer?: string | false;
+  readonly bandwidth?: number | false;
   readonly onLostBitmap?: string;
   readonly afterRecreation?: string;
 }
@@ -283,14 +281,15 @@ function offeringWishes({ incremental, json: _json, ...said }: OfferingOptions):
 
 const withPolicy = (offering: Command): Command =>
   offering
-    .option('--full-every <n>', 'links in a chain before the next full', number)
+    .option('--full-every <n>', 'links in a chain before the next full', wholeNumber)
     .option('--incremental', 'take incrementals where they are true (default)')
     .option('--no-incremental', 'take fulls only')
     .addOption(transferOption())
+    .addOption(bandwidthOption())
     .addOption(onLostBitmapOption())
     .addOption(afterRecreationOption())
     .option('--full-weekday <day>', 'the first backup from this day of the week on is a full (sun to sat)')
-    .option('--full-every-days <n>', 'so is the first from so many days after the last full', number)
+    .option('--full-every-days <n>', 'so is the first from so many days after the last full', wholeNumber)
     .option('--full-zone <zone>', 'time zone of those days (default: UTC)');
 
 /** `chainkeeper offering`. */
@@ -305,6 +304,7 @@ export function offeringCommand(): Command {
       { title: 'FULL EVERY', of: (row) => row.fullEvery, right: true },
       { title: 'INCREMENTAL', of: (row) => row.incrementalEnabled },
       { title: 'TRANSFER', of: (row) => row.transfer },
+      { title: 'MIB/S', of: (row) => row.bandwidth, right: true },
       { title: 'ON LOST BITMAP', of: (row) => row.onLostBitmap },
       { title: 'REPOSITORY', of: (row) => row.repository },
       { title: 'ID', of: (row) => row.id },
@@ -332,6 +332,7 @@ export function offeringCommand(): Command {
         .option('--repository <repository>', 'id or name of the repository that backups go to from now on'),
     )
       .option('--no-transfer', 'take back what was said of the way')
+      .option('--no-bandwidth', 'take back the limit')
       .option('--no-full-weekday', 'take back what was said of a day of the week')
       .option('--no-full-every-days', 'take back what was said of days')
       .action(

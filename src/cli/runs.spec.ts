@@ -18,13 +18,26 @@ describe('a run for people', () => {
       plannedKind: null,
       reason: null,
     },
-    ...{ backupId: null, progress: null, errorCode: null, errorMessage: null, warnings: [], exitCode: null, abortAsked: null },
+    ...{
+      backupId: null,
+      progress: null,
+      bandwidth: null,
+      errorCode: null,
+      errorMessage: null,
+      warnings: [],
+      exitCode: null,
+      abortAsked: null,
+    },
     ...{ created: '2026-04-27T13:45:00.000Z', started: null, ended: null },
   };
 
   it('says why the service asked for it, where it did', () => {
     expect(runText(RUN)).toBe('run r: queued');
     expect(runText({ ...RUN, trigger: 'service', cause: 'A hole.' })).toBe('run r: queued\nasked for by the service: A hole.');
+  });
+
+  it('says the limit that it keeps', () => {
+    expect(runText({ ...RUN, bandwidth: 8 })).toBe('run r: queued\nat most 8 MiB a second');
   });
 
   it('says what it waits for, and that it was tried before', () => {

@@ -10,6 +10,7 @@ export function runText(run: RunDto): string {
   if (run.waits) lines.push(`it ${run.waits}`);
   if (run.cause) lines.push(`asked for by the service: ${run.cause}`);
   if (run.progress && run.ended === null) lines.push(progressBar(run.progress.done, run.progress.total));
+  if (run.bandwidth !== null) lines.push(`at most ${run.bandwidth} MiB a second`);
   if (run.stuck) lines.push(`seems to be stuck: ${run.stuck}`);
   if (run.backupId) lines.push(`backup ${run.backupId}; "chainkeeper explain ${run.backupId}" says why it was what it was`);
   if (run.errorMessage) lines.push(`error: ${run.errorMessage} (${run.errorCode ?? 'unknown'})`);

@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { AFTER_RECREATION_WISHES } from '../domain/chain/after-recreation';
 import { LOST_BITMAP_WISHES, TRANSFER_WISHES } from '../domain/agent/facts';
 
@@ -8,6 +8,19 @@ export const transferOption = (): Option =>
     '--transfer <way>',
     'how the data of a running VM travels: QEMU writes the NAS (push), readers of the host copy, with the NAS out of the guest’s way (pull), or pull where the host has room (auto)',
   ).choices(TRANSFER_WISHES);
+
+/** A whole number of arguments. */
+export function wholeNumber(text: string): number {
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is a whole number.');
+}
+
+/** `--bandwidth`, of a repository, an offering and a call. */
+export const bandwidthOption = (): Option =>
+  new Option(
+    '--bandwidth <mib>',
+    'MiB a second that a backup moves at most, all its disks together; it then goes by pull, for a push cannot be limited',
+  ).argParser(wholeNumber);
 
 /** `--on-lost-bitmap`, of an offering and of a call. */
 export const onLostBitmapOption = (): Option =>

@@ -11,6 +11,7 @@ import type { InspectFacts } from '../domain/agent/facts';
 import { lastFull } from '../domain/chain/last-full';
 import type { BackupPlan, BackupRequest } from '../domain/chain/backup-plan';
 import type { Refusal } from '../domain/chain/refusal';
+import { refuseUnlimited } from '../domain/chain/refuse-unlimited';
 import { decideBackup } from '../domain/chain/decide-backup';
 import { fullDueAt } from '../domain/schedule/full-due-at';
 import { OperationalError, UserError } from '../domain/errors';
@@ -100,6 +101,7 @@ export class Planner {
       policy: {
         ...offered,
         repositoryTransfer: repository.transfer,
+        repositoryBandwidth: repository.bandwidth,
         fullDueAt: fullDueAt(
           { weekday: offered.fullWeekday, everyDays: offered.fullEveryDays, zone: offered.fullZone },
           lastFull(books.backups),
@@ -116,6 +118,12 @@ export class Planner {
       newChainId: randomUUID(),
     });
     return { decision, facts, looked, activeCheckpoint: books.activeCheckpointId };
+  }
+
+  /** What of a call cannot be kept to, as far as it can be said without asking the host; null: nothing. */
+  refuseUnlimited({ host, repository, offering }: Surroundings, request: BackupRequest): Refusal | null {
+    const policy = { ...readPolicy(offering.details), repositoryBandwidth: repository.bandwidth };
+    return refuseUnlimited(request, policy, hostScript(hostAccess(host, this.config.ssh)));
   }
 
   /** Looks at a VM on its host, with the names that the books have for its disks. */

@@ -343,6 +343,7 @@ function backupCommand(plan: BackupPlan, { mount }: Surroundings, access: HostAc
     // A plan of an older version does not say.
     transfer: plan.transfer ?? 'push',
     onLostBitmap: plan.onLostBitmap ?? 'full',
+    bandwidth: plan.bandwidth ?? null,
     diskPaths: needsDiskPaths(plan, access) ? plan.disks.map(({ path }) => path ?? '') : [],
     mode: plan.kind,
     bitmapNew: plan.bitmapNew,

@@ -4,14 +4,39 @@ const NO_FULL = { fullWeekday: null, fullEveryDays: null, fullZone: 'UTC' } as c
 
 describe('offering policy', () => {
   it.each([
-    { fullEvery: 1, incrementalEnabled: true, transfer: null, onLostBitmap: 'full', afterRecreation: 'next', ...NO_FULL },
-    { fullEvery: 1, incrementalEnabled: true, transfer: 'push', onLostBitmap: 'rescue', afterRecreation: 'next', ...NO_FULL },
+    {
+      fullEvery: 1,
+      incrementalEnabled: true,
+      transfer: null,
+      bandwidth: null,
+      onLostBitmap: 'full',
+      afterRecreation: 'next',
+      ...NO_FULL,
+    },
+    {
+      fullEvery: 1,
+      incrementalEnabled: true,
+      transfer: 'push',
+      bandwidth: null,
+      onLostBitmap: 'rescue',
+      afterRecreation: 'next',
+      ...NO_FULL,
+    },
     { ...DEFAULT_POLICY, fullWeekday: 'sun', fullEveryDays: 30, fullZone: 'Europe/Rome' },
-    { fullEvery: 2, incrementalEnabled: false, transfer: 'pull', onLostBitmap: 'full', afterRecreation: 'at-once', ...NO_FULL },
+    {
+      fullEvery: 2,
+      incrementalEnabled: false,
+      transfer: 'pull',
+      bandwidth: 1,
+      onLostBitmap: 'full',
+      afterRecreation: 'at-once',
+      ...NO_FULL,
+    },
     {
       fullEvery: 1000,
       incrementalEnabled: true,
       transfer: 'auto',
+      bandwidth: 999_999,
       onLostBitmap: 'rescue',
       afterRecreation: 'at-once',
       ...NO_FULL,
@@ -26,6 +51,7 @@ describe('offering policy', () => {
       { name: 'nas.backup.full.every', value: '0' },
       { name: 'nas.backup.incremental.enabled', value: 'yes' },
       { name: 'ck.backup.transfer', value: 'pigeon' },
+      { name: 'ck.backup.bandwidth', value: '1000000' },
       { name: 'ck.backup.on_lost_bitmap', value: 'pray' },
       { name: 'ck.backup.after_recreation', value: 'never' },
       { name: 'ck.backup.full_weekday', value: 'sunday' },
@@ -34,6 +60,7 @@ describe('offering policy', () => {
     ];
     expect(readPolicy(rows)).toEqual(DEFAULT_POLICY);
     expect(readPolicy([...toSettings({ transfer: 'pull' }), ...toSettings({ transfer: null })]).transfer).toBeNull();
+    expect(readPolicy([...toSettings({ bandwidth: 7 }), ...toSettings({ bandwidth: null })]).bandwidth).toBeNull();
     expect(readPolicy([...toSettings({ fullEvery: 3 }), ...toSettings({ fullEvery: 4 })]).fullEvery).toBe(4);
   });
 });

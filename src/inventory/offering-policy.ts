@@ -9,6 +9,7 @@ export const OFFERING_SETTINGS = {
   fullEvery: 'nas.backup.full.every',
   incrementalEnabled: 'nas.backup.incremental.enabled',
   transfer: 'ck.backup.transfer',
+  bandwidth: 'ck.backup.bandwidth',
   onLostBitmap: 'ck.backup.on_lost_bitmap',
   afterRecreation: 'ck.backup.after_recreation',
   fullWeekday: 'ck.backup.full_weekday',
@@ -24,6 +25,8 @@ export interface OfferingPolicy {
   readonly incrementalEnabled: boolean;
   /** Null: the repository says, or nobody does. */
   readonly transfer: TransferWish | null;
+  /** MiB a second that a run may move at most; null (default): the offering sets no limit. */
+  readonly bandwidth: number | null;
   /** A full by default: it needs no scratch space and reads nothing of the chain. */
   readonly onLostBitmap: LostBitmapWish;
   /** What is due is taken when it is due, by default: a full at once is a load that nobody planned. */
@@ -40,6 +43,7 @@ export const DEFAULT_POLICY: OfferingPolicy = {
   fullEvery: 10,
   incrementalEnabled: true,
   transfer: null,
+  bandwidth: null,
   onLostBitmap: 'full',
   afterRecreation: 'next',
   fullWeekday: null,
@@ -53,6 +57,7 @@ export function readPolicy(details: readonly DetailRow[]): OfferingPolicy {
   const every = valueOf(OFFERING_SETTINGS.fullEvery);
   const enabled = valueOf(OFFERING_SETTINGS.incrementalEnabled);
   const transfer = valueOf(OFFERING_SETTINGS.transfer);
+  const bandwidth = valueOf(OFFERING_SETTINGS.bandwidth);
   const onLostBitmap = valueOf(OFFERING_SETTINGS.onLostBitmap);
   const afterRecreation = valueOf(OFFERING_SETTINGS.afterRecreation);
   const fullEveryDays = valueOf(OFFERING_SETTINGS.fullEveryDays);
@@ -61,6 +66,7 @@ export function readPolicy(details: readonly DetailRow[]): OfferingPolicy {
     fullEvery: /^[1-9]\d{0,5}$/.test(every) ? Number(every) : DEFAULT_POLICY.fullEvery,
     incrementalEnabled: enabled === 'true' || enabled === 'false' ? enabled === 'true' : DEFAULT_POLICY.incrementalEnabled,
     transfer: TRANSFER_WISHES.find((wish) => wish === transfer) ?? DEFAULT_POLICY.transfer,
+    bandwidth: /^[1-9]\d{0,5}$/.test(bandwidth) ? Number(bandwidth) : DEFAULT_POLICY.bandwidth,
     onLostBitmap: LOST_BITMAP_WISHES.find((wish) => wish === onLostBitmap) ?? DEFAULT_POLICY.onLostBitmap,
     afterRecreation: AFTER_RECREATION_WISHES.find((wish) => wish === afterRecreation) ?? DEFAULT_POLICY.afterRecreation,
     fullWeekday: WEEKDAYS.find((day) => day === valueOf(OFFERING_SETTINGS.fullWeekday)) ?? DEFAULT_POLICY.fullWeekday,

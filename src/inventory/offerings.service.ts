@@ -5,7 +5,8 @@ import { Offerings, type OfferingWithDetails } from '../database/repositories/of
 import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
 import type { CreateOfferingDto, OfferingDto, UpdateOfferingDto } from './dto/offering.dto';
-import { readPolicy, toSettings } from './offering-policy';
+import { DEFAULT_POLICY, readPolicy, toSettings } from './offering-policy';
+import { refusePushUnderLimit } from './refuse-push-under-limit';
 
 @Injectable()
 export class OfferingsService {
@@ -15,6 +16,7 @@ export class OfferingsService {
   ) {}
 
   async create({ name, repository, description, ...policy }: CreateOfferingDto): Promise<OfferingDto> {
+    refusePushUnderLimit('offering', { ...DEFAULT_POLICY, ...policy });
     const { uuid: externalId } = found(await this.repositories.find(repository), 'repository', repository);
     const offering = { uuid: randomUUID(), name, description: description ?? '', externalId };
     return this.#present(await this.offerings.create(offering, toSettings(policy)));
@@ -31,6 +33,7 @@ export class OfferingsService {
 
   async update(id: string, { name, description, repository, ...policy }: UpdateOfferingDto): Promise<OfferingDto> {
     const row = found(await this.offerings.find(id), 'offering', id);
+    refusePushUnderLimit('offering', { ...readPolicy(row.details), ...policy });
     const target = repository && found(await this.repositories.find(repository), 'repository', repository);
     const change = {
       ...(name === undefined ? {} : { name }),

@@ -9,6 +9,7 @@ import { Config } from '../platform/config/load-config';
 import { found } from '../platform/found';
 import { type Page, type PageQuery, toPage, toPart } from '../platform/page';
 import type { CreateRepositoryDto, RepositoryDto, UpdateRepositoryDto } from './dto/repository.dto';
+import { refusePushUnderLimit } from './refuse-push-under-limit';
 import { mountWishOf } from './mount-wish';
 import { saidMaintenance } from './said-maintenance';
 import { type RepositorySpace, spaceOf } from './space-of';
@@ -20,7 +21,14 @@ export class RepositoriesService {
     @Inject(Config) private readonly config: Config,
   ) {}
 
-  async create({ name, type, address, mountOptions = '', transfer }: CreateRepositoryDto): Promise<RepositoryDto> {
+  async create({
+    name,
+    type,
+    address,
+    mountOptions = '',
+    transfer = null,
+    bandwidth = null,
+  }: CreateRepositoryDto): Promise<RepositoryDto> {
     checkName('mount', type);
     checkName('address', address);
     checkName('options', mountOptions);
@@ -30,9 +38,10 @@ export class RepositoriesService {
         'invalid',
         `A repository of type dir needs an absolute path, not ${JSON.stringify(address)}.`,
       );
-    refuseBadOptions({ type, options: mountOptions, transfer: transfer ?? null });
+    refuseBadOptions(mountWishOf({ type, mountOpts: mountOptions, transfer, bandwidth }));
+    refusePushUnderLimit('repository', { transfer, bandwidth });
     const repository = { uuid: randomUUID(), name, type, address, mountOpts: mountOptions };
-    return this.#present(await this.repositories.create(repository, transfer ?? null));
+    return this.#present(await this.repositories.create(repository, { transfer, bandwidth }));
   }
 
   async list(query: PageQuery): Promise<Page<RepositoryDto>> {
@@ -45,17 +54,21 @@ export class RepositoriesService {
     return this.#present(found(await this.repositories.find(id), 'repository', id));
   }
 
-  async update(id: string, { name, mountOptions, transfer }: UpdateRepositoryDto): Promise<RepositoryDto> {
+  async update(id: string, { name, mountOptions, transfer, bandwidth }: UpdateRepositoryDto): Promise<RepositoryDto> {
     const row = found(await this.repositories.find(id), 'repository', id);
     if (mountOptions !== undefined) {
       checkName('options', mountOptions);
       refuseBadOptions({ ...mountWishOf(row), options: mountOptions });
     }
+    refusePushUnderLimit('repository', {
+      transfer: transfer === undefined ? row.transfer : transfer,
+      bandwidth: bandwidth === undefined ? row.bandwidth : bandwidth,
+    });
     const change = {
       ...(name === undefined ? {} : { name }),
       ...(mountOptions === undefined ? {} : { mountOpts: mountOptions }),
     };
-    await this.repositories.change(row.id, change, transfer);
+    await this.repositories.change(row.id, change, { transfer, bandwidth });
     return this.show(row.uuid);
   }
 
@@ -82,7 +95,7 @@ function refuseBadOptions(wish: MountWish): void {
 
 /** Mount options may hold credentials in any of their values, so only their names are ever shown. */
 function present(row: RepositoryWithWay, { growthPerDay, fullOn, warning }: RepositorySpace): RepositoryDto {
-  const { uuid, name, type, address, mountOpts, transfer, maintenance, usedBytes, capacityBytes } = row;
+  const { uuid, name, type, address, mountOpts, transfer, bandwidth, maintenance, usedBytes, capacityBytes } = row;
   return {
     id: uuid,
     name,
@@ -91,6 +104,7 @@ function present(row: RepositoryWithWay, { growthPerDay, fullOn, warning }: Repo
     mountOptions: mountOptionNames(mountOpts),
     mountAdvice: judgeMountOptions(mountWishOf(row)),
     transfer,
+    bandwidth,
     maintenance: saidMaintenance(maintenance),
     usedBytes,
     capacityBytes,

@@ -24,6 +24,7 @@ export class RunPresenter {
     const backup = run.backupId === null ? null : await this.backups.findById(run.backupId);
     const waits = run.state === 'queued' ? (await this.queue.waits()).get(run.id) : undefined;
     const stuck = await this.watcher.judge(run);
+    const plan = run.plan as (Pick<BackupPlan | RestorePlan | StepsPlan, 'kind'> & { readonly bandwidth?: number | null }) | null;
     return {
       id: run.id,
       vmId: vm?.uuid ?? '',
@@ -36,10 +37,11 @@ export class RunPresenter {
       stuck: stuck === null ? null : `${stuck.sentence} ${stuck.next}`,
       trigger: run.triggeredBy,
       cause: run.cause,
-      plannedKind: (run.plan as BackupPlan | RestorePlan | StepsPlan | null)?.kind ?? null,
+      plannedKind: plan?.kind ?? null,
       reason: run.reason,
       backupId: backup?.uuid ?? null,
       progress: run.progress as ProgressDto | null,
+      bandwidth: plan?.bandwidth ?? null,
       errorCode: run.errorCode,
       errorMessage: run.errorMessage,
       warnings: run.warnings ?? [],

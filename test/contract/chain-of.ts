@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
 import { buildBackup, buildDiscard, buildRestore, type RestoreDisk, type RestoreWay } from '../../src/domain/agent/build-argv';
-import type { BackupMode, LostBitmapWish } from '../../src/domain/agent/facts';
+import type { BackupMode, LostBitmapWish, TransferWish } from '../../src/domain/agent/facts';
 import { parseOutput, type ParsedOutput } from '../../src/domain/agent/parse-output';
 import type { FollowedJob } from '../../src/engine/follow-job';
 import type { HostAccess } from '../../src/hosts/host-access';
@@ -25,6 +25,9 @@ export class ChainOf {
   fence = 1;
   stopped = false;
   onLostBitmap: LostBitmapWish = 'full';
+  transfer: TransferWish = 'push';
+  /** MiB a second; null: no limit. */
+  bandwidth: number | null = null;
   /** Targets that are to be compared, whatever their bitmaps look like. */
   rescued: readonly string[] = [];
   #disks: Promise<readonly LabDisk[]> | undefined;
@@ -58,6 +61,8 @@ export class ChainOf {
         bitmapNew: bitmap,
         bitmapParent: mode === 'incremental' ? (parent?.bitmap ?? null) : null,
         onLostBitmap: this.onLostBitmap,
+        transfer: this.transfer,
+        bandwidth: this.bandwidth,
         disks: disks.map((disk, index) => ({
           target: disk.target,
           mode: mode !== 'incremental' ? 'full' : this.rescued.includes(disk.target) ? 'rescued' : 'incremental',

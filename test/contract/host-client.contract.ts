@@ -300,6 +300,28 @@ export function defineHostClientContract(name: string, open: () => Promise<Subje
         expect(await chain.identical(last)).toEqual([true, true]);
       });
 
+      test('a limit is kept by a pull and told in the facts; a push that cannot keep it changes nothing', async () => {
+        await write('vda', 0x81, 3 * MIB, MIB);
+        [chain.transfer, chain.bandwidth] = ['auto', 50];
+        last = await chain.take('incremental', last);
+        expect(last.answer.facts?.done).toMatchObject({ mode: 'incremental', transfer: 'pull', bandwidth: 50 });
+        expect(last.answer.facts?.done.transferReason).toBe('only a pull keeps a limit');
+        expect(await chain.identical(last)).toEqual([true, true]);
+        chain.transfer = 'push';
+        const refused = await chain.take('incremental', last);
+        expect(refused.answer).toMatchObject({ result: false, code: 'push-unlimited', facts: { done: { bandwidth: null } } });
+        expect(await subject.lab.bitmaps(vm, 'vda')).not.toContain(refused.bitmap);
+        // Nobody who asks with the script alone says anything of the way.
+        const order = await chain.order('incremental', last);
+        await subject.lab.moment(vm, order.bitmap);
+        const argv = order.argv.filter((word, at) => word !== '--transfer' && order.argv[at - 1] !== '--transfer');
+        await subject.client.start(subject.host, { ...order, argv });
+        last = chain.ended(order, await follow(subject.client, subject.host, order.jobId));
+        expect(last.answer.facts?.done).toMatchObject({ transfer: 'pull', bandwidth: 50 });
+        expect(await chain.identical(last)).toEqual([true, true]);
+        chain.bandwidth = null;
+      });
+
       test('stopped: a full with seeded bitmaps; after the start the next incremental holds every write since', async () => {
         await subject.lab.vmStop(vm);
         chain.stopped = true;

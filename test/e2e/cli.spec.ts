@@ -42,11 +42,11 @@ describeDatabases(
 
     it.each([
       ['host', 'kvm1', /^NAME +ADDRESS +USER +DIALECT +SCRIPT +STATE +ID\nkvm1 +fake-host:22 +chainkeeper +seed/],
-      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +USED +OF +FULL ON +MAINTENANCE +ID\nnas1 +dir/],
+      ['repo', 'nas1', /^NAME +TYPE +ADDRESS +TRANSFER +MIB\/S +USED +OF +FULL ON +MAINTENANCE +ID\nnas1 +dir/],
       [
         'offering',
         'daily',
-        /^NAME +FULL EVERY +INCREMENTAL +TRANSFER +ON LOST BITMAP +REPOSITORY +ID\ndaily +10 +yes +auto +full +nas1/,
+        /^NAME +FULL EVERY +INCREMENTAL +TRANSFER +MIB\/S +ON LOST BITMAP +REPOSITORY +ID\ndaily +10 +yes +auto +- +full +nas1/,
       ],
       ['vm', vm, /^NAME +DISKS +OFFERING +NEXT GOES BY +HOST +ID\ni-2-10-VM +vda,vdb +daily +- +kvm1/],
     ])('%s: lists, shows, refuses to remove what is needed, and knows no other', async (noun, name, table) => {
@@ -130,6 +130,25 @@ describeDatabases(
       expect((await ck('repo', 'remove', 'slower')).code).toBe(0);
     });
 
+    it('says how much a backup moves in a second, and takes it back', async () => {
+      expect((await ck('repo', 'add', 'thin', '--type', 'dir', '--address', '/thin', '--bandwidth', '40')).code).toBe(0);
+      expect((await ck('repo', 'list')).out).toMatch(/^thin .* 40 /m);
+      expect(await json('repo', 'change', 'thin', '--transfer', 'pull')).toMatchObject({ transfer: 'pull', bandwidth: 40 });
+      expect(await ck('repo', 'change', 'thin', '--transfer', 'push')).toMatchObject({
+        ...{ code: 11, err: expect.stringContaining('backup.push-unlimited') as string },
+      });
+      for (const wrong of ['0', '1000000', 'fast'])
+        expect(await ck('repo', 'change', 'thin', '--bandwidth', wrong)).toMatchObject({ code: 2 });
+      expect(await json('repo', 'change', 'thin', '--no-bandwidth')).toMatchObject({ transfer: 'pull', bandwidth: null });
+      expect((await ck('repo', 'remove', 'thin')).code).toBe(0);
+      expect(await json('offering', 'change', 'daily', '--bandwidth', '30')).toMatchObject({ transfer: 'auto', bandwidth: 30 });
+      const [offered, called] = [await ck('backup', vm, '--dry-run'), await ck('backup', vm, '--dry-run', '--bandwidth', '90')];
+      expect(offered.out).toMatch(/^at most 30 MiB a second: the offering says so$/m);
+      expect(called.out).toMatch(/^at most 90 MiB a second: the call asked for it$/m);
+      expect(await ck('backup', vm, '--transfer', 'push', '--bandwidth', '90')).toMatchObject({ code: 11, out: '' });
+      expect(await json('offering', 'change', 'daily', '--no-bandwidth')).toMatchObject({ bandwidth: null });
+    });
+
     it('says what is wrong with mount options, and takes none that do harm', async () => {
       const file = join(await mkdtemp(join(tmpdir(), 'ck-options-')), 'options');
       const add = (type: string, ...more: string[]) =>
@@ -143,6 +162,9 @@ describeDatabases(
       await writeFile(file, 'soft,noexec\n');
       const added = await add('nfs');
       expect([added.code, added.out]).toEqual([0, expect.stringMatching(/^warning {2}soft: With push .*$/m)]);
+      // Under a limit nothing goes by push.
+      expect((await ck('repo', 'change', 'odd', '--bandwidth', '40')).out).toMatch(/^ok {7}soft: With pull .*$/m);
+      expect((await ck('repo', 'change', 'odd', '--no-bandwidth')).out).toMatch(/^warning {2}soft: With push .*$/m);
       expect((await ck('repo', 'change', 'odd', '--transfer', 'pull')).out).toMatch(/^ok {7}soft: With pull .*$/m);
       await writeFile(file, 'bg');
       expect(await ck('repo', 'change', 'odd', '--mount-options-file', file)).toMatchObject({ code: 2 });

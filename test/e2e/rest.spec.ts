@@ -263,6 +263,52 @@ describeDatabases('REST', (databases) => {
       expect(await planned()).toEqual(['push', 'default']);
     });
 
+    it('keeps to the limit of the call, else to the smaller one of offering and repository, and goes by no push then', async () => {
+      const say = async (path: string, body: object): Promise<unknown> => (await service.call('PATCH', path, { body })).body;
+      const planned = async (call: object = {}) => {
+        const { body } = await service.post('/backups?dryRun=true', { vm: service.vm, ...call });
+        return [body.bandwidth, body.bandwidthFrom, body.transfer, body.transferFrom] as unknown[];
+      };
+      expect(await planned()).toEqual([null, null, 'push', 'default']);
+      expect(await say('/repositories/nas1', { bandwidth: 40 })).toMatchObject({ bandwidth: 40, transfer: null });
+      expect(await planned()).toEqual([40, 'repository', 'pull', 'limit']);
+      expect(await say('/offerings/daily', { bandwidth: 30, transfer: 'auto' })).toMatchObject({ bandwidth: 30 });
+      expect(await planned()).toEqual([30, 'offering', 'auto', 'offering']);
+      expect(await planned({ bandwidth: 999_999 })).toEqual([999_999, 'call', 'auto', 'offering']);
+
+      // By the host's own word: the fake reads the same argv as the script.
+      const backup = await service.backup();
+      expect(backup.facts).toMatchObject({ done: { transfer: 'pull', bandwidth: 30 } });
+      const { body: why } = await service.get(`/backups/${backup.id}/explain`);
+      expect(why.guest).toContain('All disks together moved at most 30 MiB a second: the offering says so.');
+      expect((await service.get(`/runs/${backup.runId}`)).body).toMatchObject({ bandwidth: 30, state: 'succeeded' });
+
+      for (const path of ['/repositories/nas1', '/offerings/daily'])
+        expect(await say(path, { transfer: 'push' })).toMatchObject({ status: 409, code: 'backup.push-unlimited' });
+      for (const query of ['', '?dryRun=true'])
+        expect((await service.post(`/backups${query}`, { vm: service.vm, transfer: 'push' })).body).toMatchObject({
+          ...{ status: 409, code: 'backup.push-unlimited', next: expect.stringContaining('pull or auto') },
+        });
+      for (const bandwidth of [0, -1, 1.5, 1_000_000, '8', null])
+        expect((await service.post('/backups', { vm: service.vm, bandwidth })).body).toMatchObject({ code: 'request.invalid' });
+      for (const bandwidth of [0, 1_000_000, '8'])
+        for (const path of ['/repositories/nas1', '/offerings/daily'])
+          expect(await say(path, { bandwidth })).toMatchObject({ code: 'request.invalid' });
+
+      // Said by two who do not know of each other: late rather than never, and not in silence.
+      expect(await say('/offerings/daily', { bandwidth: null, transfer: 'push' })).toMatchObject({
+        bandwidth: null,
+        transfer: 'push',
+      });
+      expect(await planned()).toEqual([40, 'repository', 'pull', 'limit']);
+      const { runId } = await service.backup();
+      const { body: run } = await service.get(`/runs/${runId}`);
+      expect(run.warnings).toEqual([expect.stringMatching(/^limit: it goes by pull .* \(the offering says so\)/)]);
+      await say('/offerings/daily', { transfer: null });
+      expect(await say('/repositories/nas1', { bandwidth: null })).toMatchObject({ bandwidth: null });
+      expect(await planned()).toEqual([null, null, 'push', 'default']);
+    });
+
     it('is refused while another run of the VM goes on, and so is whatever would change what that run goes by', async () => {
       const brake = new Brake(service.lab.host);
       const { body: run } = await service.post('/backups', { vm: service.vm, mode: 'full' });

@@ -55,7 +55,7 @@ describeDatabases('a copy of the books', (databases) => {
     await new Protections(work).set({ backupId: odd.id, until: new Date('2030-01-02T03:04:05Z'), protectedBy: 'ü', why: NASTY });
     await new BackupRepositories(work).create(
       { uuid: randomUUID(), name: 'nas1', type: 'cifs', address: '//nas/x', mountOpts: 'vers=3.0,password=s3cret,ro' },
-      null,
+      { bandwidth: 40 },
     );
     await new Vms(work).setActiveCheckpoint(vm.id, 'backup-1');
     await new Restores(work).begin({

@@ -189,10 +189,13 @@ describeDatabases('the inventory', (databases) => {
 
   it('keeps the way to a repository beside its row, which is CloudStack’s', async () => {
     const silent = await aRepository();
-    const made = await repositories.create({ uuid: randomUUID(), name: name(), ...REPOSITORY }, 'pull');
-    expect([silent.transfer, made.transfer]).toEqual([null, 'pull']);
+    const made = await repositories.create({ uuid: randomUUID(), name: name(), ...REPOSITORY }, { transfer: 'pull' });
+    expect([silent, made].map(({ transfer, bandwidth }) => [transfer, bandwidth])).toEqual([
+      [null, null],
+      ['pull', null],
+    ]);
     const way = async (): Promise<unknown> => (await repositories.find(made.uuid))?.transfer;
-    expect([await repositories.change(made.id, {}, 'auto'), await way()]).toEqual([true, 'auto']);
+    expect([await repositories.change(made.id, {}, { transfer: 'auto' }), await way()]).toEqual([true, 'auto']);
     // Whoever changes something else says nothing of the way.
     expect([await repositories.change(made.id, { mountOpts: 'soft' }), await way()]).toEqual([true, 'auto']);
     const { items } = await repositories.page({ limit: 2 });
@@ -200,9 +203,28 @@ describeDatabases('the inventory', (databases) => {
       [made.id, 'auto'],
       [silent.id, null],
     ]);
-    expect([await repositories.change(made.id, {}, null), await way()]).toEqual([true, null]);
-    expect(await repositories.change(999_999, {}, 'pull')).toBe(false);
+    expect([await repositories.change(made.id, {}, { transfer: null }), await way()]).toEqual([true, null]);
+    expect(await repositories.change(999_999, {}, { transfer: 'pull' })).toBe(false);
     expect(await books.dataSource.query('SELECT repository_id FROM ck_repositories WHERE repository_id = 999999')).toEqual([]);
+  });
+
+  it('keeps the limit of a repository beside its way, each by itself', async () => {
+    const { id, uuid, ...made } = await repositories.create(
+      { uuid: randomUUID(), name: name(), ...REPOSITORY },
+      { bandwidth: 40 },
+    );
+    expect(made).toMatchObject({ transfer: null, bandwidth: 40 });
+    const after = async (way: Parameters<typeof repositories.change>[2]): Promise<unknown[]> => {
+      expect(await repositories.change(id, {}, way)).toBe(true);
+      const row = await repositories.find(uuid);
+      return [row?.transfer, row?.bandwidth];
+    };
+    expect(await after({ transfer: 'auto' })).toEqual(['auto', 40]);
+    expect(await after({ bandwidth: 999_999 })).toEqual(['auto', 999_999]);
+    expect(await after({ transfer: null })).toEqual([null, 999_999]);
+    expect(await after({})).toEqual([null, 999_999]);
+    expect(await after({ bandwidth: null })).toEqual([null, null]);
+    expect(await books.dataSource.query(`SELECT repository_id FROM ck_repositories WHERE repository_id = ${id}`)).toEqual([]);
   });
 
   it('keeps the settings of an offering, each once', async () => {

@@ -23,6 +23,7 @@ const MIGRATIONS = [
   'MissingFiles1796810000000',
   'Resizes1796820000000',
   'ScheduleReadAs1796900000000',
+  'RepositoryLimits1796950000000',
 ];
 
 describeDatabases('migrations', (databases) => {
@@ -44,6 +45,24 @@ describeDatabases('migrations', (databases) => {
       const names = columns.map(({ databaseName }) => dataSource.driver.escape(databaseName));
       await expect(dataSource.query(`SELECT ${names.join(', ')} FROM ${tableName}`)).resolves.toEqual([]);
     }
+  });
+
+  it('keep what was said of the way to a repository, which has room for a limit then', async () => {
+    const source = await createDataSource(await databases.fresh());
+    const before = MIGRATIONS.indexOf('RepositoryLimits1796950000000');
+    await migrate(source, { upTo: MIGRATIONS.slice(0, before) });
+    await source.query("INSERT INTO ck_repositories (repository_id, transfer) VALUES (3, 'pull'), (4, 'auto')");
+    expect(await migrate(source)).toEqual(MIGRATIONS.slice(before));
+    await source.query('INSERT INTO ck_repositories (repository_id, bandwidth) VALUES (5, 40)');
+    const rows: { repository_id: unknown; transfer: unknown; bandwidth: unknown }[] = await source.query(
+      'SELECT repository_id, transfer, bandwidth FROM ck_repositories ORDER BY repository_id',
+    );
+    expect(rows.map((row) => [Number(row.repository_id), row.transfer, row.bandwidth])).toEqual([
+      [3, 'pull', null],
+      [4, 'auto', null],
+      [5, null, 40],
+    ]);
+    await source.destroy();
   });
 
   it('are run by one of two processes that start at once', async () => {

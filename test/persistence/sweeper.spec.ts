@@ -134,10 +134,9 @@ describeDatabases(
       await lab.up();
       const { address, user } = await lab.access();
       await new Hosts(work).create({ uuid: randomUUID(), name: 'here' }, { ...accessOf(user), address });
-      await new BackupRepositories(work).create(
-        { uuid: randomUUID(), name: 'nas1', type: 'dir', address: await lab.nas('nas1'), mountOpts: '' },
-        null,
-      );
+      await new BackupRepositories(work).create({
+        ...{ uuid: randomUUID(), name: 'nas1', type: 'dir', address: await lab.nas('nas1'), mountOpts: '' },
+      });
       lab.host.mounts.add('/tmp/csbackup.left');
       const config = loadConfig(
         environmentOf(database, {

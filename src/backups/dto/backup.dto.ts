@@ -1,8 +1,14 @@
-import { IsBoolean, IsIn, IsString, MaxLength, MinLength } from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
 import { ProtectionDto } from './protection.dto';
 import { PageQuery } from '../../platform/page';
 import { Optional } from '../../platform/optional';
-import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
+import {
+  LOST_BITMAP_WISHES,
+  type LostBitmapWish,
+  MAX_BANDWIDTH,
+  TRANSFER_WISHES,
+  type TransferWish,
+} from '../../domain/agent/facts';
 
 /** A backup to take now. */
 export class CreateBackupDto {
@@ -26,6 +32,16 @@ export class CreateBackupDto {
   @Optional()
   @IsIn(TRANSFER_WISHES)
   transfer?: TransferWish;
+
+  /**
+   * MiB a second that it moves at most, all its disks together, instead of what the offering and the repository say, be it less or more.
+   * Refused with `push` (`backup.push-unlimited`) and on a host whose script is CloudStack's own (`backup.stock-unlimited`): neither keeps a limit.
+   */
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_BANDWIDTH)
+  bandwidth?: number;
 
   /** What to do where a bitmap is lost on a disk, instead of what the offering says: `full` or `rescue`. */
   @Optional()
@@ -62,8 +78,12 @@ export class PlanDto {
   parentId!: string | null;
   /** How the data of a running VM would travel: `push`, `pull` or `auto`. */
   transfer!: string;
-  /** Who said so: `call`, `offering`, `repository`, or `default`: nobody. */
+  /** Who said so: `call`, `offering`, `repository`, `limit`: there is one, and a push cannot keep it, or `default`: nobody. */
   transferFrom!: string;
+  /** MiB a second that it would move at most, all disks together; null: no limit. */
+  bandwidth!: number | null;
+  /** Who said so: `call`, `offering` or `repository`; null: nobody. */
+  bandwidthFrom!: string | null;
   /** What may go wrong for the guest, for people. */
   warnings!: string[];
   /** That its host was restarted since it was last seen, which of its VMs need a full and how those are spread; null: it was not. */

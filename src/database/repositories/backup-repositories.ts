@@ -19,11 +19,17 @@ export type NewBackupRepository = Pick<BackupRepositoryRow, 'uuid' | 'name' | 't
 /** What may change about one: type and address stay, because backups lie there. */
 export type BackupRepositoryChange = Partial<Pick<BackupRepositoryRow, 'name' | 'mountOpts' | 'usedBytes' | 'capacityBytes'>>;
 
-/** A NAS export, how the data of a live VM travels to it, and its maintenance; null: nobody said. */
-export type RepositoryWithWay = BackupRepositoryRow & {
+/** The way that backups take to a NAS export: how the data of a live VM travels, and how many MiB a second at most; null: nobody said. */
+export interface RepositoryWay {
   readonly transfer: TransferWish | null;
-  readonly maintenance: MaintenanceRow | null;
-};
+  readonly bandwidth: number | null;
+}
+
+/** A NAS export, the way that backups take to it, and its maintenance. */
+export type RepositoryWithWay = BackupRepositoryRow &
+  RepositoryWay & {
+    readonly maintenance: MaintenanceRow | null;
+  };
 
 /** The NAS exports. */
 @Injectable()
@@ -31,7 +37,7 @@ export class BackupRepositories {
   constructor(private readonly work: UnitOfWork) {}
 
   /** @throws UserError `repository.name-taken` */
-  create(repository: NewBackupRepository, transfer: TransferWish | null = null): Promise<RepositoryWithWay> {
+  create(repository: NewBackupRepository, way: Partial<RepositoryWay> = {}): Promise<RepositoryWithWay> {
     return this.work.run(async (manager) => {
       await refuseTaken(manager, BackupRepositoryRow, 'name', repository.name, 'repository.name-taken');
       await manager.insert(BackupRepositoryRow, {
@@ -41,22 +47,22 @@ export class BackupRepositories {
         created: () => nowToTheSecond(manager),
       });
       const { id } = await manager.findOneByOrFail(BackupRepositoryRow, { uuid: repository.uuid });
-      await setWay(manager, id, transfer);
-      return withTransfer(await withWay(manager).where({ id }).getOneOrFail());
+      await setWay(manager, id, way);
+      return flatten(await withWay(manager).where({ id }).getOneOrFail());
     });
   }
 
   find(uuidOrName: string): Promise<RepositoryWithWay | null> {
     return this.work.read(async (manager) => {
       const row = await findLive(withWay(manager), uuidOrName, 'name');
-      return row && withTransfer(row);
+      return row && flatten(row);
     });
   }
 
   page(part: Part): Promise<Listed<RepositoryWithWay>> {
     return this.work.read(async (manager) => {
       const { items, next } = await pageLive(withWay(manager), part);
-      return { items: items.map(withTransfer), next };
+      return { items: items.map(flatten), next };
     });
   }
 
@@ -73,14 +79,14 @@ export class BackupRepositories {
     });
   }
 
-  /** A way of null is forgotten. False: there is none. @throws UserError `repository.name-taken` */
-  change(id: number, change: BackupRepositoryChange, transfer?: TransferWish | null): Promise<boolean> {
+  /** What of the way is null is forgotten. False: there is none. @throws UserError `repository.name-taken` */
+  change(id: number, change: BackupRepositoryChange, way: Partial<RepositoryWay> = {}): Promise<boolean> {
     return this.work.run(async (manager) => {
       if (!(await manager.existsBy(BackupRepositoryRow, { id, removed: IsNull() }))) return false;
       if (change.name !== undefined)
         await refuseTaken(manager, BackupRepositoryRow, 'name', change.name, 'repository.name-taken', id);
       if (Object.keys(change).length > 0) await manager.update(BackupRepositoryRow, { id }, change);
-      if (transfer !== undefined) await setWay(manager, id, transfer);
+      await setWay(manager, id, way);
       return true;
     });
   }
@@ -109,9 +115,12 @@ function countBackupsIn(manager: EntityManager, repositoryId: string): Promise<n
     .getCount();
 }
 
-async function setWay(manager: EntityManager, repositoryId: number, transfer: TransferWish | null): Promise<void> {
+async function setWay(manager: EntityManager, repositoryId: number, said: Partial<RepositoryWay>): Promise<void> {
+  if (said.transfer === undefined && said.bandwidth === undefined) return;
+  const before = await manager.findOneBy(RepositoryWayRow, { repositoryId });
+  const { transfer = before?.transfer ?? null, bandwidth = before?.bandwidth ?? null } = said;
   await manager.delete(RepositoryWayRow, { repositoryId });
-  if (transfer !== null) await manager.insert(RepositoryWayRow, { repositoryId, transfer });
+  if (transfer !== null || bandwidth !== null) await manager.insert(RepositoryWayRow, { repositoryId, transfer, bandwidth });
 }
 
 type Joined = BackupRepositoryRow & { readonly way: RepositoryWayRow | null; readonly maintenance: MaintenanceRow | null };
@@ -122,4 +131,8 @@ const withWay = (manager: EntityManager): SelectQueryBuilder<Joined> =>
     .leftJoinAndMapOne('row.way', RepositoryWayRow, 'way', 'way.repositoryId = row.id')
     .leftJoinAndMapOne(...maintenanceOf('repository')) as SelectQueryBuilder<Joined>;
 
-const withTransfer = ({ way, ...repository }: Joined): RepositoryWithWay => ({ ...repository, transfer: way?.transfer ?? null });
+const flatten = ({ way, ...repository }: Joined): RepositoryWithWay => ({
+  ...repository,
+  transfer: way?.transfer ?? null,
+  bandwidth: way?.bandwidth ?? null,
+});

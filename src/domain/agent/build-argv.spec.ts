@@ -94,6 +94,10 @@ describe('buildBackup', () => {
       ...['-M', 'incremental', '--bitmap-new', 'backup-2', '--bitmap-parent', 'backup-1'],
       ...['--dialect', 'seed', '--facts', '--disks', disks, '--transfer', 'push', '--on-lost-bitmap', 'full'],
     ]);
+    expect(buildBackup(OURS, { ...incremental, bandwidth: 8 }).argv).toEqual([...argv, '-b', '8']);
+    expect(buildBackup(OURS, { ...incremental, bandwidth: null }).argv).toEqual(argv);
+    // A stock script would take it for an invalid option.
+    expect(buildBackup(stock('final'), { ...incremental, bandwidth: 8 }).argv).not.toContain('-b');
     expect(JSON.parse(disks)).toEqual(incremental.disks);
     expect(secrets).toBeUndefined();
   });

@@ -59,6 +59,8 @@ export interface BackupOrder {
   readonly disks: readonly DiskOrder[];
   /** How the data of a live VM is to travel; `push` unless told. */
   readonly transfer?: TransferWish;
+  /** MiB a second for all disks together; null: no limit. */
+  readonly bandwidth?: number | null;
   /** What to do with a disk whose bitmap is lost; `full` unless told. */
   readonly onLostBitmap?: LostBitmapWish;
 }
@@ -100,7 +102,7 @@ export interface RestoreOrder {
   readonly overwrite?: boolean;
   /** What can still be read is brought back, though files are not what they were. */
   readonly salvage?: boolean;
-  /** Limit of MiB a second for each disk. */
+  /** Limit in MiB a second of the copy. */
   readonly mibPerSecond?: number;
 }
 
@@ -116,6 +118,7 @@ export function buildBackup(script: HostScript, order: BackupOrder): HostCommand
     const disks = JSON.stringify(order.disks.map(checkDisk));
     options.push('--dialect', script.dialect, '--facts', '--disks', disks, '--transfer', order.transfer ?? 'push');
     options.push('--on-lost-bitmap', order.onLostBitmap ?? 'full');
+    if (order.bandwidth != null) options.push('-b', wholeNumber(order.bandwidth));
   }
   return operation(script, 'backup', options, order.repository);
 }

@@ -20,6 +20,8 @@ export type Transfer = 'push' | 'pull' | 'offline';
  */
 export const TRANSFER_WISHES = ['push', 'pull', 'auto'] as const;
 export type TransferWish = (typeof TRANSFER_WISHES)[number];
+/** The highest limit in MiB a second that the host script takes. */
+export const MAX_BANDWIDTH = 999_999;
 /** What to do where a bitmap is lost on any disk: a full of all disks, or compare that disk with its chain and store what differs. */
 export const LOST_BITMAP_WISHES = ['full', 'rescue'] as const;
 export type LostBitmapWish = (typeof LOST_BITMAP_WISHES)[number];
@@ -148,6 +150,8 @@ export interface Facts {
     readonly transfer: Transfer | null;
     /** Why, where the host chose it. */
     readonly transferReason: string | null;
+    /** MiB a second that all disks together were held to; null: no limit. An older script does not say. */
+    readonly bandwidth?: number | null;
     /** A reason code of the closed list where the script changed the plan, else null. */
     readonly reason: string | null;
     readonly recreateMethod: RecreateMethod | null;

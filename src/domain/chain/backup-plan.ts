@@ -1,4 +1,5 @@
 import type { LostBitmapWish, TransferWish } from '../agent/facts';
+import type { BandwidthSource } from './choose-bandwidth';
 import type { TransferSource } from './choose-transfer';
 import type { FullReason, IncrementalReason, Reason } from './reasons';
 
@@ -45,6 +46,10 @@ interface CommonPlan {
   readonly transfer: TransferWish;
   /** Who said so. */
   readonly transferFrom: TransferSource;
+  /** MiB a second that all disks together move at most; null: no limit, or a script that knows none. */
+  readonly bandwidth: number | null;
+  /** Who said so. */
+  readonly bandwidthFrom: BandwidthSource | null;
   /** What the script is to do where it finds a bitmap lost. */
   readonly onLostBitmap: LostBitmapWish;
   readonly disks: readonly PlannedDisk[];
@@ -102,6 +107,8 @@ export interface BackupRequest {
   readonly quiesce: boolean;
   /** Instead of what the offering or the repository says. */
   readonly transfer?: TransferWish;
+  /** MiB a second, instead of what the offering and the repository say. */
+  readonly bandwidth?: number;
   /** Instead of what the offering says. */
   readonly onLostBitmap?: LostBitmapWish;
 }
@@ -121,4 +128,8 @@ export interface BackupPolicy {
   readonly transfer: TransferWish | null;
   /** The same as the repository says, where the offering does not. */
   readonly repositoryTransfer: TransferWish | null;
+  /** MiB a second that a run may move at most; null: the offering sets no limit. */
+  readonly bandwidth: number | null;
+  /** The same of the repository; the smaller one counts. */
+  readonly repositoryBandwidth: number | null;
 }

@@ -453,6 +453,8 @@ describe('decideBackup', () => {
       quiesce: false,
       transfer: 'push',
       transferFrom: 'offering',
+      bandwidth: null,
+      bandwidthFrom: null,
       warnings: [],
       onLostBitmap: 'full',
       bitmapNew: `backup-${T0 + 7200}`,

@@ -11,7 +11,8 @@ import { checkDiskSet, checkIdentity, checkRestored, checkSizes } from './check-
 import { checkParent } from './check-parent';
 import { checkCapability, checkWishes } from './check-policy';
 import { checkBitmaps, checkParentPaths } from './check-script';
-import { chooseTransfer } from './choose-transfer';
+import { BANDWIDTH_SOURCES, chooseBandwidth, type ChosenBandwidth } from './choose-bandwidth';
+import { chooseTransfer, saidTransfer, TRANSFER_SOURCES } from './choose-transfer';
 import type { DecideInput } from './decide-input';
 import { findParent, type Parent } from './find-parent';
 import type { Obstacle } from './obstacle';
@@ -161,6 +162,7 @@ function commonPlan(input: DecideInput, reason: Reason, evidence: readonly Evide
   const { name, state } = facts.vm;
   if (state === 'absent') throw new InvariantError('chain.vm-absent', `A backup of the absent VM ${name} was planned.`);
   const epoch = unusedEpoch(input);
+  const limit = limitOf(input);
   return {
     vm: name,
     vmState: state,
@@ -170,12 +172,31 @@ function commonPlan(input: DecideInput, reason: Reason, evidence: readonly Evide
     repositoryId,
     // A guest that is paused or stopped cannot answer a freeze.
     quiesce: request.quiesce && state === 'running',
-    ...chooseTransfer(request, policy),
+    ...chooseTransfer(request, policy, limit.bandwidth !== null),
+    ...limit,
     onLostBitmap: wishOf(input),
     superseded: [...seenNames(input)].filter((known) => isOurs(books, known)),
-    warnings: errorPolicyWarnings(facts.disks),
+    warnings: [...errorPolicyWarnings(facts.disks), ...limitWarnings(input, limit)],
     evidence,
   };
+}
+
+/** What can be kept: a stock script knows no limit. */
+const limitOf = ({ request, policy, script }: DecideInput): ChosenBandwidth =>
+  script.kind === 'stock' ? { bandwidth: null, bandwidthFrom: null } : chooseBandwidth(request, policy);
+
+/** What becomes of a limit, or of a push because of it, otherwise than somebody set it. */
+function limitWarnings({ request, policy, script, facts }: DecideInput, { bandwidth }: ChosenBandwidth): string[] {
+  const wished = chooseBandwidth(request, policy);
+  if (script.kind === 'stock' && wished.bandwidthFrom !== null)
+    return [
+      `limit: ${wished.bandwidth} MiB a second are not kept (${BANDWIDTH_SOURCES[wished.bandwidthFrom]}): the script of the host is CloudStack's own, which knows no limit`,
+    ];
+  const { transfer, transferFrom } = saidTransfer(request, policy);
+  if (bandwidth === null || transfer !== 'push' || transferFrom === 'default' || facts.vm.state === 'shut off') return [];
+  return [
+    `limit: it goes by pull although it was to go by push (${TRANSFER_SOURCES[transferFrom]}): a push cannot keep the limit of ${bandwidth} MiB a second`,
+  ];
 }
 
 function unusedEpoch(input: DecideInput): number {

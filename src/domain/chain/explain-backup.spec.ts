@@ -1,4 +1,5 @@
 import { bitmap, disk, GIB, incrementalPlan, PARENT_BITMAP, planOf, ran, ranDisk } from '../../../test/unit/chain/situation';
+import type { Facts } from '../agent/facts';
 import { explainBackup, type ExplainInput } from './explain-backup';
 
 const plan = incrementalPlan();
@@ -83,6 +84,21 @@ describe('explainBackup', () => {
     // A plan that was written down before there was more than one who could say.
     const { transferFrom: _transferFrom, ...old } = wished;
     expect(explainBackup(input({ plan: old as typeof wished, facts })).guest).toHaveLength(1);
+  });
+
+  it('says the limit that the host kept to, or that it does not say so', () => {
+    const limited = incrementalPlan({ policy: { transfer: null, repositoryBandwidth: 8 } });
+    const guest = (done: Partial<Facts['done']>) =>
+      explainBackup(input({ plan: limited, facts: ran(limited, { done: { ...ran(limited).done, transfer: 'pull', ...done } }) }))
+        .guest;
+    expect(guest({ bandwidth: 8 }).slice(1, 3)).toEqual([
+      'The data was to go by pull: there is a limit, and a push cannot keep one.',
+      'All disks together moved at most 8 MiB a second: the repository says so.',
+    ]);
+    expect(guest({})).toContain(
+      'At most 8 MiB a second were to move: the repository says so. The host does not say that it kept to it.',
+    );
+    expect(explainBackup(input({})).guest.join()).not.toContain('MiB a second');
   });
 
   it('says what made a full necessary, disk by disk', () => {

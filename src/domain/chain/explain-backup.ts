@@ -1,6 +1,7 @@
 import type { DiskFacts, Facts, Transfer } from '../agent/facts';
 import { ASSURANCE_SENTENCES, type Assurance } from './assurance';
 import type { BackupPlan } from './backup-plan';
+import { BANDWIDTH_SOURCES } from './choose-bandwidth';
 import { TRANSFER_SOURCES } from './choose-transfer';
 import { sentenceOf, type Reason } from './reasons';
 import type { Recreation } from './settlement';
@@ -118,6 +119,7 @@ function explainGuest({ plan, facts }: ExplainInput): string[] {
   if (facts === null) return ['The host script reported no facts, so nobody measured what the backup did to the guest.'];
   const { transfer } = facts.done;
   const way = transfer === null ? [] : [WAYS[transfer], ...explainChoice(plan, facts)];
+  way.push(...explainLimit(plan, facts));
   if (facts.guest === null) return way;
   const { frozenMs, thawed, pausedMs, slowestWriteMs, resumed } = facts.guest;
   return [
@@ -136,6 +138,14 @@ function explainChoice(plan: BackupPlan | null, { done: { transfer, transferReas
     `The data was to go by ${plan.transfer}: ${TRANSFER_SOURCES[plan.transferFrom]}.`,
     ...(transferReason === null ? [] : [`The host took ${transfer}: ${transferReason}.`]),
   ];
+}
+
+/** What the host kept to counts; a plan of an older version knows no limit. */
+function explainLimit(plan: BackupPlan | null, { done: { bandwidth } }: Facts): string[] {
+  const asked = plan?.bandwidth ?? null;
+  const who = plan?.bandwidthFrom == null ? '' : `: ${BANDWIDTH_SOURCES[plan.bandwidthFrom]}`;
+  if (bandwidth != null) return [`All disks together moved at most ${bandwidth} MiB a second${who}.`];
+  return asked === null ? [] : [`At most ${asked} MiB a second were to move${who}. The host does not say that it kept to it.`];
 }
 
 function pausedSentence(ms: number | null, resumed: boolean | null): string {

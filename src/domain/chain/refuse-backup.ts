@@ -1,9 +1,10 @@
 import { isName } from '../agent/names';
 import type { DecideInput } from './decide-input';
 import { refusal, type Refusal } from './refusal';
+import { refuseUnlimited } from './refuse-unlimited';
 
 /** Why no backup at all can be taken now; null when one can. Nothing has been changed yet. */
-export function refuseBackup({ facts, books, looked }: DecideInput): Refusal | null {
+export function refuseBackup({ request, policy, script, facts, books, looked }: DecideInput): Refusal | null {
   const { vm, job, disks } = facts;
   if (!isName('vm', vm.name)) {
     return refusal(
@@ -59,6 +60,8 @@ export function refuseBackup({ facts, books, looked }: DecideInput): Refusal | n
       'Check the domain and the volumes in the books.',
     );
   }
+  const unlimited = refuseUnlimited(request, policy, script);
+  if (unlimited !== null) return unlimited;
   return looked && vm.state === 'shut off' ? refuseOtherFormat(facts, books) : null;
 }
 

@@ -504,6 +504,13 @@ describe('settleBackup', () => {
       expect(retryOf(old as typeof plan)).toHaveProperty('transfer', 'pull');
     });
 
+    it('keeps the limit of the call at the next try, and asks again for one that was set', () => {
+      const retryOf = (one: ReturnType<typeof incrementalPlan>) =>
+        failed(one, {}, { result: false, code: 'parent-missing' }).retry;
+      expect(retryOf(incrementalPlan({ request: { bandwidth: 8 } }))).toMatchObject({ mode: 'full', bandwidth: 8 });
+      expect(retryOf(incrementalPlan({ policy: { bandwidth: 8 } }))).not.toHaveProperty('bandwidth');
+    });
+
     it('with the marker of a fallback is tried again as a full', () => {
       expect(failed(incrementalPlan(), {}, { result: false, code: 'x', incrementalFallback: true }).retry).toEqual({
         mode: 'full',

@@ -180,6 +180,14 @@ function retryOf(plan: BackupPlan, { incrementalFallback }: Answer, code: string
 }
 
 /** What the call said of the way; what the offering or the repository says is asked again. A plan of an older version does not tell them apart. */
-function calledFor({ transfer, transferFrom }: BackupPlan): Pick<BackupRequest, 'transfer'> {
-  return (transferFrom ?? 'call') === 'call' ? { transfer } : {};
+function calledFor({
+  transfer,
+  transferFrom,
+  bandwidth,
+  bandwidthFrom,
+}: BackupPlan): Pick<BackupRequest, 'transfer' | 'bandwidth'> {
+  return {
+    ...((transferFrom ?? 'call') === 'call' ? { transfer } : {}),
+    ...(bandwidthFrom === 'call' && bandwidth !== null ? { bandwidth } : {}),
+  };
 }

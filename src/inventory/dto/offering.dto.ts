@@ -2,7 +2,13 @@ import { IsBoolean, IsIn, IsInt, IsOptional, IsString, IsTimeZone, Max, MaxLengt
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
 import { AFTER_RECREATION_WISHES, type AfterRecreationWish } from '../../domain/chain/after-recreation';
-import { LOST_BITMAP_WISHES, type LostBitmapWish, TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
+import {
+  LOST_BITMAP_WISHES,
+  type LostBitmapWish,
+  MAX_BANDWIDTH,
+  TRANSFER_WISHES,
+  type TransferWish,
+} from '../../domain/agent/facts';
 import { WEEKDAYS, type Weekday } from '../../domain/schedule/weekdays';
 
 /** The ways that a backup may take, as an offering says. */
@@ -15,6 +21,18 @@ class WayDto {
   @IsOptional()
   @IsIn(TRANSFER_WISHES)
   transfer?: TransferWish | null;
+
+  /**
+   * MiB a second that one backup moves at most, all its disks together; of a repository's limit and this one the smaller counts. A push
+   * cannot be limited: `push` beside a limit is refused here (`backup.push-unlimited`), and a push that is the default or is said by the
+   * other, offering or repository, gives way to a pull. The script of a stock host knows no limit; its backups carry a warning. Null
+   * (default): no limit.
+   */
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_BANDWIDTH)
+  bandwidth?: number | null;
 
   /**
    * What to do where a bitmap is lost on a disk of a running VM, as after a crash or a storage migration: `full`: a full of all disks, a
@@ -144,6 +162,8 @@ export class OfferingDto {
   incrementalEnabled!: boolean;
   /** How the data of a running VM travels: `push`, `pull` or `auto`; null: as the repository says. */
   transfer!: string | null;
+  /** MiB a second that one backup moves at most; null: the offering sets no limit. */
+  bandwidth!: number | null;
   /** What is done where a bitmap is lost: `full` or `rescue`. */
   onLostBitmap!: string;
   /** When the backup after a blank recreation is taken: `next` or `at-once`. */

@@ -1,6 +1,6 @@
-import { IsIn, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { IsIn, IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min, MinLength } from 'class-validator';
 import type { Severity } from '../../domain/agent/host-finding';
-import { TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
+import { MAX_BANDWIDTH, TRANSFER_WISHES, type TransferWish } from '../../domain/agent/facts';
 import { REPOSITORY_TYPES, type RepositoryType } from '../../domain/agent/mount-option-names';
 import { Optional } from '../../platform/optional';
 import { OneLine } from '../../platform/one-line';
@@ -15,6 +15,16 @@ class RepositoryWayDto {
   @IsOptional()
   @IsIn(TRANSFER_WISHES)
   transfer?: TransferWish | null;
+
+  /**
+   * MiB a second that one backup moves here at most, all its disks together. Where the offering says a limit, too, the smaller one counts.
+   * What a limit means for `transfer` is told at the offering. Null (default): no limit.
+   */
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_BANDWIDTH)
+  bandwidth?: number | null;
 }
 
 /** A NAS export to add. */
@@ -88,6 +98,8 @@ export class RepositoryDto {
   mountAdvice!: MountAdviceDto[];
   /** How the data of a running VM travels where neither the call nor the offering says: `push`, `pull` or `auto`; null: nobody said. */
   transfer!: string | null;
+  /** MiB a second that one backup moves here at most; null: no limit. */
+  bandwidth!: number | null;
   /** Its maintenance: no run begins there; null: it is not. */
   maintenance!: SaidMaintenanceDto | null;
   /** Bytes used when last looked; null: never looked. */

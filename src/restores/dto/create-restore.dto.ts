@@ -13,6 +13,7 @@ import {
   MinLength,
   ValidateNested,
 } from 'class-validator';
+import { MAX_BANDWIDTH } from '../../domain/agent/facts';
 import { DISK_FORMATS, type DiskFormat, RESTORE_WAYS, type RestoreWay } from '../../domain/restore/restore-plan';
 import { Optional } from '../../platform/optional';
 import { SaysSomething } from '../../platform/says-something';
@@ -143,7 +144,7 @@ export class CreateRestoreDto {
   @Optional()
   @IsInt()
   @Min(1)
-  @Max(1_000_000)
+  @Max(MAX_BANDWIDTH)
   bandwidth?: number;
 
   /** Host (id or name) that does it, also another than the one that took the backup; left out: the VM's, or for new disks any that can. */

@@ -51,6 +51,8 @@ export class RunDto {
   backupId!: string | null;
   /** How far it is. */
   progress!: ProgressDto | null;
+  /** MiB a second that a backup or a restore moves at most, as planned; null: no limit, or not decided yet. */
+  bandwidth!: number | null;
   /** Stable code of the error. */
   errorCode!: string | null;
   /** What went wrong, where and why. */

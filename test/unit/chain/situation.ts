@@ -144,6 +144,8 @@ export const situation = (changes: Changes = {}): DecideInput => ({
     acceptUnprovenParent: false,
     transfer: 'push',
     repositoryTransfer: null,
+    bandwidth: null,
+    repositoryBandwidth: null,
     ...changes.policy,
   },
   books: books(changes.books),

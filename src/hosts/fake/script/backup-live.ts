@@ -11,9 +11,7 @@ import { backingOf, type RunRecord } from './run-facts';
 /** Backs up a running or paused VM: the disks as they are at the moment of the checkpoint. */
 export async function backupLive(call: Call, record: RunRecord, vm: FakeVm, nas: FakeNas): Promise<void> {
   const { host, options } = call;
-  const wish = options.values.get('transfer') ?? 'push';
-  record.transfer = wish === 'push' ? 'push' : 'pull';
-  record.transferReason = wish === 'auto' ? 'a fake host always has scratch space' : null;
+  chooseTransfer(call, record);
   if (vm.disks.length === 0) throw new Failure('no-disks', `${vm.name} has no disks`);
   const bitmapNew = options.values.get('bitmap-new') ?? '';
   if (vm.checkpoints.includes(bitmapNew)) throw new Failure('bitmap-exists', `${vm.name} has a checkpoint ${bitmapNew} already`);
@@ -52,6 +50,19 @@ export async function backupLive(call: Call, record: RunRecord, vm: FakeVm, nas:
     throw new Failure('check-failed', `qemu-img check found errors in ${plan.disks[0]?.file}`);
   if (!legacy && vm.disks.every((disk) => bitmapTrouble(disk, bitmapNew) === null)) record.doneBitmap = bitmapNew;
   record.doneMode = plan.mode;
+}
+
+function chooseTransfer({ options }: Call, record: RunRecord): void {
+  const wish = options.values.get('transfer');
+  const limited = options.values.has('bandwidth');
+  record.transfer = wish === 'pull' || wish === 'auto' || (limited && !wish) ? 'pull' : 'push';
+  if (!limited) {
+    record.transferReason = wish === 'auto' ? 'a fake host always has scratch space' : null;
+  } else if (wish === 'push') {
+    throw new Failure('push-unlimited', 'A push cannot be limited: ask for --transfer pull or auto');
+  } else {
+    record.transferReason = wish === 'pull' ? null : 'only a pull keeps a limit';
+  }
 }
 
 /** Bitmaps of ours that a crash has spoiled help nobody. */

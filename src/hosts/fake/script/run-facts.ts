@@ -58,6 +58,7 @@ export class RunRecord {
         mode: this.doneMode,
         transfer: this.transfer,
         transferReason: this.transferReason,
+        bandwidth: this.transfer === 'push' ? null : Number(asked('bandwidth') ?? 0) || null,
         reason: this.plan?.reason ?? null,
         recreateMethod: this.plan?.recreateMethod ?? null,
         rescueRefused: this.plan?.rescueRefused ?? null,
