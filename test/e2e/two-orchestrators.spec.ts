@@ -172,7 +172,7 @@ async function register(stage: Stage, client: Client, books: Books): Promise<Wat
     const { body } = await client.send<ScheduleDto>('POST', '/schedules', { vm, cron: '* * * * *' });
     watched.push({ vm, targets, schedule: body.id, vmId: (await new Vms(books.work).find(vm))?.id ?? 0 });
   }
-  await nameNext(books, watched, new Date(), HOUR_MS);
+  await nameNext(books, watched, null);
   return watched;
 }
 
@@ -218,11 +218,11 @@ async function play({
   if (strike?.moment === 'copying') await lab.verb('nas-speed', nas, index % FULL_EVERY === 0 ? '4M' : '1M');
   if (strike !== null) strikes.order({ ...strike, round: index });
   await farFromTheMinute();
-  await nameNext(books, watched, instant, 0);
+  await nameNext(books, watched, instant);
 
   const struck = strike === null ? Promise.resolve(true) : meet();
   await until(async () => (await runs()).length >= watched.length, `round ${index} has its runs`);
-  await nameNext(books, watched, instant, HOUR_MS);
+  await nameNext(books, watched, null);
   if (edited) await edit();
   await until(haveEnded, `the runs of round ${index} have ended, struck by ${JSON.stringify(strike)}`);
   const met = await struck;
@@ -248,15 +248,16 @@ async function play({
     await until(() => pair.client !== null, 'one of them can answer');
     for (const { schedule } of watched)
       await pair.client?.send('PATCH', `/schedules/${schedule}`, { cron: index % 2 === 0 ? '*/1 * * * *' : '* * * * *' });
-    await nameNext(books, watched, instant, HOUR_MS);
+    await nameNext(books, watched, null);
   }
 }
 
-/** What comes next of the schedules: the minutes are those that have just passed, so that nobody waits for them. */
-async function nameNext(books: Books, watched: readonly Watched[], instant: Date, inMs: number): Promise<void> {
+/** What comes next of the schedules: a minute that has just passed, so that nobody waits for it, and is due; null: nothing before an hour is over. */
+async function nameNext(books: Books, watched: readonly Watched[], instant: Date | null): Promise<void> {
+  const [now, later] = [new Date(Date.now() - 1), new Date(Date.now() + HOUR_MS)];
   for (const { schedule, vmId } of watched) {
     const seq = (await new Schedules(books.work).find(schedule))?.seq ?? 0;
-    await new Dues(books.work).replace(seq, [{ vmId, instant, dueAt: new Date(Date.now() + inMs - 1) }]);
+    await new Dues(books.work).replace(seq, [{ vmId, instant: instant ?? later, dueAt: instant === null ? later : now }]);
   }
 }
 
