@@ -32,7 +32,7 @@ import { StrikeFile } from './two-orchestrators/strike-file';
 const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-const ROUNDS = FULL ? 40 : 5;
+const SIZE = FULL ? { rounds: 40, vms: 2 } : { rounds: 4, vms: 1 };
 const FULL_EVERY = 3;
 const REPORT = resolve(__dirname, '../../reports/two-orchestrators.json');
 /** How long a run that has ended may take to what follows its end. */
@@ -47,7 +47,7 @@ interface Watched {
 }
 
 /**
- * Two orchestrators that are processes, on one MariaDB and one real host, and two VMs with a schedule of every minute each. In every round one or both of
+ * Two orchestrators that are processes, on one MariaDB and one real host, and VMs with a schedule of every minute each. In every round one or both of
  * them are killed, or held up for longer than their leases, at a moment of the run that is drawn. At the end the host's job directories, what each
  * orchestrator asked for, what the database saw of every change, and the books are laid beside each other, and the bytes of every point.
  */
@@ -55,7 +55,7 @@ describeDatabases(
   'two orchestrators and schedules of every minute, on a real host',
   (databases) => {
     it(
-      `make one run of each of ${ROUNDS} minutes and every VM, whoever is killed in the middle, and every restore point is true`,
+      `make one run of each of ${SIZE.rounds} minutes and every VM, whoever is killed in the middle, and every restore point is true`,
       async () => {
         const began = performance.now();
         const random = new Random(fuzzSeed);
@@ -75,8 +75,8 @@ describeDatabases(
           const watched = await register(stage, pair.client as Client, books);
           const ofOne = { books, lab, nas: stage.nas, pair, strikes, watched };
 
-          const rounds = drawRounds(ROUNDS, random);
-          const first = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - ROUNDS * MINUTE_MS;
+          const rounds = drawRounds(SIZE.rounds, random);
+          const first = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - SIZE.rounds * MINUTE_MS;
           let missed = 0;
           for (const [index, round] of rounds.entries())
             if (!(await play({ ...ofOne, index, round, instant: new Date(first + index * MINUTE_MS) }))) missed += 1;
@@ -132,7 +132,7 @@ describeDatabases(
 
           const { runs: made, adoptions, runsAdopted, starts: jobs } = counts;
           const report = {
-            ...{ seed: fuzzSeed, rounds: ROUNDS, vms: watched.length, runs: made, jobs, ...pair.deeds, missed },
+            ...{ seed: fuzzSeed, ...SIZE, runs: made, jobs, ...pair.deeds, missed },
             ...{ takeovers: adoptions, runsTakenOver: runsAdopted, edits: rounds.filter(({ edited }) => edited).length },
             ...{ pointsCompared: compared, contradictions: wrong.length },
             ...{ seconds: Math.round((performance.now() - began) / 1000), load: Math.round(loadavg()[1] ?? 0) },
@@ -156,21 +156,21 @@ describeDatabases(
   ['mariadb'],
 );
 
-/** Two VMs, as an operator registers them, and a schedule for each. */
+/** The VMs, as an operator registers them, and a schedule for each. */
 async function register(stage: Stage, client: Client, books: Books): Promise<Watched[]> {
   const host = await stage.register(client, { dialect: 'seed', fullEvery: FULL_EVERY });
-  const second = stage.vm.replace('-10-', '-11-');
-  await stage.lab.vmCreate(second, [{ target: 'vda', size: 32 * MIB }]);
-  await stage.lab.vmStart(second);
-  await client.send('POST', '/vms', { name: second, host: host.id });
-  await client.send('PUT', `/vms/${second}/offering`, { offering: 'story' });
   const watched: Watched[] = [];
-  for (const [vm, targets] of [
-    [stage.vm, stage.targets],
-    [second, ['vda']],
-  ] as const) {
+  for (let which = 0; which < SIZE.vms; which += 1) {
+    const vm = which === 0 ? stage.vm : stage.vm.replace('-10-', `-${10 + which}-`);
+    if (which > 0) {
+      await stage.lab.vmCreate(vm, [{ target: 'vda', size: 32 * MIB }]);
+      await stage.lab.vmStart(vm);
+      await client.send('POST', '/vms', { name: vm, host: host.id });
+      await client.send('PUT', `/vms/${vm}/offering`, { offering: 'story' });
+    }
     const { body } = await client.send<ScheduleDto>('POST', '/schedules', { vm, cron: '* * * * *' });
-    watched.push({ vm, targets, schedule: body.id, vmId: (await new Vms(books.work).find(vm))?.id ?? 0 });
+    const vmId = (await new Vms(books.work).find(vm))?.id ?? 0;
+    watched.push({ vm, targets: which === 0 ? stage.targets : ['vda'], schedule: body.id, vmId });
   }
   await nameNext(books, watched, null);
   return watched;
@@ -221,10 +221,10 @@ async function play({
   await nameNext(books, watched, instant);
 
   const struck = strike === null ? Promise.resolve(true) : meet();
-  await until(async () => (await runs()).length >= watched.length, `round ${index} has its runs`);
+  await until(async () => (await runs()).length >= watched.length, `round ${index} has its runs`, 5);
   await nameNext(books, watched, null);
   if (edited) await edit();
-  await until(haveEnded, `the runs of round ${index} have ended, struck by ${JSON.stringify(strike)}`);
+  await until(haveEnded, `the runs of round ${index} have ended, struck by ${JSON.stringify(strike)}`, 5);
   const met = await struck;
   strikes.withdraw();
   await lab.verb('nas-speed', nas, 'unlimited');

@@ -43,15 +43,19 @@ export interface Round {
   readonly edited: boolean;
 }
 
+/** Moments at which the run is left in the middle: somebody has to take it over. */
+const IN_THE_MIDDLE = MOMENTS.slice(MOMENTS.indexOf('claimed'), MOMENTS.indexOf('recording'));
+
 /** The driver above all: whoever only watches has nothing to lose. */
 const WHOM = ['driver', 'driver', 'driver', 'both', 'other'] as const;
 
-/** Every moment comes before any comes again, killed and stopped by turns. The last round is calm: after all that the next backup has to be true. */
+/**
+ * Killed and stopped by turns. In the first two rounds it is the driver in the middle of its run, however few rounds there are; from then on every
+ * moment comes before any comes again. The last round is calm: after all that the next backup has to be true.
+ */
 export function drawRounds(rounds: number, random: Random): Round[] {
-  const moments = deal(MOMENTS, rounds, random);
-  // The first backup has no parent whose bitmap could go.
-  while (moments[0]?.startsWith('retir')) moments.push(...moments.splice(0, 1));
-  const whom = deal(WHOM, rounds, random);
+  const moments = [...deal(IN_THE_MIDDLE, 2, random), ...deal(MOMENTS, rounds, random)];
+  const whom = ['driver', 'driver', ...deal(WHOM, rounds, random)] as const;
   const killsFirst = random.below(2);
   return Array.from({ length: rounds }, (_, round) => {
     const [moment = 'due', who = 'driver'] = [moments[round], whom[round]];
