@@ -32,7 +32,7 @@ import { StrikeFile } from './two-orchestrators/strike-file';
 const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-const SIZE = FULL ? { rounds: 40, vms: 2 } : { rounds: 4, vms: 1 };
+const SIZE = FULL ? { rounds: 30, vms: 2 } : { rounds: 4, vms: 1 };
 const FULL_EVERY = 3;
 const REPORT = resolve(__dirname, '../../reports/two-orchestrators.json');
 /** How long a run that has ended may take to what follows its end. */
