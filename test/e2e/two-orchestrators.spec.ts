@@ -201,7 +201,10 @@ async function play({
   instant,
 }: Played): Promise<boolean> {
   const runs = (): Promise<RunRow[]> => books.dataSource.manager.find(RunRow, { where: { scheduledFor: instant } });
-  const haveEnded = async (): Promise<boolean> => (await runs()).filter(({ ended }) => ended !== null).length === watched.length;
+  const haveEnded = async (): Promise<boolean> => {
+    const made = await runs();
+    return made.length >= watched.length && made.every(({ ended }) => ended !== null);
+  };
   await pair.complete();
   // None while a guest writes: what a backup holds must be known.
   for (const [which, { vm, targets }] of watched.entries()) {
