@@ -86,7 +86,7 @@ describeDatabases(
 
           const { manager } = books.dataSource;
           const runs = await manager.find(RunRow, { order: { seq: 'ASC' } });
-          const links = await manager.find(LinkRow, { select: { backupId: true, runId: true } });
+          const links = await manager.find(LinkRow, { select: { backupId: true, backupUuid: true, runId: true } });
           const { wrong, counts } = judgeOnce({
             asked: runs.map(({ id }) => id),
             runs,
@@ -107,6 +107,8 @@ describeDatabases(
             ...ran.filter((one, at) => !minutes.includes(one) || ran.indexOf(one) !== at).map((one) => `a run of ${one}`),
           );
 
+          const at = new Map(runs.map(({ id, scheduledFor }) => [id, ((scheduledFor?.getTime() ?? 0) - first) / MINUTE_MS]));
+          const roundOf = new Map(links.map(({ backupUuid, runId }) => [backupUuid, at.get(runId ?? '')]));
           let compared = 0;
           const last: string[] = [];
           for (const { vm, targets } of watched) {
@@ -118,7 +120,8 @@ describeDatabases(
             const types = points.map(({ type }) => type).join();
             const planned = rounds.map((_, index) => (index % FULL_EVERY === 0 ? 'FULL' : 'INCREMENTAL')).join();
             if (types !== planned) wrong.push(`${vm}: ${types}`);
-            for (const [index, point] of points.entries()) {
+            for (const point of points) {
+              const index = roundOf.get(point.id) ?? -1;
               compared += 1;
               if (!(await isIdentical({ ...stage.story(client, () => undefined), vm, targets }, point, `round-${index}`)))
                 wrong.push(`${vm}: the bytes of round ${index} differ`);
