@@ -126,7 +126,8 @@ describeDatabases(
               compared += 1;
               const ofVm = { ...stage.story(client, () => undefined), vm, targets };
               if (rounds[index] === undefined) wrong.push(`${vm}: a point of no round`);
-              else if (!(await isIdentical(ofVm, point, `round-${index}`))) wrong.push(`${vm}: the bytes of round ${index} differ`);
+              else if (!(await isIdentical(ofVm, point, `round-${index}`)))
+                wrong.push(`${vm}: the bytes of round ${index} differ`);
             }
             const [inBooks, onNas] = [
               points.map(({ externalId }) => externalId),
