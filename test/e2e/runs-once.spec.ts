@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../../src/cli/client';
-import type { ServerConfig } from '../../src/database/data-source';
 import { EventRow } from '../../src/database/entities/event-row';
 import { LinkRow } from '../../src/database/entities/link-row';
 import { RunRow } from '../../src/database/entities/run-row';
@@ -25,6 +24,7 @@ import { type Redis, startRedis } from '../support/redis';
 import { serveFakeHost } from '../support/remote-fake-host';
 import { environmentOf } from '../support/service-config';
 import { FULL } from '../support/thorough';
+import { admitTo } from './runs-once/admit';
 import { Instances } from './runs-once/instances';
 import { judgeOnce } from './runs-once/judge-once';
 import { StartLog } from './runs-once/start-log';
@@ -63,14 +63,6 @@ describeDatabases(
     let transport: JobTransport;
     let starts: StartLog;
     let instances: Instances;
-    /** What the database says of a change names who made it. It may be away just now. */
-    const admit = async (owner: string): Promise<Record<string, string>> => {
-      const { database } = books.config as ServerConfig;
-      const may = `CREATE USER '${owner}'@'127.0.0.1' IDENTIFIED BY 'its own'; GRANT ALL ON ${database}.* TO '${owner}'@'127.0.0.1'`;
-      const asked = (): Promise<unknown> => databases.server().asRoot(`DROP USER IF EXISTS '${owner}'@'127.0.0.1'; ${may}`);
-      await until(async () => (await asked().catch(() => undefined)) !== undefined, `${owner} has a login`);
-      return { CHAINKEEPER_DB_USER: owner, CHAINKEEPER_DB_PASSWORD: 'its own' };
-    };
     beforeAll(async () => {
       folder = mkdtempSync(join(tmpdir(), 'chainkeeper-once-'));
       lab = new FakeLab();
@@ -102,7 +94,7 @@ describeDatabases(
       transport = await openTransport(config, createLog(config.log));
       runs = new Runs(books.work);
       runs.onQueued((id) => transport.tell(id));
-      instances = new Instances(environment, admit, random);
+      instances = new Instances(environment, admitTo(databases, books), random);
       await instances.start(SIZE.workers);
     }, 120_000);
     afterAll(async () => {

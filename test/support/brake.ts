@@ -30,10 +30,10 @@ export class Brake {
 }
 
 /** Waits until it is so; a minute is for a machine that does ten other things. */
-export async function until(so: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
+export async function until(so: () => Promise<boolean> | boolean, what: string, minutes = 1): Promise<void> {
+  for (const deadline = Date.now() + minutes * 60_000; Date.now() < deadline;) {
     if (await so()) return;
     await new Promise((wake) => setTimeout(wake, 20));
   }
-  throw new Error(`a minute has passed, and still not: ${what}`);
+  throw new Error(`${minutes === 1 ? 'a minute has' : `${minutes} minutes have`} passed, and still not: ${what}`);
 }
