@@ -26,9 +26,9 @@ const TARGETS = {
     tests: files(CHAIN, 'plan-deletion.spec'),
   },
   planRetention: {
-    mutate: files(RETENTION, 'plan-retention', 'select-kept', 'period-of', 'retention-rules'),
+    mutate: files(RETENTION, 'plan-retention', 'select-kept'),
     // Without the property test, which takes ten seconds: the examples have to notice by themselves.
-    tests: files(RETENTION, 'plan-retention.spec', 'select-kept.spec', 'period-of.spec', 'retention-rules.spec'),
+    tests: files(RETENTION, 'plan-retention.spec', 'select-kept.spec'),
   },
   planRestore: {
     mutate: files(RESTORE, 'plan-restore'),

@@ -531,6 +531,12 @@ describe('planRestore, where little is known', () => {
     ]);
   });
 
+  it('a file that somebody names for a disk that the books do not know is one disk more', () => {
+    expect(
+      planned({ files: { vdc: 'datadisk.new.qcow2' } }).disks.map(({ target, deviceId }) => `${target} ${deviceId}`),
+    ).toEqual(['vda 0', 'vdb 1', 'vdc 2']);
+  });
+
   it('a volume by its name, among disks whose volumes nobody knows', () => {
     const disks = [bookedDisk('vda', 0), bookedDisk('vdb', 1, { path: null })];
     const volumes = [{ ...VOLUMES[0]!, path: '/mnt/new/vda-image' }, VOLUMES[1]!];

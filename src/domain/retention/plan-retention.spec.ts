@@ -177,6 +177,15 @@ describe('planRetention, in what order and how much', () => {
     const twins = ['a0', 'b0', 'c0'].map((uuid) => link(uuid, { date: NOW - 7200 }));
     expect(fates(twins).map((line) => line.slice(0, 8))).toEqual(['a0 stays', 'b0 remov', 'c0 remov']);
     expect(fates([...twins].reverse()).map((line) => line.slice(0, 8))).toEqual(['c0 stays', 'b0 remov', 'a0 remov']);
+    // One that cannot be restored has its place among them.
+    const dead = link('d0', { date: NOW - 7200, files: 'missing' });
+    expect(plan([dead, ...twins]).lines.map(({ backup }) => backup)).toEqual(['d0', 'a0', 'b0', 'c0']);
+    expect(plan([...twins.slice(0, 1), dead, ...twins.slice(1)]).lines.map(({ backup }) => backup)).toEqual([
+      'a0',
+      'd0',
+      'b0',
+      'c0',
+    ]);
     expect(fates([link('b0', { date: NOW - 1 }), link('a0', { date: null })])).toEqual([
       'a0 stays: keep last',
       'b0 removed: no rule keeps it',

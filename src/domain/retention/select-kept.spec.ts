@@ -86,4 +86,9 @@ describe('selectKept', () => {
       '2026-11-27T12:00 last',
     ]);
   });
+
+  it('names the rule that keeps a point where it counts most', () => {
+    const points = [point('2026-11-29T12:00', 'unproven'), point('2026-11-28T12:00')];
+    expect(kept(points, { keepLast: 1, keepDaily: 1 })).toEqual(['2026-11-28T12:00 last', '2026-11-29T12:00 last']);
+  });
 });
