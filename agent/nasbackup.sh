@@ -3450,7 +3450,12 @@ keep_element() {
     description:*) ((${#element[@]} > 1)) || DOMAIN_XML+=${element[0]}$'\n' ;;
     os:*) keep_lines '@(nvram|kernel|initrd|cmdline|dtb|acpi|init*)' ;;
     @(memory|currentMemory|maxMemory|vcpu|vcpus|iothreads|iothreadids|cputune|memtune|blkiotune|numatune|memoryBacking):* | \
-      @(features|cpu|clock|on_poweroff|on_reboot|on_crash|pm):* | sysinfo:smbios) keep_lines '' ;;
+      @(features|cpu|clock|on_poweroff|on_reboot|on_crash|pm):*) keep_lines '' ;;
+    sysinfo:smbios)
+      # CloudStack tells the guest its uuid there; libvirt takes none but the domain's.
+      element=("${element[@]/%<entry name=\'uuid\'>*/<entry name=\'uuid\'>$DOMAIN_UUID</entry>}")
+      keep_lines ''
+      ;;
     *) TAKEN_OUT+=("$REPLY") ;;
   esac
 }

@@ -1,9 +1,11 @@
-// npm run mutate [-- TARGET...]: breaks the decisions, the settlement and the parser in every small way, and counts what the tests notice.
+// npm run mutate [-- TARGET...]: breaks the decisions, the settlements and the parser in every small way, and counts what the tests notice.
 import { Stryker } from '@stryker-mutator/core';
 import { giveUp, say } from './lib/run.mjs';
 
 const CHAIN = 'src/domain/chain';
 const AGENT = 'src/domain/agent';
+const RETENTION = 'src/domain/retention';
+const RESTORE = 'src/domain/restore';
 const files = (folder, ...names) => names.map((name) => `${folder}/${name}.ts`);
 
 // Each with the tests that are about it: with all tests every mutant would take minutes.
@@ -22,6 +24,19 @@ const TARGETS = {
   planDeletion: {
     mutate: files(CHAIN, 'plan-deletion', 'restore-points'),
     tests: files(CHAIN, 'plan-deletion.spec'),
+  },
+  planRetention: {
+    mutate: files(RETENTION, 'plan-retention', 'select-kept'),
+    // Without the property test, which takes ten seconds: the examples have to notice by themselves.
+    tests: files(RETENTION, 'plan-retention.spec', 'select-kept.spec'),
+  },
+  planRestore: {
+    mutate: files(RESTORE, 'plan-restore'),
+    tests: files(RESTORE, 'plan-restore.spec'),
+  },
+  settleRestore: {
+    mutate: files(RESTORE, 'settle-restore'),
+    tests: files(RESTORE, 'settle-restore.spec'),
   },
   parseOutput: {
     mutate: [

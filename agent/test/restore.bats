@@ -331,6 +331,7 @@ STUB
   echo "$xml" >&2
   [[ $(virsh_q domstate "$name") == 'shut off' ]]
   [[ $xml != *secret* && $stderr == *secret* ]]
+  [[ $xml == *"<entry name='product'>CloudStack KVM Hypervisor</entry>"*"<entry name='uuid'>$uuid</entry>"* ]]
   [[ $xml != *52:54:00:aa:bb:cc* && $xml == *"<link state='down'/>"* ]]
   [[ $(virsh_q domblklist "$name" | awk 'NR > 0 && $2 ~ "^/" { print $1, $2 }') == "vda $OUT/a&b.qcow2"$'\n'"vdb $OUT/b.raw" ]]
   held 3 vda "$OUT/a&b.qcow2"

@@ -121,11 +121,13 @@ number() { printf '%d' "$((0x$(od -An -v -tx1 -j "$2" -N 8 -- "$1" | tr -d ' ') 
 # held_as POINT TARGET FILE: of the chain, whatever VM is.
 held_as() { lab same "$CHAIN_VM" "backup-100$1" "$2" "$3" >&2; }
 
-# spoil_definition FILE: what somebody on the NAS could write into it to reach this host, and a network that starts anywhere.
+# spoil_definition FILE: what somebody on the NAS could write into it to reach this host, and a network that starts anywhere. And what
+# CloudStack tells a guest of itself.
 spoil_definition() {
   sed -i "
     s#<domain type='qemu'[^>]*>#<domain type='qemu' id='7' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>#
     /<os>/a\    <kernel>/secret/kernel</kernel>
+    /<os>/i\  <sysinfo type='smbios'>\n    <system>\n      <entry name='product'>CloudStack KVM Hypervisor</entry>\n      <entry name='uuid'>$(<"$LAB_DIR/run/$CHAIN_VM.uuid")</entry>\n    </system>\n  </sysinfo>
     /<os>/i\  <sysinfo type='fwcfg'>\n    <entry name='opt/x' file='secret/entry'/>\n  </sysinfo>\n  <metadata>\n    <x:y xmlns:x='z'>text <b/> more</x:y>\n  </metadata>
     /<devices>/a\    <emulator>/secret/emulator</emulator>\n    <disk type='file' device='disk'>\n      <driver name='qemu' type='raw'/>\n      <source file='/secret/disk'/>\n      <target dev='vdx' bus='virtio'/>\n    </disk>\n    <disk type='file' device='cdrom'>\n      <driver name='qemu' type='raw'/>\n      <source file='/secret/cdrom'/>\n      <target dev='hda' bus='ide'/>\n      <readonly/>\n    </disk>\n    <interface type='user'>\n      <mac address='52:54:00:aa:bb:cc'/>\n      <target dev='vnet7'/>\n      <model type='virtio'/>\n      <rom file='secret/rom'/>\n      <alias name='net0'/>\n    </interface>\n    <serial type='file'>\n      <source path='/secret/serial'/>\n      <target port='0'/>\n    </serial>\n    <rng model='virtio'>\n      <backend model='random'>secret/rng</backend>\n    </rng>\n    <filesystem type='mount'>\n      <source dir='/secret/dir'/>\n      <target dir='x'/>\n    </filesystem>
     s#</domain>#  <qemu:commandline>\n    <qemu:arg value='-fw_cfg'/>\n    <qemu:arg value='name=opt/x,file=secret'/>\n  </qemu:commandline>\n  <seclabel type='none'/>\n</domain>#

@@ -68,8 +68,8 @@ export class BackupsController {
 
   /** Writes down how to restore it by hand, with mount and qemu-img alone: for the day when this service is gone. */
   @Get(':id/runbook')
-  runbook(@Param('id') id: string, @Query() { to }: RunbookQuery): Promise<RunbookDto> {
-    return this.runbooks.write(id, to);
+  runbook(@Param('id') id: string, @Query() query: RunbookQuery): Promise<RunbookDto> {
+    return this.runbooks.write(id, query);
   }
 
   /** Says what lies beside the files of one: a manifest, checksums, and whether the files still agree with these. */

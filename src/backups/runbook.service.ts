@@ -2,13 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { BackupRepositories } from '../database/repositories/backup-repositories';
 import { Backups } from '../database/repositories/backups';
 import { Vms } from '../database/repositories/vms';
+import { checkName } from '../domain/agent/names';
 import { readChains } from '../domain/chain/read-chain';
 import { writeRunbook } from '../domain/chain/write-runbook';
 import { UserError } from '../domain/errors';
 import { BookReader } from '../engine/book-reader';
 import { mountOf } from '../engine/planner';
 import { found } from '../platform/found';
-import type { RunbookDto } from './dto/runbook.dto';
+import type { RunbookDto, RunbookQuery } from './dto/runbook.dto';
 
 @Injectable()
 export class RunbookService {
@@ -19,8 +20,9 @@ export class RunbookService {
     private readonly reader: BookReader,
   ) {}
 
-  /** @throws UserError `backup.nothing-there` when it is no restore point, `repository.not-found` */
-  async write(id: string, to: string | undefined): Promise<RunbookDto> {
+  /** @throws UserError `backup.nothing-there` when it is no restore point, `repository.not-found`, as {@link checkName} for the new name */
+  async write(id: string, { to, newName }: RunbookQuery): Promise<RunbookDto> {
+    const name = newName === undefined ? null : checkName('vm', newName);
     const row = found(await this.backups.findByUuid(id), 'backup', id);
     const vm = await this.vms.findById(row.vmId);
     const all = (await this.reader.ofVm(row.vmId)).map(({ booked }) => booked);
@@ -45,6 +47,7 @@ export class RunbookService {
       },
       mountOf(repository),
       to ?? `/var/tmp/restore-${booked.uuid}`,
+      name,
     );
     return { backupId: booked.uuid, lines };
   }

@@ -9,10 +9,14 @@ export const runbookCommand = (): Command =>
   command('runbook', 'print the commands that restore a backup by hand, with mount and qemu-img alone')
     .argument('<backup>', 'id')
     .option('--to <directory>', 'where the files go (default: a directory of its own below /var/tmp)')
+    .option('--new-name <name>', 'the commands that make a VM of this name of it, and start it without network, as well')
     .action(
-      action(async (id: string, options: CommonOptions & { to?: string }) => {
-        const to = options.to === undefined ? '' : `?to=${encodeURIComponent(resolve(options.to))}`;
-        const runbook = await client().get<RunbookDto>(`/backups/${encodeURIComponent(id)}/runbook${to}`);
-        show(options.json, runbook, () => runbook.lines.join('\n'));
+      action(async (id: string, { to, newName, json }: CommonOptions & { to?: string; newName?: string }) => {
+        const query = new URLSearchParams({
+          ...(to === undefined ? {} : { to: resolve(to) }),
+          ...(newName === undefined ? {} : { newName }),
+        });
+        const runbook = await client().get<RunbookDto>(`/backups/${encodeURIComponent(id)}/runbook?${query.toString()}`);
+        show(json, runbook, () => runbook.lines.join('\n'));
       }),
     );

@@ -417,6 +417,7 @@ describeDatabases(
         expect.stringMatching(/^#!\/bin\/sh\n[^]*^to='\/restore\/it'\\''s'$[^]*^qemu-img convert [^]*^qemu-img compare /m),
       ]);
       expect(await json('runbook', id)).toMatchObject({ backupId: id, lines: expect.arrayContaining(['set -eu']) as string[] });
+      expect((await ck('runbook', id, '--new-name', 'rescue')).out).toMatch(/^virsh start 'rescue'$/m);
       expect((await ck('runbook', 'none')).code).toBe(10);
     });
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { type RunbookPoint, writeRunbook } from './write-runbook';
+import { type RunbookPoint, type RunbookRepository, writeRunbook } from './write-runbook';
 
 const POINT: RunbookPoint = {
   uuid: 'c0ffee',
@@ -11,7 +11,9 @@ const POINT: RunbookPoint = {
   disks: [{ target: 'vda', file: 'root.a.qcow2', virtualSize: 1024 }],
 };
 const NFS = { type: 'nfs', address: 'nas.example:/backups', options: 'vers=4.2,soft' };
-const text = (...asked: Parameters<typeof writeRunbook>): string => writeRunbook(...asked).join('\n');
+const lines = (point: RunbookPoint, repository: RunbookRepository, to: string, newName: string | null = null): string[] =>
+  writeRunbook(point, repository, to, newName);
+const text = (...asked: Parameters<typeof lines>): string => lines(...asked).join('\n');
 
 describe('writeRunbook', () => {
   it('mounts read-only, with the options that anybody may see', () => {
@@ -39,12 +41,21 @@ describe('writeRunbook', () => {
     expect(text({ ...POINT, disks: [] }, NFS, '/r')).toContain(`for file in "$mnt"/'i-2-7-VM/2026.04.27.13.45.00'/*.qcow2; do`);
   });
 
+  it('makes a VM where somebody gives it a name, and none of disks that nobody knows', () => {
+    expect(text(POINT, NFS, '/r')).not.toContain('virsh');
+    expect(text(POINT, NFS, '/r', 'rescue')).toMatch(/^virsh start 'rescue'$/m);
+    expect(text(POINT, NFS, '/r', 'rescue')).toContain("s|^      <source .*/a'.*|      <source file='/r/vda.qcow2'/>|");
+    expect(text({ ...POINT, disks: [] }, NFS, '/r', 'rescue')).toMatch(/tells how to go on\.$/);
+  });
+
   it.each([
     ['a quote', "/r/it's; touch /tmp/evil"],
     ['a substitution', '/r/$(touch /tmp/evil)'],
   ])('is a script whatever the names hold: %s', (_, to) => {
-    for (const disks of [POINT.disks, []]) execFileSync('/bin/sh', ['-n'], { input: text({ ...POINT, disks }, NFS, to) });
-    const line = writeRunbook(POINT, NFS, to).find((one) => one.startsWith('to='));
+    for (const disks of [POINT.disks, []])
+      for (const newName of [null, 'rescue'])
+        execFileSync('/bin/sh', ['-n'], { input: text({ ...POINT, disks }, NFS, to, newName) });
+    const line = lines(POINT, NFS, to).find((one) => one.startsWith('to='));
     expect(execFileSync('/bin/sh', ['-c', `${line}; printf %s "$to"`], { encoding: 'utf8' })).toBe(to);
   });
 });

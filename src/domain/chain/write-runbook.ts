@@ -1,6 +1,7 @@
 import { quote } from '../agent/quote';
 import { partMountOptions } from '../agent/mount-options';
 import { ASSURANCE_SENTENCES, type Assurance } from './assurance';
+import { domainLines } from './domain-lines';
 
 /** One restore point, as somebody restores it by hand. */
 export interface RunbookPoint {
@@ -29,10 +30,11 @@ export interface RunbookRepository {
 const READ_ONLY: Readonly<Record<string, string>> = { dir: 'bind,ro', cifs: 'ro,nobrl' };
 
 /**
- * The commands that restore a point with mount and qemu-img alone, as a script for `/bin/sh`. It changes nothing on the NAS, and ends
- * with a comparison of what it wrote with the chain.
+ * The commands that restore a point with mount and qemu-img alone, as a script for `/bin/sh`. It changes nothing on the NAS, and
+ * compares what it wrote with the chain.
+ * @param newName a VM of that name is made of it and started; null: none
  */
-export function writeRunbook(point: RunbookPoint, repository: RunbookRepository, to: string): string[] {
+export function writeRunbook(point: RunbookPoint, repository: RunbookRepository, to: string, newName: string | null): string[] {
   const { uuid, vm, date, externalId, assurance, ancestors, disks } = point;
   const directory = `"$mnt"/${quote(externalId)}`;
   return [
@@ -50,13 +52,35 @@ export function writeRunbook(point: RunbookPoint, repository: RunbookRepository,
     '',
     ancestors.length === 0 ? '# It is a full: it stands on nothing.' : '# What it stands on has to be there.',
     ...[externalId, ...ancestors].map((path) => `ls "$mnt"/${quote(path)}`),
+    ...checkLines([externalId, ...ancestors]),
     ...(disks.length === 0 ? unknownDisks(directory) : disks.flatMap((disk) => diskLines(directory, disk))),
     '',
-    '# The definition of the VM, where it was kept: give it another name and uuid, put the new files in, then virsh create.',
+    '# The definition of the VM, where it was kept.',
     `[ ! -e ${directory}/domain-config.xml ] || cp ${directory}/domain-config.xml "$to"/`,
     'ls -l "$to"',
+    ...(newName === null ? [] : ['', ...makeDomain(point, to, newName)]),
   ];
 }
+
+function makeDomain({ disks }: RunbookPoint, to: string, newName: string): string[] {
+  if (disks.length === 0)
+    return ['# The books do not know which file is which disk: docs/restore-by-hand.md tells how to go on.'];
+  return domainLines(
+    to,
+    newName,
+    disks.map(({ target, file }) => ({ file, name: `${target}.qcow2` })),
+  );
+}
+
+/** The comparison at the end says that what was written is what the chain holds; only this says that the chain holds what was backed up. */
+const checkLines = (directories: readonly string[]): string[] => [
+  '',
+  '# What its files held when somebody read them back (needs jq, and reads all of them).',
+  `for link in ${directories.map((path) => `"$mnt"/${quote(path)}`).join(' ')}; do`,
+  '  [ -e "$link"/checksums.json ] || { echo "$link: nobody has taken checksums"; continue; }',
+  `  (cd "$link" && jq -r '.files | to_entries[] | "\\(.value.sha256)  \\(.key)"' checksums.json | sha256sum --check)`,
+  'done',
+];
 
 function mountLines({ type, address, options }: RunbookRepository): string[] {
   const { open, credentials, secret } = partMountOptions(options ?? '');

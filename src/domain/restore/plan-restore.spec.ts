@@ -368,3 +368,207 @@ describe('planRestore', () => {
     });
   });
 });
+
+/** All that somebody reads who is refused, and what the rim makes of it. */
+describe('planRestore, in words', () => {
+  const said = (...asked: Asked): string => {
+    const plan = decide(...asked);
+    return plan.kind === 'refused' ? `${plan.errorKind}: ${plan.message} ${plan.next}` : 'planned';
+  };
+  const alone = (over: Partial<BookedBackup>): Partial<RestoreBooks> => ({
+    backups: [full({ uuid: 'parent', details: [], ...over })],
+  });
+  const nameless = [bookedDisk('vda', 0), bookedDisk('vdb', 1, { file: null })];
+  const other = [VOLUMES[0]!, { ...VOLUMES[1]!, path: '/mnt/pool/other' }];
+  const format = (booked: string | null, now: string | null): Partial<RestoreBooks> => ({
+    ...(now === null ? seen() : seen(['vda', { format: now }], ['vdb'])),
+    backups: [parent({ disks: [bookedDisk('vda', 0, { format: booked }), bookedDisk('vdb', 1)] }), full()],
+  });
+
+  it.each<[string, Asked]>([
+    [
+      'conflict: Backup none is not of this VM: nothing to be restored from. chainkeeper backups --vm VM lists the restore points.',
+      [{ backup: 'none' }],
+    ],
+    [
+      'conflict: Backup parent is Failed: nothing to be restored from. chainkeeper backups --vm VM lists the restore points.',
+      [{}, { backups: [parent({ status: 'Failed' }), full()] }],
+    ],
+    [
+      'refused: Nobody knows in which repository backup parent lies. Its offering or repository was removed from the books; docs/restore-by-hand.md tells how to restore it from the NAS alone.',
+      [{}, alone({ repositoryId: null })],
+    ],
+    [
+      'refused: Backup parent cannot be restored: a file of it or of a link under it is missing, or the books do not lead to its full. The VM has no better point. When it is back: chainkeeper checksums BACKUP --verify. Or look at what is there, by hand: docs/restore-by-hand.md.',
+      [{}, alone({ files: 'missing' })],
+    ],
+    [
+      'refused: Backup parent is broken. A witness contradicts it: it does not hold what the disk held. The VM has no better point. Or take it as it is: --salvage, and why.',
+      [{}, alone({ assurance: 'broken' })],
+    ],
+    [
+      'refused: Backup parent is unproven. Nothing contradicts it, and too little supports it. The VM has no better point. Or take it as it is: --accept-unproven, and why.',
+      [{}, alone({ assurance: 'unproven' })],
+    ],
+    [
+      'refused: A restore in place goes over the VM’s own volumes: it has no directory, device, name or other VM. Leave these out, or the wish for it to be in place.',
+      [{ way: 'in-place' }, stopped()],
+    ],
+    [
+      'refused: A restore in place goes over the VM’s own volumes: it has no directory, device, name or other VM. Leave these out, or the wish for it to be in place.',
+      [{ ...IN_PLACE, newName: 'copy' }, stopped()],
+    ],
+    [
+      'refused: Nobody said where the disks are to go. Name a directory of the host (--to), or ask for --in-place.',
+      [{ to: null }],
+    ],
+    ['refused: A new VM needs a name, and only a new VM has one. Give it with --new-name.', [{ way: 'new-domain' }]],
+    ['refused: Only a new VM gets network links. Leave --networks out, or name the VM with --new-name.', [{ networks: true }]],
+    [
+      'refused: A new VM has its disks already. Leave --attach or --new-name out.',
+      [{ way: 'new-domain', newName: 'copy', attachTo: 'other' }],
+    ],
+    ['refused: A place was named for disk vdc, which is not restored. What is restored: vda, vdb.', [{ paths: { vdc: '/r/c' } }]],
+    [
+      'refused: Only one new disk can be attached to another VM. Name it with --disk. What is restored: vda, vdb.',
+      [{ attachTo: 'other' }],
+    ],
+    [
+      'conflict: VM i-2-7-VM is paused: its disks are in use. Stop it first, or restore into new files (--to).',
+      [IN_PLACE, { facts: inspect({ vm: { state: 'paused' } }) }],
+    ],
+    [
+      'conflict: VM i-2-7-VM is in an unknown state: its disks are in use. Stop it first, or restore into new files (--to).',
+      [IN_PLACE],
+    ],
+    ['not-found: Backup parent holds no disk vdz. It holds vda, vdb.', [{ disks: ['vdz'] }]],
+    [
+      'refused: The books do not know the files of backup parent for disk vdb: a stock script took it. Name them: --file vda=root.….qcow2, one for each disk; they lie in its directory on the NAS.',
+      [{}, alone({ disks: nameless })],
+    ],
+    [
+      'refused: The books do not know the files of backup parent: a stock script took it. Name them: --file vda=root.….qcow2, one for each disk; they lie in its directory on the NAS.',
+      [{}, alone({ disks: [] })],
+    ],
+    [
+      'refused: Two disks would go to /r/a. Name a place of its own for each.',
+      [{ to: null, paths: { vda: '/r/a', vdb: '/r/a' } }],
+    ],
+    [
+      'refused: Disk vdb of i-2-7-VM is no file: there is no room beside it to write the new one before the old one goes. Restore it to a path (--to), and replace it by hand.',
+      [IN_PLACE, seen(['vda'], ['vdb', { type: 'block' }])],
+    ],
+    [
+      'refused: VM i-2-7-VM has no volume /r/a: a restore in place goes over its own. Its volumes are: vda /mnt/pool/vda-image, vdb /mnt/pool/vdb-image.',
+      [{ ...IN_PLACE, paths: { vda: '/r/a' } }, stopped()],
+    ],
+    [
+      'refused: VM i-2-7-VM has no volume /r/a: a restore in place goes over its own. Its volumes are: none.',
+      [{ ...IN_PLACE, paths: { vda: '/r/a' } }, stopped({ volumes: [] })],
+    ],
+    [
+      'refused: VM i-2-7-VM has no disk vdb now. Restore it into a new file (--disk, --to) and attach that, or leave it out by naming the others with --disk.',
+      [IN_PLACE, stopped({ volumes: VOLUMES.slice(0, 1) })],
+    ],
+    [
+      'refused: Disk vdb was /mnt/pool/vdb-image when it was backed up. VM i-2-7-VM has /mnt/pool/other there now. Say which volume it is to go over, for what that holds is lost: --to vdb=/mnt/pool/other. Volumes: vda /mnt/pool/vda-image, vdb /mnt/pool/other.',
+      [IN_PLACE, stopped({ volumes: other })],
+    ],
+    [
+      'refused: Disk vdb was /mnt/pool/vdb-image when it was backed up. That is vdc of i-2-7-VM now. Say which volume it is to go over, for what that holds is lost: --to vdb=/mnt/pool/vdb-image. Volumes: vda /mnt/pool/vda-image, vdb /mnt/pool/other, vdc /mnt/pool/vdb-image.',
+      [IN_PLACE, stopped({ volumes: [...other, { ...VOLUMES[1]!, target: 'vdc' }] })],
+    ],
+    [
+      'refused: Disk vdb was /mnt/pool/vdb-image when it was backed up. That is vdc of i-2-7-VM now. Say which volume it is to go over, for what that holds is lost: --to vdb=/mnt/pool/vdb-image. Volumes: vda /mnt/pool/vda-image, vdc /mnt/pool/vdb-image.',
+      [IN_PLACE, stopped({ volumes: [VOLUMES[0]!, { ...VOLUMES[1]!, target: 'vdc' }] })],
+    ],
+    [
+      'refused: Disk vda of i-2-7-VM is of the format vmdk, which nothing here can write. Restore it to a path (--to), and change the definition of the VM by hand.',
+      [IN_PLACE, format('vmdk', null)],
+    ],
+    [
+      'refused: Disk vda of i-2-7-VM was raw when it was backed up, and looks like qcow2 now. Say what the definition of the VM says: --format. A guest can make a raw disk look like something else.',
+      [IN_PLACE, format('raw', 'qcow2')],
+    ],
+    [
+      'refused: Disk vda of i-2-7-VM is qcow2: as raw it could not be read in its place. Leave the format out, or restore into new files (--to).',
+      [{ ...IN_PLACE, format: 'raw' }, format('qcow2', 'qcow2')],
+    ],
+    [
+      'refused: The volume of disk vda of i-2-7-VM cannot be read or is gone, and nobody knows its format. Say what the definition of the VM says: --format qcow2 or --format raw.',
+      [IN_PLACE, format(null, null)],
+    ],
+    [
+      'refused: Nobody said where disk vdb is to go. Name a directory (--to), or its own path (--to vdb=/…), or leave it out by naming the others with --disk.',
+      [{ to: null, paths: { vda: '/r/a' } }],
+    ],
+  ])('%s', (words, asked) => expect(said(...asked)).toBe(words));
+});
+
+describe('planRestore, where little is known', () => {
+  const unknown = (over: Partial<BookedBackup> = {}): Partial<RestoreBooks> => ({
+    backups: [full({ uuid: 'parent', details: [], disks: [], ...over })],
+  });
+
+  it('offers what is worth more than the point, though that one cannot be restored at all', () => {
+    const good = full({ uuid: 'good', details: [], assurance: 'accounted' });
+    const gone = (over: Partial<BookedBackup>): string =>
+      next({}, { backups: [full({ uuid: 'parent', details: [], files: 'missing', ...over }), good] });
+    expect(gone({ assurance: 'proven' })).toMatch(/^The nearest better point is good of /);
+  });
+
+  it('says that a salvaged point is taken as it is', () => {
+    expect(planned({ accepted: SALVAGE }, unknown({ assurance: 'broken', disks: [bookedDisk('vda', 0)] })).warnings).toEqual([
+      'taken as it is, broken: The VM has no better point.',
+    ]);
+  });
+
+  it('a file that somebody names takes the place of the one in the books, and makes no second disk', () => {
+    const plan = planned({ files: { vdb: 'datadisk.other.qcow2' } });
+    expect(plan.disks.map(({ target, file }) => `${target} ${file}`)).toEqual([
+      'vda root.vda-image.qcow2',
+      'vdb datadisk.other.qcow2',
+    ]);
+  });
+
+  it('a file that somebody names for a disk that the books do not know is one disk more', () => {
+    expect(
+      planned({ files: { vdc: 'datadisk.new.qcow2' } }).disks.map(({ target, deviceId }) => `${target} ${deviceId}`),
+    ).toEqual(['vda 0', 'vdb 1', 'vdc 2']);
+  });
+
+  it('a volume by its name, among disks whose volumes nobody knows', () => {
+    const disks = [bookedDisk('vda', 0), bookedDisk('vdb', 1, { path: null })];
+    const volumes = [{ ...VOLUMES[0]!, path: '/mnt/new/vda-image' }, VOLUMES[1]!];
+    expect(places(IN_PLACE, { ...seen(), volumes, backups: [parent({ disks }), full()] })[0]).toBe(
+      'vda /mnt/new/vda-image qcow2',
+    );
+  });
+
+  it('the volume that was backed up, named: its format is the one in the books; of another, what somebody says', () => {
+    const backups = [parent({ disks: [bookedDisk('vda', 0, { format: 'raw' }), bookedDisk('vdb', 1)] }), full()];
+    const over = (path: string, now: string): Partial<RestoreBooks> => ({
+      ...seen(['vda', { format: now, path }], ['vdb']),
+      ...{ backups, volumes: [{ ...VOLUMES[0]!, path }, VOLUMES[1]!] },
+    });
+    const own = VOLUMES[0]!.path;
+    expect(refused({ ...IN_PLACE, paths: { vda: own } }, over(own, 'qcow2'))).toBe('restore.format-unknown');
+    expect(refused({ ...IN_PLACE, paths: { vda: '/mnt/pool/x' } }, over('/mnt/pool/x', 'qcow2'))).toBe('planned');
+  });
+
+  it('sizes that nobody knows are not told as changed', () => {
+    const told = (now: number | null, then: number | null): string[] => {
+      const volumes = [{ ...VOLUMES[0]!, size: now }, VOLUMES[1]!];
+      const disks = [bookedDisk('vda', 0, { virtualSize: then }), bookedDisk('vdb', 1)];
+      return [...planned(IN_PLACE, { ...seen(), volumes, backups: [parent({ disks }), full()] }).warnings];
+    };
+    expect(told(GIB, 512)).toEqual([`vda has ${GIB} bytes now and will have 512`, expect.stringMatching(/^every bitmap/)]);
+    expect(told(null, 512)).toEqual([expect.stringMatching(/^every bitmap/)]);
+    expect(told(GIB, null)).toEqual([expect.stringMatching(/^every bitmap/)]);
+  });
+
+  it('names every disk that stays', () => {
+    const volumes = [...VOLUMES, { target: 'vdc', deviceId: 2, path: '/mnt/pool/c', size: GIB }];
+    expect(planned({ ...IN_PLACE, disks: ['vda'] }, stopped({ volumes })).warnings[0]).toMatch(/^vdb, vdc of the VM stays/);
+  });
+});

@@ -85,7 +85,7 @@ function findPoint({ backup: uuid, accepted }: RestoreRequest, { backups }: Rest
       'restore.no-repository',
       'refused',
       `Nobody knows in which repository backup ${uuid} lies.`,
-      'Its offering or repository was removed from the books; chainkeeper runbook BACKUP tells how to restore it by hand.',
+      'Its offering or repository was removed from the books; docs/restore-by-hand.md tells how to restore it from the NAS alone.',
     );
   const { under, assurance } = standing(backup, backups);
   const missing = under === null || [backup, ...under].some(({ files }) => files === 'missing');

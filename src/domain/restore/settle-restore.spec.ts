@@ -147,4 +147,26 @@ describe('settleRestore', () => {
     });
     expect(settle({ facts: facts({ disks: [told('vda', { links: null, hashed: null }), told('vdb')] }) }).warnings).toEqual([]);
   });
+
+  it('looks at every disk by its own name', () => {
+    const disks = ['vda', 'vdb', 'vdc'].map((target) => ({ ...PLAN.disks[0]!, target }));
+    const accepted = { level: 'broken', by: 'ops', why: 'nothing else is left' } as const;
+    const came = (last: Partial<ToldDisk>, over: Partial<RestorePlan> = {}): object =>
+      settle({ facts: facts({ disks: [told('vda'), told('vdb'), told('vdc', last)] }) }, { disks, ...over });
+    expect(came({})).toMatchObject({ state: 'succeeded', identical: true });
+    expect(came({ identical: false })).toMatchObject({ code: 'restore-not-compared', identical: false });
+    expect(came({ identical: null }, { accepted })).toMatchObject({ code: 'restore-not-compared', identical: null });
+    expect(settle({ facts: facts() }, { disks, accepted })).toMatchObject({ code: 'restore-not-compared', identical: null });
+  });
+
+  it('hands on the last words of a script', () => {
+    const said = (ended: Partial<EndedRestore>): string | null => settle(ended).sentence;
+    expect(said({ exit: 1, facts: null, stderr: `first${'x'.repeat(499)}.` })).toBe(
+      `The host script left no facts (exit 1): ${'x'.repeat(499)}.`,
+    );
+    expect(said({ exit: 9 })).toBe('The host script ended with exit 9: it said nothing');
+    expect(said({ facts: facts({ disks: [] }) })).toBe(
+      'The host script ended well, but not every disk was compared with its chain.',
+    );
+  });
 });

@@ -88,3 +88,125 @@ describe('planRetention, where backups cannot be restored', () => {
     expect(fates([link('b0', { status: 'Hidden' }), link('a0')])).toEqual(['a0 stays: keep last']);
   });
 });
+
+describe('planRetention, whose word counts', () => {
+  const BOOKS = ['f', 'e', 'd', 'c', 'b', 'a'].map((name) => link(`${name}0`));
+  const by = (...ids: (number | null)[]): RetentionInput['origins'] =>
+    new Map(BOOKS.map(({ uuid }, index) => [uuid, { scheduleId: ids[index] ?? null, manual: (ids[index] ?? null) === null }]));
+  const DAILY = { id: 1, name: 'daily', maxBackups: 2 };
+  const WEEKLY = { id: 2, name: 'weekly', maxBackups: 1 };
+
+  it('a schedule speaks of its own backups alone', () => {
+    const origins = by(2, 1, 1, 2, 1, null);
+    expect(fates(BOOKS, { policy: NO_COUNTS, schedules: [DAILY, WEEKLY], origins })).toEqual([
+      'f0 stays: the weekly schedule keeps its newest 1',
+      'e0 stays: the daily schedule keeps its newest 2',
+      'd0 stays: the daily schedule keeps its newest 2',
+      'c0 removed: no rule keeps it',
+      'b0 removed: no rule keeps it',
+      'a0 stays: no rule speaks of it',
+    ]);
+    expect(fates(BOOKS, { policy: NO_COUNTS, schedules: [{ ...DAILY, maxBackups: 0 }, WEEKLY], origins }).slice(1, 3)).toEqual([
+      'e0 stays: no rule speaks of it',
+      'd0 stays: no rule speaks of it',
+    ]);
+  });
+
+  it('what a policy keeps stays whatever a schedule says, and the other way round', () => {
+    const asked = { schedules: [DAILY], origins: by(2, 1, 1, 1, 2, null), manual: false };
+    expect(fates(BOOKS, asked)).toEqual([
+      'f0 stays: keep last',
+      'e0 stays: the daily schedule keeps its newest 2',
+      'd0 stays: the daily schedule keeps its newest 2',
+      'c0 removed: no rule keeps it',
+      'b0 removed: no rule keeps it',
+      'a0 stays: somebody asked for it, and the policy leaves such alone',
+    ]);
+    expect(fates(BOOKS, { ...asked, policy: { ...NO_COUNTS, keepLast: 2 } }).slice(0, 2)).toEqual([
+      'f0 stays: keep last',
+      'e0 stays: keep last',
+    ]);
+  });
+
+  it('what somebody asked for takes nobody’s place, unless the policy says so; whose origin nobody knows counts as that', () => {
+    const origins = new Map([...by(null, 1, 1, null, 1, 1)].filter(([uuid]) => uuid !== 'c0'));
+    expect(fates(BOOKS, { origins, manual: false })).toEqual([
+      'f0 stays: somebody asked for it, and the policy leaves such alone',
+      'e0 stays: keep last',
+      'd0 removed: no rule keeps it',
+      'c0 stays: somebody asked for it, and the policy leaves such alone',
+      'b0 removed: no rule keeps it',
+      'a0 removed: no rule keeps it',
+    ]);
+    expect(fates(BOOKS, { origins })).toEqual([
+      'f0 stays: keep last',
+      ...['e0', 'd0', 'c0', 'b0', 'a0'].map((uuid) => `${uuid} removed: no rule keeps it`),
+    ]);
+  });
+
+  it('keeps what is younger to the second', () => {
+    const at = (uuid: string, age: number): BookedBackup => link(uuid, { date: NOW - age });
+    expect(fates([at('c0', 0), at('b0', 3599), at('a0', 3600)], { minAgeHours: 1 })).toEqual([
+      'c0 stays: keep last',
+      'b0 stays: younger than 1 h',
+      'a0 removed: no rule keeps it',
+    ]);
+  });
+});
+
+describe('planRetention, in what order and how much', () => {
+  it('hides what others stand on, the oldest first, and says what is freed and left', () => {
+    const chain = [link('a2', { size: 4 }), link('a1', { size: 2 }), link('a0', { size: 1 })];
+    const { kind, steps, bytesFreed, pointsLeft } = plan([link('b0'), ...chain], { policy: { ...NO_COUNTS, keepLast: 2 } });
+    expect(kind).toBe('retention');
+    expect(steps.map((step) => `${step.kind} ${step.backup}`)).toEqual(['hide a0', 'hide a1']);
+    expect([bytesFreed, pointsLeft]).toEqual([0, 2]);
+    const whole = plan([link('b0'), ...chain]);
+    expect(whole.steps.map((step) => `${step.kind} ${step.backup}`)).toEqual([
+      ...['hide a0', 'hide a1', 'hide a2', 'remove a2', 'remove a1', 'remove a0'],
+    ]);
+    expect([whole.bytesFreed, whole.pointsLeft]).toEqual([7, 1]);
+  });
+
+  it('closes the chain of the bitmap that goes', () => {
+    const steps = plan([link('b0'), link('a0')], { activeCheckpointId: `backup-${NOW - 90_000}` }).steps;
+    expect(steps.map(({ kind, backup }) => `${kind} ${backup}`)).toEqual(['hide a0', 'close-chain a0', 'remove a0']);
+  });
+
+  it('goes by the place in the books where dates are alike; what has no date is of now', () => {
+    const twins = ['a0', 'b0', 'c0'].map((uuid) => link(uuid, { date: NOW - 7200 }));
+    expect(fates(twins).map((line) => line.slice(0, 8))).toEqual(['a0 stays', 'b0 remov', 'c0 remov']);
+    expect(fates([...twins].reverse()).map((line) => line.slice(0, 8))).toEqual(['c0 stays', 'b0 remov', 'a0 remov']);
+    // One that cannot be restored has its place among them.
+    const dead = link('d0', { date: NOW - 7200, files: 'missing' });
+    expect(plan([dead, ...twins]).lines.map(({ backup }) => backup)).toEqual(['d0', 'a0', 'b0', 'c0']);
+    expect(plan([...twins.slice(0, 1), dead, ...twins.slice(1)]).lines.map(({ backup }) => backup)).toEqual([
+      'a0',
+      'd0',
+      'b0',
+      'c0',
+    ]);
+    expect(fates([link('b0', { date: NOW - 1 }), link('a0', { date: null })])).toEqual([
+      'a0 stays: keep last',
+      'b0 removed: no rule keeps it',
+    ]);
+  });
+
+  it('removes what a deletion that was cut short has left, and nothing of it that is protected or carries another', () => {
+    const protections = [{ backup: 'c0', until: null, by: 'ops', why: 'evidence' }];
+    const left = ['c0', 'b0'].map((uuid) => link(uuid, { status: 'Hidden' }));
+    expect(plan([link('d0'), ...left]).steps.map(({ kind, backup }) => `${kind} ${backup}`)).toEqual(['remove c0', 'remove b0']);
+    expect(plan([link('d0'), ...left], { protections }).steps).toEqual([]);
+    // A link that a living one stands on stays hidden.
+    expect(plan([link('a1'), link('a0', { status: 'Hidden' })]).steps).toEqual([]);
+  });
+
+  it('a dead full in no chain goes by the rules', () => {
+    const lone = link('a0', { details: [], files: 'missing' });
+    expect(fates([link('c0'), link('b0', { files: 'missing' }), lone], { policy: { ...NO_COUNTS, keepLast: 1 } })).toEqual([
+      'c0 stays: keep last',
+      'b0 removed: no rule keeps it; cannot be restored: its files are missing',
+      'a0 removed: no rule keeps it; cannot be restored: its files are missing',
+    ]);
+  });
+});
