@@ -4,6 +4,7 @@ BEGIN_STATE='' BEGUN='' FROZEN='' FROZEN_FROM='' FROZEN_MS='' THAWED='' RESUMED=
 # BEGUN is yes once libvirt has said so, and asked from the question to the answer.
 QEMU_STARTED=''
 THAW_SECONDS=10 # of one attempt: the agent waits for the guest's own writes
+THAW_FOR=30 # seconds in which it is tried again and again, three times at least
 
 backup_live() {
   TRANSFER=push
@@ -196,19 +197,25 @@ freeze() {
   die "Cannot freeze the filesystems of $OPT_VM: $RUN_ERR" agent-missing
 }
 
-# thaw: as often as it takes; a guest that stays frozen is worse than a backup that is lost. An end without it is reported.
+# thaw: as often as it takes, for half a minute; a guest that stays frozen is worse than a backup that is lost. An end without it is reported.
 # It counts as frozen until a thaw has gone well, or the last one has not: a signal in the middle of one begins again on the way out.
 thaw() {
   [[ $FROZEN ]] || return 0
-  local attempt
-  for attempt in 1 2 3; do
+  local attempt=0 until
+  now_ms && until=$((REPLY + THAW_FOR * 1000))
+  while :; do
+    attempt=$((attempt + 1))
     if run "$THAW_SECONDS" "${VIRSH[@]}" domfsthaw "$OPT_VM"; then
       now_ms && FROZEN_MS=$((REPLY - FROZEN_FROM)) THAWED=true FROZEN=''
       return 0
     fi
+    ! is_gone "$RUN_ERR" || break
+    now_ms
+    ((attempt < 3 || REPLY < until)) || break
+    ((attempt < 3)) || sleep 1
   done
   THAWED=false FROZEN=''
-  left "frozen filesystems in $OPT_VM, after $attempt attempts: $RUN_ERR"
+  left "frozen filesystems in $OPT_VM, after $attempt attempts (virsh domfsthaw $OPT_VM thaws them): $RUN_ERR"
   return 1
 }
 

@@ -79,15 +79,16 @@ calls() { paste -sd' ' "$CALLS"; }
 
 @test "a thaw that fails is tried again; one that never works fails the run, and is said" {
   new_vm vda:64M
-  agent refuse-thaw refuse-thaw
+  agent refuse-thaw refuse-thaw refuse-thaw refuse-thaw
   full
   done_is full null
   identical
-  [[ $(calls) == 'domfsfreeze backup-begin domfsthaw domfsthaw domfsthaw' ]]
+  [[ $(calls) == 'domfsfreeze backup-begin domfsthaw domfsthaw domfsthaw domfsthaw domfsthaw' ]]
   expect true .guest.thawed
 
   lab write "$VM" vda 0x22 4M 1M
-  agent refuse-thaw refuse-thaw refuse-thaw
+  sooner THAW_FOR 2
+  agent $(printf 'refuse-thaw %.0s' {1..40})
   incremental
   [[ $status -eq 20 ]]
   expect 'thaw-failed false none' '"\(.error.code) \(.guest.thawed) \(.done.mode)"'
@@ -180,6 +181,7 @@ begin_frozen() {
   new_vm vda:64M
   agent
   sooner THAW_SECONDS 2
+  sooner THAW_FOR 2
   stub virsh <<<'
 for word; do
   case $word in
