@@ -11,27 +11,30 @@ import type { Fault } from './fault';
 import { serviceKilled, trimmed } from './restore-faults';
 import type { Errand, Step, Stricken } from './stricken';
 
-/** Which link of a chain of three is deleted, and what is so before. */
-type Which = 'leaf' | 'middle' | 'last child' | 'forced chain' | 'owner';
+/**
+ * What is deleted of a chain of three, and what is so before. But for `middle`, where the chain goes on, and `older chain`, beside which a
+ * newer one stands, the owner of the VM's active checkpoint goes with it.
+ */
+type Which = 'leaf' | 'middle' | 'last child' | 'forced chain' | 'older chain';
 
 /** The links of the chain that is deleted from, and which of them is; of the fault that strikes now. */
 let chain: readonly BackupWithEvidenceDto[] = [];
 let target: BackupWithEvidenceDto;
 
-const ASKED: Readonly<Record<Which, number>> = { leaf: 2, middle: 1, 'last child': 2, 'forced chain': 0, owner: 2 };
+const ASKED: Readonly<Record<Which, number>> = { leaf: 2, middle: 1, 'last child': 2, 'forced chain': 0, 'older chain': 0 };
 const GONE: Readonly<Record<Which, readonly number[]>> = {
   leaf: [2],
   middle: [],
   'last child': [2, 1],
   'forced chain': [2, 1, 0],
-  owner: [2],
+  'older chain': [2, 1, 0],
 };
 
-/** A deletion out of a chain of its own. Unless it is the owner of the active checkpoint, a newer chain stands beside. */
+/** A deletion out of a chain of its own. */
 const deleting = (which: Which): Errand => {
   const ids = (places: readonly number[]): string[] => places.map((place) => chain[place]?.id ?? '');
   const ask = async ({ client }: Stricken): Promise<RunDto> =>
-    (await client.send<RunDto>('DELETE', `/backups/${target.id}?forced=${which === 'forced chain'}`)).body;
+    (await client.send<RunDto>('DELETE', `/backups/${target.id}?forced=${which.endsWith('chain')}`)).body;
   return {
     begin: async (host, step) => {
       chain = await host.chain(3);
@@ -42,7 +45,7 @@ const deleting = (which: Which): Errand => {
         await waitForRun(host.client, body.id);
         host.letGo([middle]);
       }
-      if (which !== 'owner' && which !== 'middle') await host.backup('full');
+      if (which === 'older chain') await host.backup('full');
       const stands = await host.standAt(step);
       const { id } = await ask(host);
       await stands();
@@ -56,6 +59,9 @@ const deleting = (which: Which): Errand => {
   };
 };
 
+/** The VM's active checkpoint went with its owner. */
+const CHAIN_CLOSED = /^FULL bitmap-unconfirmed$/;
+
 const at = (
   which: Which,
   step: Step,
@@ -64,8 +70,7 @@ const at = (
   fault: Pick<Fault, 'strike' | 'mend' | 'quick' | 'books'>,
 ): Fault => ({
   ...{ what: `${which}: ${what}`, step, outcomes, errand: deleting(which) },
-  // Without the owner of the active checkpoint nobody knows the next bitmap's parent.
-  ...(which === 'owner' ? { next: /^FULL bitmap-unconfirmed$/ } : {}),
+  ...(which === 'middle' || which === 'older chain' ? {} : { next: CHAIN_CLOSED }),
   ...fault,
 });
 
@@ -101,10 +106,9 @@ export const DELETION_FAULTS: readonly Fault[] = [
   killService('last child', 'recording removal'),
   killService('last child', 'between two links'),
   killService('forced chain', 'between two links', true),
-  killService('forced chain', 'recording removal'),
-  killService('owner', 'before retire'),
-  killService('owner', 'retired'),
-  killService('owner', 'recording removal'),
+    killService('older chain', 'between two links'),
+  killService('leaf', 'before retire'),
+  killService('leaf', 'retired'),
   ...(['files go', 'its directory goes'] as const).map((step) =>
     at('leaf', step, 'the service is killed (-9), another one deletes it, and then the first script goes on', /^succeeded$/, {
       strike: async (host, job) => {
@@ -119,7 +123,7 @@ export const DELETION_FAULTS: readonly Fault[] = [
       mend: swept,
     }),
   ),
-  at('forced chain', 'files go', 'the script is killed (-9)', SIGNALLED, {
+  at('older chain', 'files go', 'the script is killed (-9)', SIGNALLED, {
     strike: ({ tool }) => Promise.resolve(tool.signal('SIGKILL')),
     mend: swept,
   }),
@@ -148,7 +152,7 @@ export const DELETION_FAULTS: readonly Fault[] = [
   killDatabase('leaf', 'before removal'),
   killDatabase('leaf', 'removed'),
   killDatabase('last child', 'recording removal'),
-  killDatabase('forced chain', 'between two links'),
+  killDatabase('older chain', 'between two links'),
   at('leaf', 'before removal', 'notes and a link of somebody lie in its directory', /^succeeded$/, {
     strike: (host) => {
       writeFileSync(beside(host), THEIRS);
@@ -207,7 +211,6 @@ export const DELETION_FAULTS: readonly Fault[] = [
   }),
   refused('one that is protected, by itself and with its chain', 'deletion.protected', async (host) => {
     const [full, leaf] = await host.chain(2);
-    await host.backup('full');
     const protection = `/backups/${leaf?.id}/protection`;
     await host.client.send('PUT', protection, { by: 'ops', why: 'a court wants it' });
     try {

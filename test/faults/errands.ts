@@ -7,8 +7,13 @@ import type { Fault } from './fault';
 import { type Begun, type Errand, outcomeOf, type Stricken } from './stricken';
 
 /** Something that is refused when it is asked for, with nothing changed. */
-export const refused = (what: string, code: string, ask: (host: Stricken) => Promise<unknown>): Fault => ({
-  ...{ what, step: 'asked', outcomes: new RegExp(`^refused ${code}$`), strike: () => Promise.resolve() },
+export const refused = (
+  what: string,
+  code: string,
+  ask: (host: Stricken) => Promise<unknown>,
+  more: Pick<Fault, 'next'> = {},
+): Fault => ({
+  ...{ what, step: 'asked', outcomes: new RegExp(`^refused ${code}$`), strike: () => Promise.resolve(), ...more },
   errand: {
     begin: async (host) => {
       await expectRefusal(ask(host), code);

@@ -7,10 +7,11 @@ import type { RestoreDto } from '../../src/restores/dto/restore.dto';
 import { waitForRun } from '../story/story';
 import { until } from '../support/brake';
 import { refused } from './errands';
+import { expectRefusal } from './expect-refusal';
 import type { Fault } from './fault';
 import type { HostStep } from './host-steps';
 import { at, fileUnder, flip, killOperation, readUnder, serviceKilled, trimmed } from './restore-faults';
-import { SLOW, type Stricken } from './stricken';
+import type { Stricken } from './stricken';
 
 const run = promisify(execFile);
 
@@ -45,19 +46,23 @@ export const RESTORE_TARGET_FAULTS: readonly Fault[] = [
   refused('in-place: the VM runs', 'restore.vm-running', (host) =>
     host.client.send('POST', '/restores', { backup: last(host), way: 'in-place' }),
   ),
-  refused('in-place: over the volume of another VM', 'restore.not-in-place', async (host) => {
-    const theirs = join(host.lab.folder, 'images/theirs');
-    await run('qemu-img', ['create', '-q', '-f', 'qcow2', theirs, '64M']);
-    await host.lab.vmStop(host.vm);
-    try {
-      return await host.client.send('POST', '/restores', {
-        ...{ backup: last(host), way: 'in-place', places: [{ target: 'vda', path: theirs }] },
-      });
-    } finally {
-      rmSync(theirs);
-      await host.lab.vmStart(host.vm);
-    }
-  }),
+  refused(
+    'in-place: over the volume of another VM',
+    'restore.contradiction',
+    async ({ client, lab, points, vm }) => {
+      const theirs = join(lab.folder, 'images/theirs');
+      await run('qemu-img', ['create', '-q', '-f', 'qcow2', theirs, '64M']);
+      await lab.vmStop(vm);
+      try {
+        const places = [{ target: 'vda', path: theirs }];
+        return await client.send('POST', '/restores', { backup: points.at(-1)?.backup.id, way: 'in-place', places });
+      } finally {
+        rmSync(theirs);
+        await lab.vmStart(vm);
+      }
+    },
+    { next: /^INCREMENTAL redefined$/ },
+  ),
   at('in-place', 'decided', 'its owner starts the VM before the script does', /^failed vm-running$/, {
     strike: ({ lab, vm }) => lab.vmStart(vm),
     mend: async (host, job) => {
@@ -68,7 +73,7 @@ export const RESTORE_TARGET_FAULTS: readonly Fault[] = [
   at('in-place', 'decided', 'another process has its volume open', /^failed target-in-use$/, {
     strike: async ({ lab, vm }) => {
       const disks = await lab.vmDisks(vm);
-      await hold([disks.at(-1)?.path ?? '']);
+      await hold(['-f', 'raw', disks.at(-1)?.path ?? '']);
     },
     mend: letGo,
   }),
@@ -168,12 +173,8 @@ export const RESTORE_TARGET_FAULTS: readonly Fault[] = [
       const byHand = ['-v', host.vm, '-t', 'dir', '-s', host.nas, '-m', '', '-p', `${host.vm}/2001.09.09.01.46.40`];
       const disks = JSON.stringify([{ target: 'vda', file: 'root.a.qcow2', to: '/tmp/by-hand', format: 'qcow2' }]);
       const script = join(host.lab.folder, 'host/nasbackup.sh');
-      await run(script, ['start', '--job', 'hand', '--fence', '0', '--', 'restore', ...byHand, '--disks', disks]).then(
-        () => Promise.reject(new Error('a restore by hand was begun beside it')),
-        (error: unknown) => {
-          if (!(error as { stderr: string }).stderr.includes('fence')) throw error;
-        },
-      );
+      const start = ['start', '--job', 'hand', '--fence', '0', '--', 'restore', ...byHand, '--disks', disks];
+      await expectRefusal(run(script, start), 'fence-stale');
     },
   }),
   ...BEFORE.flatMap((step) => killed(step, false)),
@@ -264,8 +265,9 @@ async function killNas({ lab }: Stricken): Promise<void> {
 
 async function bringNasBack(host: Stricken): Promise<void> {
   const mount = trimmed(host.lab.nasFile('faults', ''));
-  await run('umount', ['-l', mount]);
+  // sshfs ends with its server, and its mount goes with it.
+  const mounted = (): boolean => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${mount} `);
+  await until(() => !mounted(), `${mount} is no mount any more`);
   rmdirSync(mount);
   await host.lab.verb('nas-slow', 'faults', trimmed(host.lab.nasFile('small', '')));
-  await host.line(SLOW);
 }

@@ -447,9 +447,10 @@ export class Stricken {
     return this.#keep(id, moment);
   }
 
-  /** A chain of its own, of so many links. */
+  /** The newest chain, of so many links; a full that nothing stands on is the first of it. */
   async chain(links: number): Promise<BackupWithEvidenceDto[]> {
-    const taken = [await this.backup('full')];
+    const newest = this.#points.at(-1)?.backup;
+    const taken = [newest?.type === 'FULL' ? newest : await this.backup('full')];
     while (taken.length < links) taken.push(await this.backup());
     return taken;
   }

@@ -20,9 +20,9 @@ let asked: Promise<string> | undefined;
 /** A call of the host script by hand that is killed: its mount, its mount point and its note stay. */
 async function killedCall(host: Stricken): Promise<void> {
   const directory = join(host.vm, '2001.09.09.01.46.40');
-  mkdirSync(join(host.nas, directory));
+  mkdirSync(join(host.nas, directory), { recursive: true });
   writeFileSync(join(host.nas, directory, 'file'), 'x');
-  const before = [...works(host), ...mountPoints()];
+  const before = works(host);
   host.tool.arm({ tool: 'rm', words: '2001[.]09[.]09' });
   const script = join(host.lab.folder, 'host/nasbackup.sh');
   const call = run(script, ['-o', 'delete', '-t', 'dir', '-s', host.nas, '-m', '', '-p', directory]).catch(() => undefined);
@@ -30,9 +30,10 @@ async function killedCall(host: Stricken): Promise<void> {
   host.tool.signal('SIGKILL');
   host.tool.release();
   await call;
-  ours = [...works(host), ...mountPoints()].filter((path) => !before.includes(path));
-  if (ours.length !== 2) throw new Error(`a killed call has left ${ours.join(', ')}`);
   rmSync(join(host.nas, directory), { recursive: true });
+  const [work = ''] = works(host).filter((path) => !before.includes(path));
+  ours = [work, readFileSync(join(work, 'owned'), 'utf8').trim()];
+  if (!mountPoints().includes(ours[1] ?? '')) throw new Error(`a killed call has left no mount at ${ours[1]}`);
 }
 
 /** A run that failed, and what it would have left where the NAS was away when it ended. */
