@@ -106,7 +106,7 @@ export const DELETION_FAULTS: readonly Fault[] = [
   killService('last child', 'recording removal'),
   killService('last child', 'between two links'),
   killService('forced chain', 'between two links', true),
-    killService('older chain', 'between two links'),
+  killService('older chain', 'between two links'),
   killService('leaf', 'before retire'),
   killService('leaf', 'retired'),
   ...(['files go', 'its directory goes'] as const).map((step) =>
@@ -162,7 +162,8 @@ export const DELETION_FAULTS: readonly Fault[] = [
     },
     mend: async (host, job) => {
       const { warnings } = await waitForRun(host.client, job);
-      for (const name of ['notes', 'link', 'manifest.json']) if (!existsSync(join(directory(host), name))) throw new Error(`${name} went`);
+      for (const name of ['notes', 'link', 'manifest.json'])
+        if (!existsSync(join(directory(host), name))) throw new Error(`${name} went`);
       if (existsSync(rootFile(host))) throw new Error('a file of the backup stayed');
       if (!warnings.some((text) => text.includes('left on the NAS'))) throw new Error(`nobody tells: ${warnings.join('; ')}`);
       untouched(host);
@@ -178,7 +179,8 @@ export const DELETION_FAULTS: readonly Fault[] = [
     },
     mend: async (host, job) => {
       const { warnings } = await waitForRun(host.client, job);
-      if (!warnings.some((text) => text.includes(basename(rootFile(host))))) throw new Error(`nobody tells: ${warnings.join('; ')}`);
+      if (!warnings.some((text) => text.includes(basename(rootFile(host)))))
+        throw new Error(`nobody tells: ${warnings.join('; ')}`);
       untouched(host);
       rmSync(directory(host), { recursive: true });
     },
@@ -200,15 +202,21 @@ export const DELETION_FAULTS: readonly Fault[] = [
       rmSync(beside(host), { recursive: true });
     },
   }),
-  at('leaf', 'before removal', 'a backup, a restore, its protection and another deletion are asked for meanwhile', /^succeeded$/, {
-    strike: async ({ client, vm }) => {
-      const [full] = chain;
-      await expectRefusal(client.send('POST', '/backups', { vm }), 'run.active');
-      await expectRefusal(client.send('POST', '/restores', { backup: full?.id, way: 'new-disks', to: '/tmp' }), 'run.active');
-      await expectRefusal(client.send('PUT', `/backups/${target.id}/protection`, { by: 'ops', why: 'late' }), 'run.active');
-      await expectRefusal(client.send('DELETE', `/backups/${full?.id}?forced=true`), 'run.active');
+  at(
+    'leaf',
+    'before removal',
+    'a backup, a restore, its protection and another deletion are asked for meanwhile',
+    /^succeeded$/,
+    {
+      strike: async ({ client, vm }) => {
+        const [full] = chain;
+        await expectRefusal(client.send('POST', '/backups', { vm }), 'run.active');
+        await expectRefusal(client.send('POST', '/restores', { backup: full?.id, way: 'new-disks', to: '/tmp' }), 'run.active');
+        await expectRefusal(client.send('PUT', `/backups/${target.id}/protection`, { by: 'ops', why: 'late' }), 'run.active');
+        await expectRefusal(client.send('DELETE', `/backups/${full?.id}?forced=true`), 'run.active');
+      },
     },
-  }),
+  ),
   refused('one that is protected, by itself and with its chain', 'deletion.protected', async (host) => {
     const [full, leaf] = await host.chain(2);
     const protection = `/backups/${leaf?.id}/protection`;

@@ -1,7 +1,7 @@
 import type { ToolCall } from './standing-tool';
 
 /** Steps of the host script that the service does not see, and the call that each begins with. */
-export const HOST_STEPS = {
+const HOST_STEPS = {
   // of a restore
   'a disk is written': { tool: 'qemu-img', words: '^compare ' },
   'a disk is compared': { tool: 'sync', words: '^-- .*[.]restore-' },

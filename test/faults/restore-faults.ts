@@ -26,7 +26,7 @@ export const at = (
   step: Step,
   what: string,
   outcomes: RegExp,
-  fault: Pick<Fault, 'strike' | 'mend' | 'before' | 'afterwards' | 'quick' | 'wishes'>,
+  fault: Pick<Fault, 'strike' | 'mend' | 'before' | 'afterwards' | 'quick' | 'wishes' | 'next'>,
 ): Fault => ({
   ...{ what: `${way}: ${what}`, restores: way, step, outcomes, next: nextOf(way, outcomes) },
   ...fault,

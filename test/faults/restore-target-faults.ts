@@ -21,20 +21,21 @@ const AFTER: readonly HostStep[] = ['all swapped, not noted', 'swapped, old ones
 
 const killed = (step: HostStep, whole: boolean): Fault[] => [
   at('in-place', step, 'the service is killed (-9), another one comes', /^succeeded$/, { strike: serviceKilled }),
-  at(
-    'in-place',
-    step,
-    'the script is killed (-9) with all that belongs to it',
-    whole ? /^succeeded$/ : /^failed outcome-lost$/,
-    { strike: killOperation, quick: step === 'before the second swap' },
-  ),
+  at('in-place', step, 'the script is killed (-9) with all that belongs to it', whole ? /^succeeded$/ : /^failed outcome-lost$/, {
+    strike: killOperation,
+    quick: step === 'before the second swap',
+  }),
 ];
 
 /** Where a restore goes to, what it is asked for, and each step of its swap. */
 export const RESTORE_TARGET_FAULTS: readonly Fault[] = [
   refused('in-place, new-disks: of a point that nobody knows', 'backup.not-found', async (host) => {
     for (const way of ['in-place', 'new-disks']) {
-      const asked = host.client.send('POST', '/restores', { backup: randomUUID(), way, ...(way === 'in-place' ? {} : { to: '/tmp' }) });
+      const asked = host.client.send('POST', '/restores', {
+        backup: randomUUID(),
+        way,
+        ...(way === 'in-place' ? {} : { to: '/tmp' }),
+      });
       if (way === 'new-disks') return asked;
       await asked.then(
         () => Promise.reject(new Error('it was taken')),
@@ -140,19 +141,25 @@ export const RESTORE_TARGET_FAULTS: readonly Fault[] = [
       await readUnder(host, job, false);
     },
   }),
-  at('new-disks', 'decided', 'a file of its chain is cut short', /^failed (chain-damaged|chain-unsafe|chain-missing|check-failed)$/, {
-    strike: async (host, job) => {
-      const file = await fileUnder(host, job);
-      await run('cp', ['--sparse=always', file, `${file}.whole`]);
-      truncateSync(file, 4096);
+  at(
+    'new-disks',
+    'decided',
+    'a file of its chain is cut short',
+    /^failed (chain-damaged|chain-unsafe|chain-missing|check-failed)$/,
+    {
+      strike: async (host, job) => {
+        const file = await fileUnder(host, job);
+        await run('cp', ['--sparse=always', file, `${file}.whole`]);
+        truncateSync(file, 4096);
+      },
+      mend: async (host, job) => {
+        await waitForRun(host.client, job);
+        const file = await fileUnder(host, job);
+        renameSync(`${file}.whole`, file);
+        await readUnder(host, job, false);
+      },
     },
-    mend: async (host, job) => {
-      await waitForRun(host.client, job);
-      const file = await fileUnder(host, job);
-      renameSync(`${file}.whole`, file);
-      await readUnder(host, job, false);
-    },
-  }),
+  ),
   at('new-disks', 'decided', 'one byte in a link under it is flipped, and there are checksums', /^failed checksum-mismatch$/, {
     strike: async (host, job) => {
       await readUnder(host, job, false);

@@ -106,7 +106,9 @@ const nasGone: Pick<Fault, 'strike' | 'mend'> = {
 /** What becomes of retention. */
 export const RETENTION_FAULTS: readonly Fault[] = [
   ...(['decided', 'hiding', 'before removal', 'removed', 'recording removal', 'between two links'] as const).map((step) =>
-    at(step, 'a plan is applied: the service is killed (-9), another one comes', /^succeeded$/, applying, { strike: serviceKilled }),
+    at(step, 'a plan is applied: the service is killed (-9), another one comes', /^succeeded$/, applying, {
+      strike: serviceKilled,
+    }),
   ),
   ...(['hiding', 'recording removal', 'between two links'] as const).map((step) =>
     at(step, 'a plan is applied: the database server is killed (-9) and started again', /^succeeded$/, applying, {

@@ -79,7 +79,7 @@ export interface Errand {
   end(host: Stricken, begun: Begun): Promise<ErrandEnd>;
 }
 
-export interface ErrandEnd {
+interface ErrandEnd {
   readonly outcome: string;
   /** Newest points that have to be compared: those that it could have harmed. */
   readonly points: number;
@@ -333,7 +333,9 @@ export class Stricken {
     const ended = await waitForRun(this.client, begun.run, 120);
     const good = ended.state === 'succeeded';
     const made = good && begun.restore === null ? await this.#keep(ended.backupId ?? '', begun.moment) : null;
-    const wrong = begun.restore === null ? [] : await this.#restored(begun.moment, begun.restore, good);
+    // Killed when all disks were in place, it has an unknown end and stays there.
+    const there = good || (ended.errorMessage ?? '').includes('every disk had been put in place');
+    const wrong = begun.restore === null ? [] : await this.#restored(begun.moment, begun.restore, there);
     return { outcome: outcomeOf(ended), made, points: 0, wrong };
   }
 

@@ -64,7 +64,8 @@ const mountPoints = (): string[] =>
     .map((row) => row.split(' ')[4] ?? '')
     .filter((point) => point.startsWith('/tmp/csbackup.'));
 
-const ask = async ({ client, host }: Stricken): Promise<SweepDto> => (await client.send<SweepDto>('POST', `/hosts/${host}/sweep`)).body;
+const ask = async ({ client, host }: Stricken): Promise<SweepDto> =>
+  (await client.send<SweepDto>('POST', `/hosts/${host}/sweep`)).body;
 
 const sweeping = (left: (host: Stricken) => Promise<void>): Errand => ({
   begin: async (host, step) => {
@@ -85,7 +86,9 @@ const sweeping = (left: (host: Stricken) => Promise<void>): Errand => ({
     await ask(host);
     const wrong = ours.filter((path) => existsSync(path)).map((path) => `not swept: ${path}`);
     const { items } = await ask(host);
-    const again = items.filter(({ action }) => action !== 'left').map(({ code, subject }) => `found a third time: ${code} ${subject}`);
+    const again = items
+      .filter(({ action }) => action !== 'left')
+      .map(({ code, subject }) => `found a third time: ${code} ${subject}`);
     const told = items.some(({ code, subject, action }) => code === 'stranger' && subject === stranger && action === 'left');
     if (!told || !mountPoints().includes(stranger)) wrong.push(`${stranger} is not ours, and was not left and told`);
     else {
@@ -98,7 +101,13 @@ const sweeping = (left: (host: Stricken) => Promise<void>): Errand => ({
 const OF_A_CALL = sweeping(killedCall);
 const OF_A_RUN = sweeping(failedRun);
 
-const at = (step: Step, what: string, errand: Errand, outcomes: RegExp, fault: Pick<Fault, 'strike' | 'mend' | 'quick'>): Fault => ({
+const at = (
+  step: Step,
+  what: string,
+  errand: Errand,
+  outcomes: RegExp,
+  fault: Pick<Fault, 'strike' | 'mend' | 'quick'>,
+): Fault => ({
   ...{ step, what, errand, outcomes },
   ...fault,
 });
@@ -125,7 +134,9 @@ export const SWEEP_FAULTS: readonly Fault[] = [
     },
   }),
   ...RUN_STEPS.map((step) =>
-    at(step, 'after a failed run: the service is killed (-9), another one comes', OF_A_RUN, UNANSWERED, { strike: serviceKilled }),
+    at(step, 'after a failed run: the service is killed (-9), another one comes', OF_A_RUN, UNANSWERED, {
+      strike: serviceKilled,
+    }),
   ),
   at('what a run left goes', 'after a failed run: the script is killed (-9)', OF_A_RUN, /^answered; again: swept$/, scriptKilled),
   at('before removal', 'after a failed run: the NAS hangs for five seconds', OF_A_RUN, /^answered; again: swept$/, {
