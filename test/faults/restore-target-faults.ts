@@ -19,9 +19,11 @@ const run = promisify(execFile);
 const BEFORE: readonly HostStep[] = ['a disk is written', 'a disk is compared', 'before the swap', 'before the second swap'];
 const AFTER: readonly HostStep[] = ['all swapped, not noted', 'swapped, old ones there'];
 
+/** `whole`: all disks are the new ones, and stay. */
 const killed = (step: HostStep, whole: boolean): Fault[] => [
   at('in-place', step, 'the service is killed (-9), another one comes', /^succeeded$/, { strike: serviceKilled }),
-  at('in-place', step, 'the script is killed (-9) with all that belongs to it', whole ? /^succeeded$/ : /^failed outcome-lost$/, {
+  at('in-place', step, 'the script is killed (-9) with all that belongs to it', /^failed outcome-lost$/, {
+    ...(whole ? { next: /^FULL / } : {}),
     strike: killOperation,
     quick: step === 'before the second swap',
   }),
