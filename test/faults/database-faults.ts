@@ -17,7 +17,7 @@ const AWAY_MS = 4000;
 const LOCKED_MS = 8000;
 
 /** The books are away, the service lives and says so; they come back, and it says that, too. */
-const away =
+export const away =
   (comeBack: (host: Stricken) => Promise<void>, forMs = AWAY_MS): NonNullable<Fault['mend']> =>
   async (host) => {
     try {

@@ -1,5 +1,5 @@
 import type { RestoreWay } from '../../src/domain/restore/restore-plan';
-import type { Step, Stricken } from './stricken';
+import type { Errand, Step, Stricken } from './stricken';
 
 /** What books are kept in. */
 export type BooksKind = 'sqlite' | 'mariadb';
@@ -12,6 +12,10 @@ export interface Fault {
   readonly outcomes: RegExp;
   /** The struck run is no backup but a restore of the last point but one, like this. */
   readonly restores?: RestoreWay;
+  /** What else such a restore is told. */
+  readonly wishes?: (host: Stricken) => Promise<object>;
+  /** The struck one is neither a backup nor such a restore. */
+  readonly errand?: Errand;
   /** What the struck run may have made, as `TYPE REASON`, where that is part of the fault. */
   readonly made?: RegExp;
   /** What the backup after it may be; an incremental as any other unless told. */

@@ -25,9 +25,11 @@ export function faultsPage(rows: readonly FaultRow[]): string {
   return `# Faults
 
 Written by the fault suite (\`npm test -- --full --only faults\`), from what it saw on real libvirt, QEMU, sshd, SQLite and MariaDB. Each
-fault strikes at one step of a run; a line is what was seen when it last struck. Every line ended with the same looks: the newest restore points flattened and compared with what the disks
+fault strikes at one step of a backup, a restore, a deletion, retention or a sweep; a line is what was seen when it last struck. "Again" in the
+column of the run: it failed, and what was asked for a second time, when the cause was mended, came to its end. Every line ended with the same looks: the newest restore points flattened and compared with what the disks
 had held, the next backup and its bytes, the guest running, no mount, job, lock, checkpoint or partial file left on the host, nothing booked
-that is not on the NAS and nothing on the NAS that is not booked. After the last one every restore point was compared again.
+that is not on the NAS and nothing on the NAS that is not booked (what a deletion hides lies there for those that stand on it). Of a chain that
+something was deleted from all points that are left were compared. After the last one every restore point was compared again.
 
 | who | what happens | at the step | books | the run | the backup after it | restore points | seen |
 |---|---|---|---|---|---|---|---|

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describeDatabases } from '../support/databases';
 import { FULL } from '../support/thorough';
+import type { Fault } from './fault';
 import { faultsOn } from './faults';
 import { type FaultRow, faultsPage } from './faults-page';
 import { type Begun, Stricken } from './stricken';
@@ -27,6 +28,11 @@ afterAll(() => {
   // Only when every fault was seen, and nothing wrong after any when it last struck, the page is written.
   if (seen.length === wanted.length) writeFileSync(join(ROOT, 'docs/faults.md'), faultsPage(seen));
 });
+
+async function beginOf({ step, errand, restores, wishes }: Fault, host: Stricken): Promise<Begun> {
+  if (errand) return errand.begin(host, step);
+  return restores ? host.beginRestore(step, restores, await wishes?.(host)) : host.begin(step);
+}
 
 /** Real faults on a real host. A run that was struck may fail; what the service vouches for is true, and the next backup too. */
 describeDatabases(
@@ -58,7 +64,7 @@ describeDatabases(
         let begun: Begun;
         try {
           await fault.before?.(stricken);
-          begun = await (fault.restores ? stricken.beginRestore(fault.step, fault.restores) : stricken.begin(fault.step));
+          begun = await beginOf(fault, stricken);
           await fault.strike(stricken, begun.run, begun.moment);
           stricken.go();
           await fault.mend?.(stricken, begun.run);
@@ -68,7 +74,7 @@ describeDatabases(
           });
           throw error;
         }
-        const { outcome, made, next, compared, wrong } = await stricken.aftermath(begun);
+        const { outcome, made, next, compared, wrong } = await stricken.aftermath(begun, fault.errand);
         await fault.afterwards?.(stricken);
         expect({ outcome, made, next, wrong }).toEqual({
           outcome: expect.stringMatching(fault.outcomes) as string,

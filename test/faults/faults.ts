@@ -1,5 +1,6 @@
 import { CONNECTION_FAULTS } from './connection-faults';
 import { DATABASE_FAULTS } from './database-faults';
+import { DELETION_FAULTS } from './deletion-faults';
 import { DISK_FAULTS } from './disk-faults';
 import type { BooksKind, Fault } from './fault';
 import { GUEST_FAULTS } from './guest-faults';
@@ -9,7 +10,10 @@ import { NAS_FAULTS } from './nas-faults';
 import { ORCHESTRATOR_FAULTS } from './orchestrator-faults';
 import { OUTPUT_FAULTS } from './output-faults';
 import { RESTORE_FAULTS } from './restore-faults';
+import { RESTORE_TARGET_FAULTS } from './restore-target-faults';
+import { RETENTION_FAULTS } from './retention-faults';
 import { SCRIPT_FAULTS } from './script-faults';
+import { SWEEP_FAULTS } from './sweep-faults';
 import { TOOL_FAULTS } from './tool-faults';
 
 const FAMILIES = {
@@ -24,6 +28,10 @@ const FAMILIES = {
   script: SCRIPT_FAULTS,
   output: OUTPUT_FAULTS,
   'in a restore': RESTORE_FAULTS,
+  'where a restore goes': RESTORE_TARGET_FAULTS,
+  'in a deletion': DELETION_FAULTS,
+  'in retention': RETENTION_FAULTS,
+  'in a sweep': SWEEP_FAULTS,
 };
 
 /** All faults with their families, in the order in which they strike. */

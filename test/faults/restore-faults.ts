@@ -21,23 +21,23 @@ const nextOf = (way: RestoreWay, outcomes: RegExp): RegExp => {
   return outcomes.test('succeeded') ? AFTER_SWAP : AFTER_STOP;
 };
 
-const at = (
+export const at = (
   way: RestoreWay,
   step: Step,
   what: string,
   outcomes: RegExp,
-  fault: Pick<Fault, 'strike' | 'mend' | 'before' | 'afterwards' | 'quick'>,
+  fault: Pick<Fault, 'strike' | 'mend' | 'before' | 'afterwards' | 'quick' | 'wishes' | 'next'>,
 ): Fault => ({
   ...{ what: `${way}: ${what}`, restores: way, step, outcomes, next: nextOf(way, outcomes) },
   ...fault,
 });
 
-const serviceKilled: Fault['strike'] = async (host) => {
+export const serviceKilled: Fault['strike'] = async (host) => {
   await host.service.kill();
   await host.serve();
 };
 
-const killOperation: Fault['strike'] = async (host, job) => {
+export const killOperation: Fault['strike'] = async (host, job) => {
   let pid = 0;
   await until(() => {
     try {
@@ -164,7 +164,7 @@ export const RESTORE_FAULTS: readonly Fault[] = [
   }),
 ];
 
-const trimmed = (path: string): string => path.replace(/\/$/, '');
+export const trimmed = (path: string): string => path.replace(/\/$/, '');
 
 /** The point that a restore brings back, with its parent's id; a full's is its own. */
 async function restoredBy({ client }: Stricken, job: string): Promise<BackupWithEvidenceDto & { parentId: string }> {
@@ -174,14 +174,14 @@ async function restoredBy({ client }: Stricken, job: string): Promise<BackupWith
 }
 
 /** The root disk's file of the link under the point. */
-async function fileUnder(host: Stricken, job: string): Promise<string> {
+export async function fileUnder(host: Stricken, job: string): Promise<string> {
   const { parentId } = await restoredBy(host, job);
   const { externalId, disks } = await host.client.get<BackupWithEvidenceDto>(`/backups/${parentId}`);
   return join(host.nas, externalId ?? '', disks[0]?.file ?? '');
 }
 
 /** Has the files of the link under the point read: the books believe what was met until somebody has looked again. */
-async function readUnder(host: Stricken, job: string, verify: boolean): Promise<void> {
+export async function readUnder(host: Stricken, job: string, verify: boolean): Promise<void> {
   const { parentId } = await restoredBy(host, job);
   const path = `/backups/${parentId}/checksums`;
   await host.client.send('POST', `${path}?verify=${verify}`, {});
@@ -192,7 +192,7 @@ async function readUnder(host: Stricken, job: string, verify: boolean): Promise<
 }
 
 /** One bit of its data, which qemu-img check does not notice. */
-function flip(file: string): void {
+export function flip(file: string): void {
   const handle = openSync(file, 'r+');
   const place = statSync(file).size - 4096;
   const byte = Buffer.alloc(1);

@@ -17,6 +17,8 @@ import type { Databases } from '../support/databases';
 import { type NodeScript, startScript } from '../support/node-script';
 import { environmentOf } from '../support/service-config';
 import { TcpProxy } from '../support/tcp-proxy';
+import { callOf, type HostStep, isHostStep } from './host-steps';
+import { StandingTool } from './standing-tool';
 
 const run = promisify(execFile);
 
@@ -28,10 +30,32 @@ export const SLOW = '1M';
 
 /** Where in a run a fault strikes; see `child/gated-service.ts`. */
 export type Step =
-  'before inspect' | 'decided' | 'script started' | 'copying' | 'exit code unread' | 'recording' | 'before retire' | 'retired';
+  | 'before inspect'
+  | 'decided'
+  | 'script started'
+  | 'copying'
+  | 'exit code unread'
+  | 'recording'
+  | 'before retire'
+  | 'retired'
+  | ServiceStep
+  | HostStep
+  /** It is asked for, and nothing has begun. */
+  | 'asked';
+
+/** Steps of deletions, of retention and of a sweep. */
+type ServiceStep =
+  | 'plan agreed'
+  | 'hiding'
+  | 'before removal'
+  | 'removed'
+  | 'recording removal'
+  | 'between two links'
+  | 'before sweep'
+  | 'host swept';
 
 /** A restore point that the service vouches for, and the moment it claims to hold. */
-interface Point {
+export interface Point {
   readonly backup: BackupWithEvidenceDto;
   readonly moment: string;
   /** The disks that there were. */
@@ -45,6 +69,21 @@ export interface Begun {
   readonly moment: string;
   /** What is restored, and where to; null: the run is a backup. */
   readonly restore: { readonly point: Point; readonly to: string | null } | null;
+}
+
+/** Another kind of run, or a call, that a fault strikes. */
+export interface Errand {
+  /** Begins it, and answers when it stands at the step. */
+  begin(host: Stricken, step: Step): Promise<Begun>;
+  /** What became of it, when it was brought to its end. */
+  end(host: Stricken, begun: Begun): Promise<ErrandEnd>;
+}
+
+interface ErrandEnd {
+  readonly outcome: string;
+  /** Newest points that have to be compared: those that it could have harmed. */
+  readonly points: number;
+  readonly wrong: readonly string[];
 }
 
 /** What the end of a fault was seen to be. */
@@ -70,7 +109,9 @@ export class Stricken {
   readonly store = 'faults/store';
   /** Checkpoints that another tool has made, and that stay. */
   readonly strangers = new Set<string>();
-  readonly #points: Point[] = [];
+  /** What can stand still within the host script. */
+  readonly tool: StandingTool;
+  #points: Point[] = [];
   #turn = 0;
   #url = '';
   #service: NodeScript | undefined;
@@ -85,6 +126,7 @@ export class Stricken {
     name: string,
   ) {
     this.vm = `i-2-20-${name}-VM`;
+    this.tool = new StandingTool(join(lab.folder, 'host'));
   }
 
   static async open(folder: string, name: string, databases: Databases): Promise<Stricken> {
@@ -101,6 +143,7 @@ export class Stricken {
   async #setUp(): Promise<void> {
     const { lab, vm } = this;
     await lab.up();
+    this.tool.install(join(lab.folder, 'host/nasbackup.sh'));
     await appendFile(join(lab.folder, 'host/host.conf'), `reserve_bytes=${MIB}\n`);
     // The store is small, so that it can fill, and at the end of a line.
     await lab.verb('nas-slow', 'faults', await lab.nasSmall('small', 4000));
@@ -196,6 +239,7 @@ export class Stricken {
     this.wire.pass();
     await this.line('unlimited');
     rmSync(this.#gate, { force: true });
+    this.tool.release();
     await this.serve();
     const { items } = await this.client.get<{ items: RunDto[] }>(`/runs?vm=${this.vm}&limit=1`);
     if (items[0]) await waitForRun(this.client, items[0].id, 120);
@@ -214,30 +258,45 @@ export class Stricken {
   }
 
   /** Writes, asks for the last restore point but one, and answers the run once it stands at the step. In place the VM is stopped. */
-  async beginRestore(step: Step, way: RestoreWay): Promise<Begun> {
+  async beginRestore(step: Step, way: RestoreWay, more: object = {}): Promise<Begun> {
     while (this.#points.length < 3) await this.backup();
     const moment = await this.#write();
     const point = this.#points.at(-2) as Point;
     const to = way === 'in-place' ? null : join(this.lab.folder, 'images', `to-${this.#turn}`);
     if (to === null) await this.lab.vmStop(this.vm);
     else await mkdir(to);
-    const wishes = { backup: point.backup.id, way, ...(to === null ? {} : { to }) };
+    const wishes = { backup: point.backup.id, way, ...(to === null ? {} : { to }), ...more };
     // The host may have the files of the NAS in its memory, and then no line is slow.
     const run = await this.#ask(step, '/restores', step === 'copying' ? { ...wishes, bandwidth: 1 } : wishes);
     return { run, moment, restore: { point, to } };
   }
 
   async #ask(step: Step, path: string, wishes: object): Promise<string> {
-    const gate = `${step}#${this.#turn}`;
-    writeFileSync(this.#gate, gate);
+    const stands = await this.standAt(step);
     if (step === 'copying') await this.line(SLOW);
     const { body } = await this.client.send<RunDto>('POST', path, wishes);
-    await this.service.line(`at ${gate}`);
+    await stands();
     return body.id;
   }
 
+  /** What is asked for next will stand at the step; wait for that with what is answered. */
+  async standAt(step: Step): Promise<() => Promise<unknown>> {
+    if (step === 'asked') return () => Promise.resolve();
+    if (isHostStep(step)) {
+      const second = (await this.lab.vmDisks(this.vm)).find(({ target }) => target === 'vdb')?.path ?? '';
+      this.tool.arm(callOf(step, second));
+      return () => this.tool.stands();
+    }
+    const gate = `${step}#${(this.#gates += 1)}`;
+    writeFileSync(this.#gate, gate);
+    const { service } = this;
+    return () => service.line(`at ${gate}`);
+  }
+  #gates = 0;
+
   /** Lets the service go on, if it lives. */
   go(service = this.#service): void {
+    this.tool.release();
     try {
       if (service) process.kill(service.pid, 'SIGUSR2');
     } catch {
@@ -246,27 +305,38 @@ export class Stricken {
   }
 
   /** Everything there is to say when the fault is over: the books, the bytes, the guest, the host, the NAS, and the next backup. */
-  async aftermath(begun: Begun): Promise<Aftermath> {
+  async aftermath(begun: Begun, errand?: Errand): Promise<Aftermath> {
     await this.line('unlimited');
-    const ended = await waitForRun(this.client, begun.run, 120);
-    const good = ended.state === 'succeeded';
-    const made = good && begun.restore === null ? await this.#keep(ended.backupId ?? '', begun.moment) : null;
-    const restored = begun.restore === null ? [] : await this.#restored(begun.moment, begun.restore, good);
+    const { outcome, made, points, wrong } = errand
+      ? { made: null, ...(await errand.end(this, begun)) }
+      : await this.#ended(begun);
     const next = await this.backup().catch((error: unknown) => error as Error);
+    const compared = Math.min(Math.max(3, points + 1), this.#points.length);
     return {
-      outcome: good ? 'succeeded' : `${ended.state} ${ended.errorCode ?? ''}`.trim(),
+      outcome,
       made: made && kindOf(made),
       next: next instanceof Error ? next.message : kindOf(next),
-      compared: Math.min(3, this.#points.length),
+      compared,
       wrong: [
-        ...restored,
+        ...wrong,
         ...(next instanceof Error ? [`the next backup: ${next.message}`] : []),
-        ...(await this.bytes(3)),
+        ...(await this.bytes(compared)),
         ...(await this.#guest()),
         ...(await this.#leaks()),
         ...(await this.#bookings()),
       ],
     };
+  }
+
+  /** A backup or a restore. */
+  async #ended(begun: Begun): Promise<ErrandEnd & { readonly made: BackupWithEvidenceDto | null }> {
+    const ended = await waitForRun(this.client, begun.run, 120);
+    const good = ended.state === 'succeeded';
+    const made = good && begun.restore === null ? await this.#keep(ended.backupId ?? '', begun.moment) : null;
+    // Killed when all disks were in place, it has an unknown end and stays there.
+    const there = good || (ended.errorMessage ?? '').includes('every disk had been put in place');
+    const wrong = begun.restore === null ? [] : await this.#restored(begun.moment, begun.restore, there);
+    return { outcome: outcomeOf(ended), made, points: 0, wrong };
   }
 
   /** The disks hold what was restored, all of them, or what they held before; new ones are there and true, or not there. Then the VM goes on. */
@@ -373,10 +443,28 @@ export class Stricken {
   }
 
   /** Writes and takes a backup that nothing strikes. */
-  async backup(): Promise<BackupWithEvidenceDto> {
+  async backup(mode: 'auto' | 'full' = 'auto'): Promise<BackupWithEvidenceDto> {
     const moment = await this.#write();
-    const { id } = await takeBackup(this.client, this.vm);
+    const { id } = await takeBackup(this.client, this.vm, mode);
     return this.#keep(id, moment);
+  }
+
+  /** The newest chain, of so many links; a full that nothing stands on is the first of it. */
+  async chain(links: number): Promise<BackupWithEvidenceDto[]> {
+    const newest = this.#points.at(-1)?.backup;
+    const taken = [newest?.type === 'FULL' ? newest : await this.backup('full')];
+    while (taken.length < links) taken.push(await this.backup());
+    return taken;
+  }
+
+  /** All restore points that there must be. */
+  get points(): readonly Point[] {
+    return this.#points;
+  }
+
+  /** These are no restore points any more, and nobody expects them. */
+  letGo(ids: readonly string[]): void {
+    this.#points = this.#points.filter(({ backup }) => !ids.includes(backup.id));
   }
 
   async #keep(id: string, moment: string): Promise<BackupWithEvidenceDto> {
@@ -406,8 +494,8 @@ export class Stricken {
   /** Nothing booked that is not there, nothing there that is not booked. */
   async #bookings(): Promise<string[]> {
     const all = await this.client.all<BackupWithEvidenceDto>(`/backups?vm=${this.vm}`);
-    // A failed attempt is in the books as well, and has nothing on the NAS.
-    const good = all.filter(({ status }) => status === 'BackedUp');
+    // A failed attempt is in the books as well, and has nothing on the NAS. What is hidden lies there for those that stand on it.
+    const good = all.filter(({ status }) => ['BackedUp', 'Hidden'].includes(status));
     const names = good.map(({ externalId }) => externalId?.split('/').at(-1) ?? '');
     const booked = new Set(names);
     const folder = join(this.nas, this.vm);
@@ -427,6 +515,10 @@ export class Stricken {
 }
 
 const kindOf = ({ type, reason }: BackupWithEvidenceDto): string => `${type} ${reason ?? ''}`;
+
+/** What a run came to. */
+export const outcomeOf = ({ state, errorCode }: RunDto): string =>
+  state === 'succeeded' ? state : `${state} ${errorCode ?? ''}`.trim();
 
 const hex = (value: number): string => (value & 0xff).toString(16).padStart(2, '0');
 

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { Backups } from '../../../src/database/repositories/backups';
 import { Links } from '../../../src/database/repositories/links';
+import { Runs } from '../../../src/database/repositories/runs';
+import { Retainer } from '../../../src/engine/retainer';
 import { ScriptHostClient } from '../../../src/hosts/script-host-client';
 import { SshShell } from '../../../src/hosts/ssh/ssh-shell';
 import { startService } from '../../../src/main';
@@ -44,6 +47,24 @@ class GatedHostClient extends ScriptHostClient {
     return status;
   }
 
+  /** Files that go, and in a chain those after the first ones. */
+  override async run(...args: Parameters<ScriptHostClient['run']>): ReturnType<ScriptHostClient['run']> {
+    if (!args[1].argv.includes('delete')) return super.run(...args);
+    await gate('before removal');
+    if (removals > 0) await gate('between two links');
+    removals += 1;
+    const result = await super.run(...args);
+    await gate('removed');
+    return result;
+  }
+
+  override async sweep(...args: Parameters<ScriptHostClient['sweep']>): ReturnType<ScriptHostClient['sweep']> {
+    await gate('before sweep');
+    const swept = await super.sweep(...args);
+    await gate('host swept');
+    return swept;
+  }
+
   override async retire(...args: Parameters<ScriptHostClient['retire']>): ReturnType<ScriptHostClient['retire']> {
     await gate('before retire');
     await super.retire(...args);
@@ -56,6 +77,39 @@ const insert = Object.getOwnPropertyDescriptor(Links.prototype, 'insert')?.value
 Links.prototype.insert = async function (this: Links, link) {
   await gate('recording');
   return insert.call(this, link);
+};
+
+// Of the plan of a deletion that is written down.
+let removals = 0;
+const note = Object.getOwnPropertyDescriptor(Runs.prototype, 'note')?.value as Runs['note'];
+Runs.prototype.note = async function (this: Runs, ...args) {
+  const noted = await note.apply(this, args);
+  if (!['deletion', 'retention'].includes((args[1].plan as { kind?: string } | undefined)?.kind ?? '')) return noted;
+  removals = 0;
+  await gate('decided');
+  return noted;
+};
+
+// In the transactions that hide what is to go, and that take a row out of the books.
+const change = Object.getOwnPropertyDescriptor(Backups.prototype, 'change')?.value as Backups['change'];
+Backups.prototype.change = async function (this: Backups, ...args) {
+  const changed = await change.apply(this, args);
+  if (args[1].status === 'Hidden') await gate('hiding');
+  return changed;
+};
+const remove = Object.getOwnPropertyDescriptor(Backups.prototype, 'remove')?.value as Backups['remove'];
+Backups.prototype.remove = async function (this: Backups, id) {
+  const removed = await remove.call(this, id);
+  await gate('recording removal');
+  return removed;
+};
+
+// Somebody agreed to a plan, and its run is not written down.
+const agreed = Object.getOwnPropertyDescriptor(Retainer.prototype, 'agreed')?.value as Retainer['agreed'];
+Retainer.prototype.agreed = async function (this: Retainer, ...args) {
+  const plan = await agreed.apply(this, args);
+  await gate('plan agreed');
+  return plan;
 };
 
 // A hole in the network is noticed in seconds instead of a minute.

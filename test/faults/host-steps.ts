@@ -1,0 +1,31 @@
+import type { ToolCall } from './standing-tool';
+
+/** Steps of the host script that the service does not see, and the call that each begins with. */
+const HOST_STEPS = {
+  // of a restore
+  'a disk is written': { tool: 'qemu-img', words: '^compare ' },
+  'a disk is compared': { tool: 'sync', words: '^-- .*[.]restore-' },
+  'before the swap': { tool: 'ln', words: '[.]before-' },
+  'before the second swap': { tool: 'ln', words: '' },
+  'all swapped, not noted': { tool: 'mv', words: '/restored$' },
+  'swapped, old ones there': { tool: 'rm', words: '[.]before-' },
+  'names are given': { tool: 'ln', words: '[.]restore-.*-vdb[.]qcow2$' },
+  // of a deletion
+  'files go': { tool: 'rm', words: '-fv --one-file-system /' },
+  'its directory goes': { tool: 'rm', words: '-fv --one-file-system -d ' },
+  // of a sweep
+  'before it unmounts': { tool: 'umount', words: '-c -- /tmp/csbackup' },
+  'before a mount point goes': { tool: 'rm', words: '-rf --one-file-system -- /tmp/csbackup' },
+  'before the note goes': { tool: 'rm', words: '-rf --one-file-system -- .*/work[.]' },
+  'what a run left goes': { tool: 'rm', words: '-fv --one-file-system -r ' },
+} as const satisfies Record<string, ToolCall>;
+
+export type HostStep = keyof typeof HOST_STEPS;
+
+/** The call that a step begins with; `second`: path of the second disk. */
+export function callOf(step: HostStep, second: string): ToolCall {
+  const { tool, words } = HOST_STEPS[step];
+  return { tool, words: step === 'before the second swap' ? `-T -- ${second} ` : words };
+}
+
+export const isHostStep = (step: string): step is HostStep => step in HOST_STEPS;
