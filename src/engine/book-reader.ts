@@ -23,8 +23,8 @@ import type { DeletionBooks } from '../domain/chain/plan-deletion';
 import type { RetentionBooks } from '../domain/retention/plan-retention';
 import { bookedDisks } from '../domain/chain/read-run';
 
-/** How far back runs are looked through for the last name they used. Names only ever go up, so the newest plan has it. */
-const RUNS_BACK = 50;
+/** How many plans are looked through for the last name they used. Names only ever go up, so the newest has it. */
+const PLANS_BACK = 5;
 
 /** CloudStack's interval types by their numbers; a VM has one schedule of each. */
 const SCHEDULE_TYPES = ['hourly', 'daily', 'weekly', 'monthly'];
@@ -127,7 +127,7 @@ export class BookReader {
   }
 
   async #lastUsedEpoch(vmId: number): Promise<number | null> {
-    const plans = await this.runs.plans(vmId, RUNS_BACK);
+    const plans = await this.runs.plans(vmId, PLANS_BACK);
     const epochs = plans.flatMap((plan) => epochOf(plan as BackupPlan | null) ?? []);
     return epochs.length === 0 ? null : Math.max(...epochs);
   }

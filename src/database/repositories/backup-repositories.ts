@@ -5,13 +5,13 @@ import { nowToTheSecond } from '../database-time';
 import { BackupOfferingRow } from '../entities/backup-offering-row';
 import { BackupRow } from '../entities/backup-row';
 import { BackupRepositoryRow } from '../entities/backup-repository-row';
-import type { MaintenanceRow } from '../entities/maintenance-row';
+import { MaintenanceRow } from '../entities/maintenance-row';
 import { RepositoryWayRow } from '../entities/repository-way-row';
 import type { Listed, Part } from '../page';
+import { joinedRows } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import { liesIn, withPlace } from './lies-in';
-import { findLive, pageLive, refuseNeeded, refuseTaken } from './live-rows';
-import { maintenanceOf } from './maintenances';
+import { findLive, pageLive, type ReadOwn, refuseNeeded, refuseTaken } from './live-rows';
 import { OWN_SCOPE } from './own-scope';
 
 /** A NAS export to add. */
@@ -48,22 +48,16 @@ export class BackupRepositories {
       });
       const { id } = await manager.findOneByOrFail(BackupRepositoryRow, { uuid: repository.uuid });
       await setWay(manager, id, way);
-      return flatten(await withWay(manager).where({ id }).getOneOrFail());
+      return (await withWay(manager)('own.id = ?', [id]))[0] as RepositoryWithWay;
     });
   }
 
   find(uuidOrName: string): Promise<RepositoryWithWay | null> {
-    return this.work.read(async (manager) => {
-      const row = await findLive(withWay(manager), uuidOrName, 'name');
-      return row && flatten(row);
-    });
+    return this.work.read((manager) => findLive(withWay(manager), uuidOrName, 'name'));
   }
 
   page(part: Part): Promise<Listed<RepositoryWithWay>> {
-    return this.work.read(async (manager) => {
-      const { items, next } = await pageLive(withWay(manager), part);
-      return { items: items.map(flatten), next };
-    });
+    return this.work.read((manager) => pageLive(withWay(manager), part));
   }
 
   /** Bytes that a repository grew by since then: of the backups that were taken, less those of the backups that were removed. */
@@ -123,16 +117,19 @@ async function setWay(manager: EntityManager, repositoryId: number, said: Partia
   if (transfer !== null || bandwidth !== null) await manager.insert(RepositoryWayRow, { repositoryId, transfer, bandwidth });
 }
 
-type Joined = BackupRepositoryRow & { readonly way: RepositoryWayRow | null; readonly maintenance: MaintenanceRow | null };
-
-const withWay = (manager: EntityManager): SelectQueryBuilder<Joined> =>
-  manager
-    .createQueryBuilder(BackupRepositoryRow, 'row')
-    .leftJoinAndMapOne('row.way', RepositoryWayRow, 'way', 'way.repositoryId = row.id')
-    .leftJoinAndMapOne(...maintenanceOf('repository')) as SelectQueryBuilder<Joined>;
-
-const flatten = ({ way, ...repository }: Joined): RepositoryWithWay => ({
-  ...repository,
-  transfer: way?.transfer ?? null,
-  bandwidth: way?.bandwidth ?? null,
-});
+/** The repositories, with their way and their maintenance. */
+const withWay =
+  (manager: EntityManager): ReadOwn<RepositoryWithWay> =>
+  async (rest, parameters) => {
+    const rows = await joinedRows(
+      manager,
+      { own: BackupRepositoryRow },
+      { way: RepositoryWayRow, maintenance: MaintenanceRow },
+      `FROM backup_repository own LEFT JOIN ck_repositories way ON way.repository_id = own.id
+         LEFT JOIN ck_maintenances maintenance ON maintenance.owner = 'repository' AND maintenance.owner_id = own.id WHERE ${rest}`,
+      parameters,
+    );
+    return rows.map(({ own, way, maintenance }) =>
+      Object.assign(own, { transfer: way?.transfer ?? null, bandwidth: way?.bandwidth ?? null, maintenance }),
+    );
+  };

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, LessThan, type EntityManager, type FindOptionsWhere, type SelectQueryBuilder } from 'typeorm';
+import { In, IsNull, type EntityManager } from 'typeorm';
 import { CHAIN_KEYS, type DetailRow } from '../../domain/chain/chain-keys';
 import { now, nowToTheSecond } from '../database-time';
 import { BackupDetailRow } from '../entities/backup-detail-row';
@@ -8,6 +8,7 @@ import { LinkRow } from '../entities/link-row';
 import { ManifestRow } from '../entities/manifest-row';
 import { ProtectionRow } from '../entities/protection-row';
 import { cut, type Listed, type Part } from '../page';
+import { addRow, addRows, joinedRows, marks, rowsOf, type Where } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import { byOwner } from './by-owner';
 
@@ -44,8 +45,7 @@ export class Backups {
   insert(backup: NewBackup, details: readonly DetailRow[]): Promise<Pick<BackupRow, 'id' | 'uuid'>> {
     return this.work.run(async (manager) => {
       const date = (): string => nowToTheSecond(manager);
-      const { identifiers } = await manager.insert(BackupRow, { date, ...backup, removed: null });
-      const { id } = identifiers[0] as { id: number };
+      const id = await addRow(manager, BackupRow, { date, ...backup, removed: null });
       await addDetails(manager, id, details);
       return { id, uuid: backup.uuid };
     });
@@ -73,16 +73,18 @@ export class Backups {
   }
 
   findByUuid(uuid: string): Promise<BookedBackup | null> {
-    return this.work.read(async (manager) => (await withDetails(manager, { uuid }))[0] ?? null);
+    return this.work.read(async (manager) => (await withDetails(manager, ['backup.uuid = ?', uuid]))[0] ?? null);
   }
 
   findById(id: number): Promise<BookedBackup | null> {
-    return this.work.read(async (manager) => (await withDetails(manager, { id }))[0] ?? null);
+    return this.work.read(async (manager) => (await withDetails(manager, ['backup.id = ?', id]))[0] ?? null);
   }
 
   /** Newest first: by date, and where that is the same second by id. Removed ones only on request: a chain reader may want them. */
   listByVm(vmId: number, { removed = false }: { readonly removed?: boolean } = {}): Promise<BookedBackup[]> {
-    return this.work.read((manager) => withDetails(manager, removed ? { vmId } : { vmId, removed: IsNull() }));
+    return this.work.read((manager) =>
+      withDetails(manager, [`backup.vm_id = ?${removed ? '' : ' AND backup.removed IS NULL'}`, vmId]),
+    );
   }
 
   /** The VM that a chain belongs to, by its `nas.chain_id`; null: no such chain. Goes by our index on (name, value). */
@@ -117,12 +119,16 @@ export class Backups {
 
   /** In the order they were written down, newest first. */
   page(part: Part, { vmId }: { readonly vmId?: number | undefined } = {}): Promise<Listed<BookedBackup>> {
-    const where: FindOptionsWhere<BackupRow> = { removed: IsNull() };
-    if (vmId !== undefined) where.vmId = vmId;
-    if (part.after !== undefined) where.id = LessThan(part.after);
+    const of = [
+      ['backup.removed IS NULL', []],
+      ['backup.vm_id = ?', vmId === undefined ? null : [vmId]],
+      ['backup.id < ?', part.after === undefined ? null : [part.after]],
+    ] as const;
+    const asked = of.filter(([, parameters]) => parameters !== null);
+    const where = asked.map(([condition]) => condition).join(' AND ');
+    const parameters = asked.flatMap(([, values]) => values ?? []);
     return this.work.read(async (manager) => {
-      const query = withKept(manager).where(where).orderBy('backup.id', 'DESC');
-      const rows = await query.limit(part.limit + 1).getMany();
+      const rows = await withKept(manager, `${where} ORDER BY backup.id DESC LIMIT ${part.limit + 1}`, parameters);
       const { items, next } = cut(rows, part.limit, ({ id }) => id);
       return { items: await attach(manager, items), next };
     });
@@ -130,42 +136,45 @@ export class Backups {
 }
 
 async function addDetails(manager: EntityManager, backupId: number, details: readonly DetailRow[]): Promise<void> {
-  const rows = details.map(({ name, value }) => ({ backupId, name, value, display: true }));
-  if (rows.length > 0) await manager.insert(BackupDetailRow, rows);
-}
-
-/** As the joins make it. */
-type Joined = BackupRow & { readonly [kept in keyof KeptOfBackup]: NonNullable<KeptOfBackup[kept]> | null };
-
-const withKept = (manager: EntityManager): SelectQueryBuilder<Joined> =>
-  manager
-    .createQueryBuilder(BackupRow, 'backup')
-    .leftJoinAndMapOne('backup.link', LinkRow, 'link', 'link.backupId = backup.id')
-    .leftJoinAndMapOne('backup.manifest', ManifestRow, 'manifest', 'manifest.backupId = backup.id')
-    .leftJoinAndMapOne(
-      'backup.protection',
-      ProtectionRow,
-      'protection',
-      `protection.backupId = backup.id AND (protection.until IS NULL OR protection.until > ${now(manager)})`,
-    ) as SelectQueryBuilder<Joined>;
-
-async function withDetails(manager: EntityManager, where: FindOptionsWhere<BackupRow>): Promise<BookedBackup[]> {
-  return attach(
+  await addRows(
     manager,
-    await withKept(manager).where(where).orderBy('backup.date', 'DESC').addOrderBy('backup.id', 'DESC').getMany(),
+    BackupDetailRow,
+    details.map(({ name, value }) => ({ backupId, name, value, display: true })),
   );
 }
 
-async function attach(manager: EntityManager, backups: Joined[]): Promise<BookedBackup[]> {
-  if (backups.length === 0) return [];
-  const ids = backups.map(({ id }) => id);
-  const details = await manager.find(BackupDetailRow, { where: { backupId: In(ids) }, order: { id: 'ASC' } });
-  const detailsOf = byOwner(details, ({ backupId }) => backupId);
-  return backups.map(({ link, manifest, protection, ...backup }) => ({
+async function withKept(
+  manager: EntityManager,
+  rest: string,
+  parameters: readonly unknown[],
+): Promise<(BackupRow & KeptOfBackup)[]> {
+  const rows = await joinedRows(
+    manager,
+    { backup: BackupRow },
+    { link: LinkRow, manifest: ManifestRow, protection: ProtectionRow },
+    `FROM backups backup LEFT JOIN ck_links link ON link.backup_id = backup.id
+       LEFT JOIN ck_manifests manifest ON manifest.backup_id = backup.id
+       LEFT JOIN ck_protections protection ON protection.backup_id = backup.id
+         AND (protection.until IS NULL OR protection.until > ${now(manager)})
+     WHERE ${rest}`,
+    parameters,
+  );
+  return rows.map(({ backup, link, manifest, protection }) => ({
     ...backup,
     link: link ?? undefined,
     manifest: manifest ?? undefined,
     protection: protection ?? undefined,
-    details: detailsOf(backup.id),
   }));
+}
+
+async function withDetails(manager: EntityManager, [condition, ...parameters]: Where): Promise<BookedBackup[]> {
+  return attach(manager, await withKept(manager, `${condition} ORDER BY backup.date DESC, backup.id DESC`, parameters));
+}
+
+async function attach(manager: EntityManager, backups: readonly (BackupRow & KeptOfBackup)[]): Promise<BookedBackup[]> {
+  if (backups.length === 0) return [];
+  const ids = backups.map(({ id }) => id);
+  const details = await rowsOf(manager, BackupDetailRow, `backup_id IN (${marks(ids)}) ORDER BY id`, ids);
+  const detailsOf = byOwner(details, ({ backupId }) => backupId);
+  return backups.map((backup) => ({ ...backup, details: detailsOf(backup.id) }));
 }

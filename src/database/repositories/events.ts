@@ -3,6 +3,7 @@ import { type EntityManager, LessThan, MoreThan, MoreThanOrEqual, type FindOptio
 import { now, nowPlus } from '../database-time';
 import { EventRow } from '../entities/event-row';
 import { cut, type Listed, type Part } from '../page';
+import { addRows } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 
 /** Something that has happened; what it is not about is left out. */
@@ -102,7 +103,8 @@ export const addEvent = (manager: EntityManager, event: NewEvent): Promise<void>
 export async function addEvents(manager: EntityManager, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return;
   const at = (): string => now(manager);
-  await manager.insert(
+  await addRows(
+    manager,
     EventRow,
     events.map((event) => ({ ...event, at })),
   );

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { In, MoreThan, type FindOptionsWhere } from 'typeorm';
 import type { Facts, InspectFacts } from '../../domain/agent/facts';
 import { now } from '../database-time';
 import { EvidenceDiskRow } from '../entities/evidence-disk-row';
 import { EvidenceRow } from '../entities/evidence-row';
+import { addRow, addRows, joinedRows, marks, rowsOf, type Where } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import { diskOfInspect, diskOfRun, inspectColumns, runColumns } from './evidence-columns';
 
@@ -53,52 +53,56 @@ export class Evidence {
 
   /** All of a VM, oldest first; with `afterId` only what came later. */
   ofVm(vmId: number, afterId = 0): Promise<MeasuredEvidence[]> {
-    return this.#find({ vmId, id: MoreThan(afterId) });
+    return this.#find(['evidence.vm_id = ? AND evidence.id > ?', vmId, afterId]);
   }
 
   /** What the runs that made these backups said, oldest first. */
   ofBackups(backupIds: readonly number[]): Promise<MeasuredEvidence[]> {
-    return this.#find({ backupId: In([...backupIds]) });
+    return this.#find([`evidence.backup_id IN (${marks(backupIds)})`, ...backupIds]);
   }
 
   /** All of a run, oldest first. */
   ofRun(runId: string): Promise<MeasuredEvidence[]> {
-    return this.#find({ runId });
+    return this.#find(['evidence.run_id = ?', runId]);
   }
 
   /** The JSON as the host printed it; null: no such evidence. */
   verbatim(id: number): Promise<string | null> {
     return this.work.read(async (manager) => {
-      const row = await manager.findOne(EvidenceRow, { where: { id }, select: { id: true, facts: true } });
-      return row && row.facts;
+      const [row] = await rowsOf(manager, EvidenceRow, 'id = ?', [id], ['facts']);
+      return row?.facts ?? null;
     });
   }
 
   #keep(row: Omit<EvidenceRow, 'id' | 'at'>, disks: readonly DiskColumns[]): Promise<number> {
     return this.work.run(async (manager) => {
-      const { identifiers } = await manager.insert(EvidenceRow, { ...row, at: () => now(manager) });
-      const { id } = identifiers[0] as { id: number };
+      const id = await addRow(manager, EvidenceRow, { ...row, at: () => now(manager) });
       // A target that is named twice must not cost us the evidence; both are in the facts.
       const rows = new Map(disks.map((disk) => [disk.target, { ...disk, evidenceId: id }]));
-      if (rows.size > 0) await manager.insert(EvidenceDiskRow, [...rows.values()]);
+      await addRows(manager, EvidenceDiskRow, [...rows.values()]);
       return id;
     });
   }
 
-  #find(where: FindOptionsWhere<EvidenceRow>): Promise<MeasuredEvidence[]> {
-    return this.work.read(
-      (manager) =>
-        manager
-          .createQueryBuilder(EvidenceRow, 'evidence')
-          .leftJoinAndMapMany('evidence.disks', EvidenceDiskRow, 'disk', 'disk.evidenceId = evidence.id')
-          .where(where)
-          .orderBy('evidence.id', 'ASC')
-          .addOrderBy('disk.target', 'ASC')
-          .getMany() as Promise<Rows>,
-    );
+  #find([condition, ...parameters]: Where): Promise<MeasuredEvidence[]> {
+    return this.work.read(async (manager) => {
+      const rows = await joinedRows(
+        manager,
+        { evidence: EvidenceRow },
+        { disk: EvidenceDiskRow },
+        `FROM ck_evidence evidence LEFT JOIN ck_evidence_disks disk ON disk.evidence_id = evidence.id
+         WHERE ${condition} ORDER BY evidence.id, disk.target`,
+        parameters,
+      );
+      const found = new Map<number, MeasuredEvidence>();
+      for (const { evidence, disk } of rows) {
+        const known = found.get(evidence.id) ?? Object.assign(evidence, { disks: [] });
+        found.set(evidence.id, known);
+        if (disk !== null) known.disks.push(disk);
+      }
+      return [...found.values()];
+    });
   }
 }
 
-/** As the join makes them. */
-type Rows = (EvidenceRow & { readonly disks: EvidenceDiskRow[] })[];
 type DiskColumns = Omit<EvidenceDiskRow, 'evidenceId'>;

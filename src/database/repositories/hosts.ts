@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { IsNull, Not, type EntityManager, type SelectQueryBuilder } from 'typeorm';
+import { IsNull, Not, type EntityManager } from 'typeorm';
 import { InvariantError, UserError } from '../../domain/errors';
 import { now, nowToTheSecond } from '../database-time';
 import { HostAccessRow } from '../entities/host-access-row';
 import { HostRow } from '../entities/host-row';
-import type { MaintenanceRow } from '../entities/maintenance-row';
+import { MaintenanceRow } from '../entities/maintenance-row';
 import { VmRow } from '../entities/vm-row';
 import type { Listed, Part } from '../page';
+import { joinedRows } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
-import { findLive, namesOf, pageLive, refuseNeeded, refuseTaken } from './live-rows';
-import { maintenanceOf } from './maintenances';
+import { findLive, namesOf, pageLive, type ReadOwn, refuseNeeded, refuseTaken } from './live-rows';
 import { OWN_SCOPE } from './own-scope';
 
 /** How to reach a host, as people give it. */
@@ -41,23 +41,17 @@ export class Hosts {
       });
       const { id } = await manager.findOneByOrFail(HostRow, { uuid: host.uuid });
       await manager.insert(HostAccessRow, { ...access, hostId: id });
-      return reachable(manager).where({ id }).getOneOrFail();
+      return (await reachable(manager)('own.id = ?', [id]))[0] as ReachableHost;
     });
   }
 
   find(uuidOrName: string): Promise<ReachableHost | null> {
-    return this.work.read(async (manager) => {
-      const host = await findLive(reachable(manager), uuidOrName, 'name');
-      return host && withAccess(host);
-    });
+    return this.work.read((manager) => findLive(reachable(manager), uuidOrName, 'name'));
   }
 
   /** By id, removed ones too: old runs still point at them. */
   findById(id: number): Promise<ReachableHost | null> {
-    return this.work.read(async (manager) => {
-      const host = await reachable(manager).where({ id }).getOne();
-      return host && withAccess(host);
-    });
+    return this.work.read(async (manager) => (await reachable(manager)('own.id = ?', [id]))[0] ?? null);
   }
 
   /** The host that a VM is on by the books. @throws UserError `vm.no-host` */
@@ -75,10 +69,7 @@ export class Hosts {
   }
 
   page(part: Part): Promise<Listed<ReachableHost>> {
-    return this.work.read(async (manager) => {
-      const { items, next } = await pageLive(reachable(manager), part);
-      return { items: items.map(withAccess), next };
-    });
+    return this.work.read((manager) => pageLive(reachable(manager), part));
   }
 
   /** False: there is none. */
@@ -131,14 +122,19 @@ export class Hosts {
 }
 
 /** The hosts, with how they are reached and their maintenance. */
-const reachable = (manager: EntityManager): SelectQueryBuilder<ReachableHost> =>
-  manager
-    .createQueryBuilder(HostRow, 'row')
-    .leftJoinAndMapOne('row.access', HostAccessRow, 'access', 'access.hostId = row.id')
-    .leftJoinAndMapOne(...maintenanceOf('host')) as SelectQueryBuilder<ReachableHost>;
-
-function withAccess(host: ReachableHost): ReachableHost {
-  // A join that finds nothing says null, whatever the type promises.
-  if ((host.access as HostAccessRow | null) !== null) return host;
-  throw new InvariantError('host.no-access', `The books do not say how host ${host.name} is reached.`);
-}
+const reachable =
+  (manager: EntityManager): ReadOwn<ReachableHost> =>
+  async (rest, parameters) => {
+    const rows = await joinedRows(
+      manager,
+      { own: HostRow },
+      { access: HostAccessRow, maintenance: MaintenanceRow },
+      `FROM host own LEFT JOIN ck_hosts access ON access.host_id = own.id
+         LEFT JOIN ck_maintenances maintenance ON maintenance.owner = 'host' AND maintenance.owner_id = own.id WHERE ${rest}`,
+      parameters,
+    );
+    return rows.map(({ own, access, maintenance }) => {
+      if (access === null) throw new InvariantError('host.no-access', `The books do not say how host ${own.name} is reached.`);
+      return Object.assign(own, { access, maintenance });
+    });
+  };

@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { OperationalError } from '../../domain/errors';
 import { now, nowPlus } from '../database-time';
 import { VmLeaseRow } from '../entities/vm-lease-row';
+import { changeRows, rowsOf, type Values } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 
 /** The right to work on one VM. The epoch goes up with every holder and is the fence on the host too. */
@@ -36,16 +37,21 @@ export class Leases {
   /** Takes the lease when nobody has it or when it has run out. */
   acquire(vmId: number, runId: string, owner: string, forMs: number): Promise<LeaseAnswer> {
     return this.work.run(async (manager) => {
-      await rowFor(manager, vmId);
-      const taken = await manager
-        .createQueryBuilder()
-        .update(VmLeaseRow)
-        .set({ runId, owner, epoch: () => 'epoch + 1', leaseUntil: () => nowPlus(manager, forMs) })
-        .where('vm_id = :vmId', { vmId })
-        .andWhere(`(lease_until IS NULL OR lease_until <= ${now(manager)})`)
-        .execute();
-      const row = await manager.findOneByOrFail(VmLeaseRow, { vmId });
-      return taken.affected === 1 ? { kind: 'held', lease: { vmId, runId, owner, epoch: row.epoch } } : { kind: 'busy', by: row };
+      let row = await leaseOf(manager, vmId);
+      if (row === null) {
+        await rowFor(manager, vmId);
+        row = await leaseOf(manager, vmId);
+        // Made by another after this transaction began to read: the whole of it is done again, and then sees it.
+        if (row === null)
+          throw new OperationalError('database.busy', 'busy', 'The first lease of this VM is being made just now.');
+      }
+      const epoch = row.epoch + 1;
+      const taken = await changeRows(manager, VmLeaseRow, { runId, owner, epoch, leaseUntil: () => nowPlus(manager, forMs) }, [
+        `vm_id = ? AND epoch = ? AND (lease_until IS NULL OR lease_until <= ${now(manager)})`,
+        vmId,
+        row.epoch,
+      ]);
+      return taken === 1 ? { kind: 'held', lease: { vmId, runId, owner, epoch } } : { kind: 'busy', by: row };
     });
   }
 
@@ -85,7 +91,7 @@ export class Leases {
 
   /** Who has it, held or not; null: nobody ever had. */
   find(vmId: number): Promise<VmLeaseRow | null> {
-    return this.work.read((manager) => manager.findOneBy(VmLeaseRow, { vmId }));
+    return this.work.read((manager) => leaseOf(manager, vmId));
   }
 }
 
@@ -104,17 +110,15 @@ async function rowFor(manager: EntityManager, vmId: number): Promise<void> {
   await manager.query(`INSERT INTO ck_vm_leases (vm_id, epoch) VALUES (?, ${first}) ${quietly}`, [vmId]);
 }
 
+const leaseOf = async (manager: EntityManager, vmId: number): Promise<VmLeaseRow | null> =>
+  (await rowsOf(manager, VmLeaseRow, 'vm_id = ?', [vmId]))[0] ?? null;
+
 async function change(
   manager: EntityManager,
   { vmId, runId, epoch }: Lease,
-  set: Parameters<ReturnType<ReturnType<EntityManager['createQueryBuilder']>['update']>['set']>[0],
+  set: Values<VmLeaseRow>,
   notRunOut: boolean,
 ): Promise<boolean> {
-  const query = manager
-    .createQueryBuilder()
-    .update(VmLeaseRow)
-    .set(set)
-    .where('vm_id = :vmId AND run_id = :runId AND epoch = :epoch', { vmId, runId, epoch });
-  if (notRunOut) query.andWhere(`lease_until > ${now(manager)}`);
-  return (await query.execute()).affected === 1;
+  const ours = `vm_id = ? AND run_id = ? AND epoch = ?${notRunOut ? ` AND lease_until > ${now(manager)}` : ''}`;
+  return (await changeRows(manager, VmLeaseRow, set, [ours, vmId, runId, epoch])) === 1;
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { now } from '../database-time';
 import { LinkRow } from '../entities/link-row';
+import { addRow } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 
 /** What is said about a link when it is recorded. */
@@ -16,7 +17,7 @@ export class Links {
 
   insert(link: NewLink): Promise<void> {
     return this.work.run(async (manager) => {
-      await manager.insert(LinkRow, { ...link, assuranceAtBirth: link.assurance, changed: () => now(manager) });
+      await addRow(manager, LinkRow, { ...link, assuranceAtBirth: link.assurance, changed: () => now(manager) });
     });
   }
 

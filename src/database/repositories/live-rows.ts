@@ -1,4 +1,4 @@
-import { type EntityManager, type EntityTarget, In, type ObjectLiteral, type SelectQueryBuilder } from 'typeorm';
+import { type EntityManager, type EntityTarget, In, type ObjectLiteral } from 'typeorm';
 import { UserError } from '../../domain/errors';
 import { cut, type Listed, type Part } from '../page';
 
@@ -9,26 +9,27 @@ interface Named extends ObjectLiteral {
   readonly removed: Date | null;
 }
 
-/** The living row with this uuid, else the one with this name. The query's alias is `row`, as below. */
+/** Reads such rows with what belongs to them, by a condition and what comes after it; the rows' alias is `own`. */
+export type ReadOwn<T> = (rest: string, parameters: readonly unknown[]) => Promise<T[]>;
+
+/** The living row with this uuid, else the one with this name. */
 export async function findLive<T extends Named>(
-  query: SelectQueryBuilder<T>,
+  read: ReadOwn<T>,
   uuidOrName: string,
-  nameField: keyof T & string,
+  nameColumn: 'name' | 'instance_name',
 ): Promise<T | null> {
-  const rows = await query
-    .where(`row.removed IS NULL AND (row.uuid = :it OR row.${nameField} = :it)`, { it: uuidOrName })
-    .getMany();
+  const rows = await read(`own.removed IS NULL AND (own.uuid = ? OR own.${nameColumn} = ?)`, [uuidOrName, uuidOrName]);
   return rows.find(({ uuid }) => uuid === uuidOrName) ?? rows[0] ?? null;
 }
 
 /** Living rows, newest first. */
-export async function pageLive<T extends Named>(query: SelectQueryBuilder<T>, part: Part): Promise<Listed<T>> {
-  query
-    .where('row.removed IS NULL')
-    .orderBy('row.id', 'DESC')
-    .limit(part.limit + 1);
-  if (part.after !== undefined) query.andWhere('row.id < :after', { after: part.after });
-  return cut(await query.getMany(), part.limit, ({ id }) => id);
+export async function pageLive<T extends Named>(read: ReadOwn<T>, { after, limit }: Part): Promise<Listed<T>> {
+  const older = after === undefined ? '' : ' AND own.id < ?';
+  const rows = await read(
+    `own.removed IS NULL${older} ORDER BY own.id DESC LIMIT ${limit + 1}`,
+    after === undefined ? [] : [after],
+  );
+  return cut(rows, limit, ({ id }) => id);
 }
 
 /**

@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { now } from '../database-time';
 import { HostRow } from '../entities/host-row';
 import { MaintenanceRow } from '../entities/maintenance-row';
+import { joinedRows } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import type { RepositoryWithWay } from './backup-repositories';
 import { addEvent } from './events';
@@ -25,12 +26,18 @@ export class Maintenances {
   /** A host and a repository that were read a while ago, with what is said of them now. */
   again(host: ReachableHost, repository: RepositoryWithWay): Promise<[ReachableHost, RepositoryWithWay]> {
     return this.work.read(async (manager) => {
-      const row = await manager.findOne(HostRow, { where: { id: host.id }, select: { id: true, resourceState: true } });
-      const said = await manager.findBy(MaintenanceRow, [
-        { owner: 'host', ownerId: host.id },
-        { owner: 'repository', ownerId: repository.id },
-      ]);
-      const of = (whose: MaintenanceRow['owner']): MaintenanceRow | null => said.find(({ owner }) => owner === whose) ?? null;
+      // One of the host at least: whatever was said, CloudStack's state of it is asked for.
+      const rows = await joinedRows(
+        manager,
+        { own: HostRow },
+        { said: MaintenanceRow },
+        `FROM host own LEFT JOIN ck_maintenances said
+           ON (said.owner = 'host' AND said.owner_id = own.id) OR (said.owner = 'repository' AND said.owner_id = ?) WHERE own.id = ?`,
+        [repository.id, host.id],
+      );
+      const row = rows[0]?.own;
+      const of = (whose: MaintenanceRow['owner']): MaintenanceRow | null =>
+        rows.find(({ said }) => said?.owner === whose)?.said ?? null;
       return [
         { ...host, resourceState: row?.resourceState ?? host.resourceState, maintenance: of('host') },
         { ...repository, maintenance: of('repository') },
@@ -65,16 +72,6 @@ export class Maintenances {
     });
   }
 }
-
-/** The join of a query for hosts or repositories, whose alias is `row`, with what was said of them. */
-export const maintenanceOf = (
-  owner: MaintenanceRow['owner'],
-): [mapTo: string, entity: typeof MaintenanceRow, alias: string, condition: string] => [
-  'row.maintenance',
-  MaintenanceRow,
-  'maintenance',
-  `maintenance.owner = '${owner}' AND maintenance.ownerId = row.id`,
-];
 
 /** The hosts in maintenance: CloudStack's state says so, or somebody did here. */
 export const restingHosts = (manager: EntityManager): Promise<Named[]> =>

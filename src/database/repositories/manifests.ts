@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { IsNull, Not, type EntityManager, type QueryDeepPartialEntity } from 'typeorm';
+import { IsNull, Not, type EntityManager } from 'typeorm';
 import { now } from '../database-time';
 import { BackupRow } from '../entities/backup-row';
 import { ManifestRow } from '../entities/manifest-row';
+import { putRow, type Values } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import { liesIn, withPlace } from './lies-in';
 import { restingRepositories } from './maintenances';
@@ -26,7 +27,7 @@ export interface Spoilt {
   readonly missing: readonly string[];
 }
 
-type Change = QueryDeepPartialEntity<ManifestRow>;
+type Change = Values<ManifestRow>;
 
 /** What lies beside the files of the backups. */
 @Injectable()
@@ -118,9 +119,7 @@ export class Manifests {
   }
 
   #set(backupId: number, change: (manager: EntityManager) => Change): Promise<void> {
-    return this.work.write(async (manager) => {
-      await manager.upsert(ManifestRow, { backupId, ...change(manager) }, ['backupId']);
-    });
+    return this.work.write((manager) => putRow(manager, ManifestRow, 'backupId', { backupId, ...change(manager) }));
   }
 }
 

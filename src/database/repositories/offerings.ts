@@ -6,9 +6,10 @@ import { BackupOfferingDetailRow } from '../entities/backup-offering-detail-row'
 import { BackupOfferingRow } from '../entities/backup-offering-row';
 import { VmRow } from '../entities/vm-row';
 import type { Listed, Part } from '../page';
+import { marks, rowsOf } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import { byOwner } from './by-owner';
-import { findLive, namesOf, pageLive, refuseNeeded, refuseTaken } from './live-rows';
+import { findLive, namesOf, pageLive, type ReadOwn, refuseNeeded, refuseTaken } from './live-rows';
 import { OWN_SCOPE } from './own-scope';
 
 /** An offering to add; `externalId` is the uuid of its repository. */
@@ -36,22 +37,20 @@ export class Offerings {
       });
       const row = await manager.findOneByOrFail(BackupOfferingRow, { uuid: offering.uuid });
       await setDetails(manager, row.id, details);
-      return (await attach(manager, [row]))[0] as OfferingWithDetails;
+      return (await withDetails(manager)('own.id = ?', [row.id]))[0] as OfferingWithDetails;
     });
   }
 
   find(uuidOrName: string): Promise<OfferingWithDetails | null> {
     return this.work.read(async (manager) => {
-      const row = await findLive(manager.createQueryBuilder(BackupOfferingRow, 'row'), uuidOrName, 'name');
-      return row && ((await attach(manager, [row]))[0] as OfferingWithDetails);
+      return findLive(withDetails(manager), uuidOrName, 'name');
     });
   }
 
   /** By id, removed ones too: old backups still point at them. */
   findById(id: number): Promise<OfferingWithDetails | null> {
     return this.work.read(async (manager) => {
-      const row = await manager.findOneBy(BackupOfferingRow, { id });
-      return row && ((await attach(manager, [row]))[0] as OfferingWithDetails);
+      return (await withDetails(manager)('own.id = ?', [id]))[0] ?? null;
     });
   }
 
@@ -61,10 +60,7 @@ export class Offerings {
   }
 
   page(part: Part): Promise<Listed<OfferingWithDetails>> {
-    return this.work.read(async (manager) => {
-      const { items, next } = await pageLive(manager.createQueryBuilder(BackupOfferingRow, 'row'), part);
-      return { items: await attach(manager, items), next };
-    });
+    return this.work.read((manager) => pageLive(withDetails(manager), part));
   }
 
   /** A setting that is named replaces every row of that name. False: there is none. @throws UserError `offering.name-taken` */
@@ -98,9 +94,14 @@ async function setDetails(manager: EntityManager, backupOfferingId: number, deta
   );
 }
 
-async function attach(manager: EntityManager, offerings: BackupOfferingRow[]): Promise<OfferingWithDetails[]> {
-  const ids = offerings.map(({ id }) => id);
-  const details = await manager.find(BackupOfferingDetailRow, { where: { backupOfferingId: In(ids) }, order: { id: 'ASC' } });
-  const detailsOf = byOwner(details, ({ backupOfferingId }) => backupOfferingId);
-  return offerings.map((offering) => Object.assign(offering, { details: detailsOf(offering.id) }));
-}
+/** The offerings, with their settings. */
+const withDetails =
+  (manager: EntityManager): ReadOwn<OfferingWithDetails> =>
+  async (rest, parameters) => {
+    const offerings = await rowsOf(manager, BackupOfferingRow, rest, parameters);
+    const ids = offerings.map(({ id }) => id);
+    const ofThese = `backup_offering_id IN (${marks(ids)}) ORDER BY id`;
+    const details = ids.length === 0 ? [] : await rowsOf(manager, BackupOfferingDetailRow, ofThese, ids);
+    const detailsOf = byOwner(details, ({ backupOfferingId }) => backupOfferingId);
+    return offerings.map((offering) => Object.assign(offering, { details: detailsOf(offering.id) }));
+  };

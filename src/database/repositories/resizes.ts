@@ -3,6 +3,7 @@ import { In } from 'typeorm';
 import { now } from '../database-time';
 import { ResizeRow } from '../entities/resize-row';
 import { RunRow } from '../entities/run-row';
+import { rowsOf } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 
 /** What we were told about the sizes of disks. */
@@ -27,6 +28,6 @@ export class Resizes {
 
   /** All of a VM, oldest first. */
   ofVm(vmId: number): Promise<ResizeRow[]> {
-    return this.work.read((manager) => manager.find(ResizeRow, { where: { vmId }, order: { id: 'ASC' } }));
+    return this.work.read((manager) => rowsOf(manager, ResizeRow, 'vm_id = ? ORDER BY id', [vmId]));
   }
 }

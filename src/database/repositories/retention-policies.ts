@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { RetentionWish } from '../../domain/retention/retention-rules';
 import { now } from '../database-time';
 import { RetentionPolicyRow } from '../entities/retention-policy-row';
+import { rowsOf } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 
 /** For whom something was said: row id of an offering or a VM. */
@@ -19,10 +20,9 @@ export class RetentionPolicies {
 
   /** What was said for a VM, and for its offering if it has one. */
   of(vmId: number, offeringId: number | null): Promise<Record<PolicyOwner['owner'], RetentionPolicyRow | null>> {
-    const owners: PolicyOwner[] = [{ owner: 'vm', ownerId: vmId }];
-    if (offeringId !== null) owners.push({ owner: 'offering', ownerId: offeringId });
     return this.work.read(async (manager) => {
-      const rows = await manager.findBy(RetentionPolicyRow, owners);
+      const either = "(owner = 'vm' AND owner_id = ?) OR (owner = 'offering' AND owner_id = ?)";
+      const rows = await rowsOf(manager, RetentionPolicyRow, either, [vmId, offeringId]);
       const said = (whose: PolicyOwner['owner']): RetentionPolicyRow | null => rows.find(({ owner }) => owner === whose) ?? null;
       return { vm: said('vm'), offering: said('offering') };
     });

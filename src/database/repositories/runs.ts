@@ -1,16 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import {
-  In,
-  IsNull,
-  LessThan,
-  MoreThan,
-  Not,
-  Raw,
-  type EntityManager,
-  type FindOptionsWhere,
-  type SelectQueryBuilder,
-} from 'typeorm';
-import { OperationalError, UserError } from '../../domain/errors';
+import { In, IsNull, LessThan, MoreThan, type EntityManager, type FindOptionsWhere, type SelectQueryBuilder } from 'typeorm';
+import { InvariantError, OperationalError, UserError } from '../../domain/errors';
 import { hasEnded, RUN_STATES, type RunState, statesBefore } from '../../domain/run/run-state';
 import { type BytesDone, tellProgress } from '../../domain/run/tell-progress';
 import { isDuplicate } from '../database-error';
@@ -18,6 +8,7 @@ import { now, nowPlus } from '../database-time';
 import { type RunKind, RunRow } from '../entities/run-row';
 import { VmLeaseRow } from '../entities/vm-lease-row';
 import { cut, type Listed, type Part } from '../page';
+import { addRow, addRows, changeRows, hasRow, marks, rowsOf, type Values, type Where } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import type { Lease } from './leases';
 import { activeRun, lockVm, lockVms, refuseActiveRun } from './active-run';
@@ -89,14 +80,14 @@ export class Runs {
   create(run: NewRun): Promise<{ run: RunRow; created: boolean }> {
     return this.work.run(async (manager) => {
       try {
-        await manager.insert(RunRow, { ...run, state: 'queued', epoch: 0, attempt: 0, created: () => now(manager) });
+        await addRow(manager, RunRow, { ...run, state: 'queued', epoch: 0, attempt: 0, created: () => now(manager) });
         await addEvent(manager, queuedEvent(run));
       } catch (error) {
         if (!isDuplicate(error) || run.idempotencyKey === null) throw error;
         return { run: await sameAs(manager, run, run.idempotencyKey), created: false };
       }
       this.work.onCommit(() => this.#queued(run.id));
-      return { run: await manager.findOneByOrFail(RunRow, { id: run.id }), created: true };
+      return { run: await runOf(manager, run.id), created: true };
     });
   }
 
@@ -157,7 +148,8 @@ export class Runs {
     return this.work.run(async (manager) => {
       if (runs.length === 0) return;
       const created = (): string => now(manager);
-      await manager.insert(
+      await addRows(
+        manager,
         RunRow,
         runs.map((run) => ({ ...run, state: 'queued' as const, epoch: 0, attempt: 0, created })),
       );
@@ -226,18 +218,14 @@ export class Runs {
   }
 
   find(id: string): Promise<RunRow | null> {
-    return this.work.read((manager) => manager.findOneBy(RunRow, { id }));
+    return this.work.read(async (manager) => (await rowsOf(manager, RunRow, 'id = ?', [id]))[0] ?? null);
   }
 
-  /** The plans of the newest runs of a VM, newest first. */
+  /** The plans of the newest backups of a VM that were planned, whatever became of them, newest first. */
   plans(vmId: number, limit: number): Promise<RunRow['plan'][]> {
     return this.work.read(async (manager) => {
-      const rows = await manager.find(RunRow, {
-        where: { vmId },
-        select: { seq: true, plan: true },
-        order: { seq: 'DESC' },
-        take: limit,
-      });
+      const planned = `vm_id = ? AND kind = 'backup' AND plan IS NOT NULL ORDER BY seq DESC LIMIT ${limit}`;
+      const rows = await rowsOf(manager, RunRow, planned, [vmId], ['plan']);
       return rows.map(({ plan }) => plan);
     });
   }
@@ -245,10 +233,7 @@ export class Runs {
   /** Who asked for each of these runs, by its id. */
   triggers(ids: readonly string[]): Promise<Map<string, RunRow['triggeredBy']>> {
     return this.work.read(async (manager) => {
-      const rows = await manager.find(RunRow, {
-        where: { id: In([...ids]) },
-        select: { seq: true, id: true, triggeredBy: true },
-      });
+      const rows = await rowsOf(manager, RunRow, `id IN (${marks(ids)})`, ids, ['id', 'triggeredBy']);
       return new Map(rows.map(({ id, triggeredBy }) => [id, triggeredBy]));
     });
   }
@@ -296,12 +281,12 @@ export class Runs {
    */
   claim({ vmId, runId: id, owner, epoch }: Lease): Promise<RunRow | null> {
     return this.work.run(async (manager) => {
-      if (await manager.existsBy(RunRow, { vmId, state: In(['running', 'unknown']) })) return null;
-      const due = Raw((column) => `(${column} IS NULL OR ${column} <= ${now(manager)})`);
-      const open = Raw((column) => `(${column} IS NULL OR ${column} > ${now(manager)})`);
+      if (await hasRow(manager, RunRow, ["vm_id = ? AND state IN ('running', 'unknown')", vmId])) return null;
+      const isDue = `(not_before IS NULL OR not_before <= ${now(manager)})`;
+      const isOpen = `(start_until IS NULL OR start_until > ${now(manager)})`;
       return this.#tell(
-        { id, vmId, state: 'queued', epoch: LessThan(epoch), notBefore: due, startUntil: open },
-        () => ({ ...{ state: 'running', owner, epoch }, started: () => now(manager) }),
+        { id, states: ['queued'], and: [`vm_id = ? AND epoch < ? AND ${isDue} AND ${isOpen}`, vmId, epoch] },
+        () => ({ ...{ state: 'running' as const, owner, epoch }, started: () => now(manager) }),
         () => ({ kind: 'started', message: `Orchestrator ${owner} drives it.` }),
       );
     });
@@ -310,7 +295,7 @@ export class Runs {
   /** Takes over a run that its owner left, with the epoch of a lease acquired since. Null: it ended, or went to another. */
   adopt({ vmId, runId: id, owner, epoch }: Lease): Promise<RunRow | null> {
     return this.#tell(
-      { id, vmId, state: In(statesBefore('running', 'reaper')), epoch: LessThan(epoch) },
+      { id, states: statesBefore('running', 'reaper'), and: ['vm_id = ? AND epoch < ?', vmId, epoch] },
       () => ({ state: 'running', owner, epoch }),
       () => ({ kind: 'recovered', message: `Orchestrator ${owner} took it over: its owner gave no sign of life.` }),
     );
@@ -319,7 +304,7 @@ export class Runs {
   /** Somebody wants a run that goes on to stop. False: it does not go on. */
   askToAbort(id: string, message = 'It is to stop.'): Promise<boolean> {
     return this.#set(
-      { id, state: In(['running', 'unknown']) },
+      { id, states: ['running', 'unknown'] },
       (manager) => ({ abortAsked: () => now(manager) }),
       () => ({ kind: 'abort-asked', message }),
     );
@@ -327,12 +312,12 @@ export class Runs {
 
   /** Whether somebody wants it to stop. */
   isAbortAsked(id: string): Promise<boolean> {
-    return this.work.read((manager) => manager.existsBy(RunRow, { id, abortAsked: Not(IsNull()) }));
+    return this.work.read((manager) => hasRow(manager, RunRow, ['id = ? AND abort_asked IS NOT NULL', id]));
   }
 
   /** Writes down what was learnt on the way, and tells of it where that is an event. False: this run is not ours any more. */
   note({ id, epoch }: ClaimedRun, learnt: RunProgress, event?: RunEvent): Promise<boolean> {
-    return this.#set({ id, epoch, state: In(['running', 'unknown']) }, () => learnt, event && (() => event));
+    return this.#set({ id, epoch, states: ['running', 'unknown'] }, () => learnt, event && (() => event));
   }
 
   /**
@@ -342,7 +327,7 @@ export class Runs {
    */
   noteProgress({ id, epoch }: ClaimedRun, progress: BytesDone, before: number): Promise<boolean> {
     return this.#set(
-      { id, epoch, state: In(['running', 'unknown']) },
+      { id, epoch, states: ['running', 'unknown'] },
       (manager) => ({ progress, ...(progress.done > before ? { progressed: () => now(manager) } : {}) }),
       // Few have something to tell, and most of those are too young: only they are read again.
       tellProgress(before, progress, Infinity) === null ? undefined : (run) => progressEvent(run, progress, before),
@@ -358,9 +343,14 @@ export class Runs {
   /** The outcome could not be established yet; the host will be asked again. It is told once for each reason, however long that takes. */
   markUnknown({ id, epoch }: ClaimedRun, errorCode: string, errorMessage: string): Promise<boolean> {
     return this.work.run(async (manager) => {
-      const told = await manager.existsBy(RunRow, { id, epoch, state: 'unknown', errorCode });
+      const told = await hasRow(manager, RunRow, [
+        "id = ? AND epoch = ? AND state = 'unknown' AND error_code = ?",
+        id,
+        epoch,
+        errorCode,
+      ]);
       return this.#set(
-        { id, epoch, state: In(statesBefore('unknown', 'runner')) },
+        { id, epoch, states: statesBefore('unknown', 'runner') },
         () => ({ state: 'unknown', errorCode, errorMessage }),
         told ? undefined : () => ({ kind: 'unknown', reason: errorCode, message: errorMessage }),
       );
@@ -370,7 +360,7 @@ export class Runs {
   /** The host of a run that nobody heard of answers, and the job goes on: it has its place again. */
   hearAgain({ id, epoch }: ClaimedRun): Promise<boolean> {
     return this.#set(
-      { id, epoch, state: 'unknown' },
+      { id, epoch, states: ['unknown'] },
       () => ({ state: 'running', errorCode: null, errorMessage: null }),
       () => ({ kind: 'answered', message: 'Its host answers again, and the run goes on.' }),
     );
@@ -381,7 +371,7 @@ export class Runs {
    * not ours any more, or somebody wants it to stop.
    */
   retryLater({ id, epoch }: ClaimedRun, { afterMs, ...failed }: RunRetry): Promise<boolean> {
-    const where = { id, epoch, state: In(statesBefore('queued', 'runner')), abortAsked: IsNull() };
+    const where: OneRun = { id, epoch, states: statesBefore('queued', 'runner'), and: ['abort_asked IS NULL'] };
     return this.#set(
       where,
       (manager) => ({
@@ -400,7 +390,7 @@ export class Runs {
    * before, is not ours any more, or somebody wants it to stop.
    */
   putBack({ id, epoch }: ClaimedRun, reason: string, message: string): Promise<boolean> {
-    const where = { id, epoch, state: In(statesBefore('queued', 'runner')), abortAsked: IsNull() };
+    const where: OneRun = { id, epoch, states: statesBefore('queued', 'runner'), and: ['abort_asked IS NULL'] };
     return this.#set(
       where,
       () => ({ state: 'queued', owner: null, started: null }),
@@ -411,7 +401,7 @@ export class Runs {
   /** Ends a run. Null: it ended before, or is not ours any more. */
   end({ id, epoch }: ClaimedRun, end: RunEnd): Promise<RunRow | null> {
     return this.#tell(
-      { id, epoch, state: In(statesBefore(end.state, 'runner')) },
+      { id, epoch, states: statesBefore(end.state, 'runner') },
       (manager) => ({
         errorCode: null,
         errorMessage: null,
@@ -435,11 +425,7 @@ export class Runs {
   /** Ends a run that waits. False: somebody has taken it. */
   endQueued(id: string, end: RunEnd & { readonly state: 'cancelled' | 'skipped' }): Promise<boolean> {
     const by = end.state === 'skipped' ? 'planner' : 'operator';
-    return this.#set(
-      { id, state: In(statesBefore(end.state, by)) },
-      (manager) => ({ ...end, ended: () => now(manager) }),
-      endEvent,
-    );
+    return this.#set({ id, states: statesBefore(end.state, by) }, (manager) => ({ ...end, ended: () => now(manager) }), endEvent);
   }
 
   /** What becomes of a run is told in the same transaction. False: it does not stand where it would have to, or is not ours any more. */
@@ -452,7 +438,7 @@ export class Runs {
   #tell(where: OneRun, change: Change, event: Tell): Promise<RunRow | null> {
     return this.work.run(async (manager) => {
       if (!(await this.#update(manager, where, change))) return null;
-      const run = await manager.findOneByOrFail(RunRow, { id: where.id });
+      const run = await runOf(manager, where.id);
       const told = event(run);
       if (told === null) return run;
       await addEvent(manager, { ...aboutOf(run), ...told });
@@ -461,15 +447,27 @@ export class Runs {
     });
   }
 
-  async #update(manager: EntityManager, where: OneRun, change: Change): Promise<boolean> {
-    if ((await manager.update(RunRow, where, change(manager))).affected === 1) return true;
-    if (typeof where.epoch === 'number') this.work.onCommit(this.#late);
+  async #update(manager: EntityManager, { id, epoch, states, and = ['1 = 1'] }: OneRun, change: Change): Promise<boolean> {
+    const [more, ...parameters] = and;
+    const ours = epoch === undefined ? '' : ' AND epoch = ?';
+    const where: Where = [
+      `id = ? AND state IN (${marks(states)})${ours} AND ${more}`,
+      ...[id, ...states, ...(epoch === undefined ? [] : [epoch]), ...parameters],
+    ];
+    if ((await changeRows(manager, RunRow, change(manager), where)) === 1) return true;
+    if (epoch !== undefined) this.work.onCommit(this.#late);
     return false;
   }
 }
 
-type OneRun = FindOptionsWhere<RunRow> & { readonly id: string };
-type Change = (manager: EntityManager) => Parameters<EntityManager['update']>[2];
+/** A run that is to stand in one of these states still, and where an epoch is named, to be the claimer's. */
+interface OneRun {
+  readonly id: string;
+  readonly epoch?: number;
+  readonly states: readonly RunState[];
+  readonly and?: Where;
+}
+type Change = (manager: EntityManager) => Values<RunRow>;
 type Tell = (run: RunRow) => RunEvent | null;
 
 const ASKED: Readonly<Record<RunRow['triggeredBy'], string>> = {
@@ -508,6 +506,12 @@ function progressEvent({ started, progressed }: RunRow, progress: BytesDone, bef
   const goneOnMs = (progressed?.getTime() ?? 0) - (started?.getTime() ?? Infinity);
   const news = tellProgress(before, progress, goneOnMs);
   return news && { kind: 'progress', reason: news.code, message: news.sentence, facts: progress };
+}
+
+async function runOf(manager: EntityManager, id: string): Promise<RunRow> {
+  const [run] = await rowsOf(manager, RunRow, 'id = ?', [id]);
+  if (run === undefined) throw new InvariantError('run.gone', `Run ${id} was changed and is not in the books.`);
+  return run;
 }
 
 async function sameAs(manager: EntityManager, asked: Omit<NewRun, 'id'>, idempotencyKey: string): Promise<RunRow> {

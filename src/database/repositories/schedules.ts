@@ -5,6 +5,7 @@ import { BackupScheduleRow } from '../entities/backup-schedule-row';
 import { DueRow } from '../entities/due-row';
 import { ScheduleRow } from '../entities/schedule-row';
 import { cut, type Listed, type Part } from '../page';
+import { rowsOf } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import { OWN_SCOPE } from './own-scope';
 
@@ -38,7 +39,7 @@ export class Schedules {
 
   /** Those of a VM in CloudStack's notation: its backups are counted by them. */
   ofVm(vmId: number): Promise<BackupScheduleRow[]> {
-    return this.work.read((manager) => manager.find(BackupScheduleRow, { where: { vmId }, order: { id: 'ASC' } }));
+    return this.work.read((manager) => rowsOf(manager, BackupScheduleRow, 'vm_id = ? ORDER BY id', [vmId]));
   }
 
   create({ id, vmId, offeringId, own, cloudstack }: NewSchedule): Promise<Schedule> {

@@ -5,9 +5,10 @@ import { nowToTheSecond } from '../database-time';
 import { VmDetailRow } from '../entities/vm-detail-row';
 import { VmRow } from '../entities/vm-row';
 import type { Listed, Part } from '../page';
+import { addRow, changeRows, rowsOf, type Where } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import { refuseActiveRun } from './active-run';
-import { findLive, pageLive, refuseTaken } from './live-rows';
+import { findLive, pageLive, type ReadOwn, refuseTaken } from './live-rows';
 import { OWN_SCOPE } from './own-scope';
 
 /** A VM to take care of; `instanceName` is libvirt's name, `name` is for people. */
@@ -39,12 +40,12 @@ export class Vms {
 
   /** By uuid or by libvirt's name. */
   find(uuidOrName: string): Promise<VmRow | null> {
-    return this.work.read((manager) => findLive(manager.createQueryBuilder(VmRow, 'row'), uuidOrName, 'instanceName'));
+    return this.work.read((manager) => findLive(own(manager), uuidOrName, 'instance_name'));
   }
 
   /** By id, removed ones too: old backups still point at them. */
   findById(id: number): Promise<VmRow | null> {
-    return this.work.read((manager) => manager.findOneBy(VmRow, { id }));
+    return this.work.read(async (manager) => (await own(manager)('own.id = ?', [id]))[0] ?? null);
   }
 
   /** Removed ones too. */
@@ -64,7 +65,7 @@ export class Vms {
   }
 
   page(part: Part): Promise<Listed<VmRow>> {
-    return this.work.read((manager) => pageLive(manager.createQueryBuilder(VmRow, 'row'), part));
+    return this.work.read((manager) => pageLive(own(manager), part));
   }
 
   /** False: there is none. @throws UserError `run.active`: a run goes on by the host and the offering that it began with */
@@ -96,7 +97,7 @@ export class Vms {
 
   /** Its details as they are: there may be two of one name. */
   details(id: number): Promise<DetailRow[]> {
-    return this.work.read((manager) => manager.find(VmDetailRow, { where: { vmId: id }, order: { id: 'ASC' } }));
+    return this.work.read((manager) => rowsOf(manager, VmDetailRow, 'vm_id = ? ORDER BY id', [id]));
   }
 
   /** The bitmap that the next incremental builds on; null: none, so the next backup is a full. */
@@ -115,8 +116,15 @@ export class Vms {
   }
 }
 
+const own =
+  (manager: EntityManager): ReadOwn<VmRow> =>
+  (rest, parameters) =>
+    rowsOf(manager, VmRow, rest, parameters);
+
 /** Not shown to users, as upstream. One row afterwards, or none, however many there were. */
 async function setDetail(manager: EntityManager, vmId: number, name: string, value: string | null): Promise<void> {
+  const one: Where = ['vm_id = ? AND name = ?', vmId, name];
+  if (value !== null && (await changeRows(manager, VmDetailRow, { value, display: false }, one)) === 1) return;
   await manager.delete(VmDetailRow, { vmId, name });
-  if (value !== null) await manager.insert(VmDetailRow, { vmId, name, value, display: false });
+  if (value !== null) await addRow(manager, VmDetailRow, { vmId, name, value, display: false });
 }

@@ -1,9 +1,10 @@
 import { basename } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, type EntityManager } from 'typeorm';
+import { In, type EntityManager } from 'typeorm';
 import { nowToTheSecond } from '../database-time';
 import { VolumePlaceRow } from '../entities/volume-place-row';
 import { VolumeRow } from '../entities/volume-row';
+import { joinedRows, marks } from '../rows';
 import { UnitOfWork } from '../unit-of-work';
 import { byOwner } from './by-owner';
 import { OWN_SCOPE } from './own-scope';
@@ -64,20 +65,24 @@ export class Volumes {
 }
 
 async function ofVms(manager: EntityManager, vmIds: readonly number[]): Promise<(vmId: number) => VmDisk[]> {
-  const volumes = (await manager
-    .createQueryBuilder(VolumeRow, 'volume')
-    .leftJoinAndMapOne('volume.place', VolumePlaceRow, 'place', 'place.volumeId = volume.id')
-    .where({ instanceId: In([...vmIds]), removed: IsNull() })
-    .orderBy('volume.deviceId', 'ASC')
-    .addOrderBy('volume.id', 'ASC')
-    .getMany()) as Placed[];
-  const volumesOf = byOwner(volumes, ({ instanceId }) => instanceId ?? 0);
+  const volumes = await joinedRows(
+    manager,
+    { volume: VolumeRow },
+    { place: VolumePlaceRow },
+    `FROM volumes volume LEFT JOIN ck_volumes place ON place.volume_id = volume.id
+     WHERE volume.instance_id IN (${marks(vmIds)}) AND volume.removed IS NULL ORDER BY volume.device_id, volume.id`,
+    vmIds,
+  );
+  const volumesOf = byOwner(volumes, ({ volume }) => volume.instanceId ?? 0);
   return (vmId) => volumesOf(vmId).map(toDisk);
 }
 
-type Placed = VolumeRow & { readonly place: VolumePlaceRow | null };
+interface Placed {
+  readonly volume: VolumeRow;
+  readonly place: VolumePlaceRow | null;
+}
 
-function toDisk({ uuid, deviceId, path, size, place }: Placed): VmDisk {
+function toDisk({ volume: { uuid, deviceId, path, size }, place }: Placed): VmDisk {
   return {
     uuid: uuid ?? '',
     deviceId: deviceId ?? 0,
