@@ -58,7 +58,9 @@ describeDatabases(
         let begun: Begun;
         try {
           await fault.before?.(stricken);
-          begun = await (fault.restores ? stricken.beginRestore(fault.step, fault.restores) : stricken.begin(fault.step));
+          begun = await (fault.restores
+            ? stricken.beginRestore(fault.step, fault.restores)
+            : stricken.begin(fault.step, fault.asks));
           await fault.strike(stricken, begun.run, begun.moment);
           stricken.go();
           await fault.mend?.(stricken, begun.run);

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import type { BackupWithEvidenceDto, CreateBackupDto } from '../../src/backups/dto/backup.dto';
 import { Client } from '../../src/cli/client';
 import type { DatabaseConfig } from '../../src/database/data-source';
 import type { RestoreWay } from '../../src/domain/restore/restore-plan';
@@ -17,6 +17,7 @@ import type { Databases } from '../support/databases';
 import { type NodeScript, startScript } from '../support/node-script';
 import { environmentOf } from '../support/service-config';
 import { TcpProxy } from '../support/tcp-proxy';
+import { DATA_COMPLETE, Hold, IN_CLEANUP, IN_CLEANUP_OF_PULL } from './hold';
 
 const run = promisify(execFile);
 
@@ -26,9 +27,21 @@ const LEASE_SECONDS = 3;
 /** What a fault leaves of a copy takes seconds at this speed, bytes a second. */
 export const SLOW = '1M';
 
-/** Where in a run a fault strikes; see `child/gated-service.ts`. */
+/** Where in a run a fault strikes; see `child/gated-service.ts`, and of the two that no service sees `hold.ts`. */
 export type Step =
-  'before inspect' | 'decided' | 'script started' | 'copying' | 'exit code unread' | 'recording' | 'before retire' | 'retired';
+  | 'before inspect'
+  | 'decided'
+  | 'script started'
+  | 'copying'
+  | 'data complete'
+  | 'in cleanup'
+  | 'exit code unread'
+  | 'recording'
+  | 'before retire'
+  | 'retired';
+
+/** What is asked of a backup besides that it be taken. */
+export type Asks = Pick<CreateBackupDto, 'transfer' | 'onLostBitmap'>;
 
 /** A restore point that the service vouches for, and the moment it claims to hold. */
 interface Point {
@@ -43,6 +56,8 @@ export interface Begun {
   readonly run: string;
   /** What the disks hold. */
   readonly moment: string;
+  /** What was asked of it; the next backup is asked for likewise. */
+  readonly asks: Asks;
   /** What is restored, and where to; null: the run is a backup. */
   readonly restore: { readonly point: Point; readonly to: string | null } | null;
 }
@@ -71,6 +86,7 @@ export class Stricken {
   /** Checkpoints that another tool has made, and that stay. */
   readonly strangers = new Set<string>();
   readonly #points: Point[] = [];
+  readonly #hold: Hold;
   #turn = 0;
   #url = '';
   #service: NodeScript | undefined;
@@ -85,6 +101,7 @@ export class Stricken {
     name: string,
   ) {
     this.vm = `i-2-20-${name}-VM`;
+    this.#hold = new Hold(lab.folder);
   }
 
   static async open(folder: string, name: string, databases: Databases): Promise<Stricken> {
@@ -196,6 +213,7 @@ export class Stricken {
     this.wire.pass();
     await this.line('unlimited');
     rmSync(this.#gate, { force: true });
+    this.#hold.free();
     await this.serve();
     const { items } = await this.client.get<{ items: RunDto[] }>(`/runs?vm=${this.vm}&limit=1`);
     if (items[0]) await waitForRun(this.client, items[0].id, 120);
@@ -208,9 +226,9 @@ export class Stricken {
   }
 
   /** Writes, asks for a backup, and answers its run once it stands at the step. */
-  async begin(step: Step): Promise<Begun> {
+  async begin(step: Step, asks: Asks = {}): Promise<Begun> {
     const moment = await this.#write();
-    return { run: await this.#ask(step, '/backups', { vm: this.vm }), moment, restore: null };
+    return { run: await this.#ask(step, '/backups', { vm: this.vm, ...asks }, asks), moment, asks, restore: null };
   }
 
   /** Writes, asks for the last restore point but one, and answers the run once it stands at the step. In place the VM is stopped. */
@@ -224,20 +242,39 @@ export class Stricken {
     const wishes = { backup: point.backup.id, way, ...(to === null ? {} : { to }) };
     // The host may have the files of the NAS in its memory, and then no line is slow.
     const run = await this.#ask(step, '/restores', step === 'copying' ? { ...wishes, bandwidth: 1 } : wishes);
-    return { run, moment, restore: { point, to } };
+    return { run, moment, asks: {}, restore: { point, to } };
   }
 
-  async #ask(step: Step, path: string, wishes: object): Promise<string> {
-    const gate = `${step}#${this.#turn}`;
+  async #ask(step: Step, path: string, wishes: object, asks: Asks = {}): Promise<string> {
+    const byReaders = asks.transfer === 'pull' || asks.onLostBitmap === 'rescue';
+    if (step === 'data complete' || step === 'in cleanup') {
+      this.#hold.begin(step === 'data complete' ? DATA_COMPLETE : byReaders ? IN_CLEANUP_OF_PULL : IN_CLEANUP);
+      const { body } = await this.client.send<RunDto>('POST', path, wishes);
+      await this.#hold.stands();
+      return body.id;
+    }
+    // Readers say how far they are by the hundred MiB; libvirt's job says it of itself.
+    const gate = `${step === 'copying' && byReaders ? 'readers begun' : step}#${this.#turn}`;
     writeFileSync(this.#gate, gate);
     if (step === 'copying') await this.line(SLOW);
     const { body } = await this.client.send<RunDto>('POST', path, wishes);
     await this.service.line(`at ${gate}`);
+    if (step === 'copying' && byReaders) await until(() => this.#hasBytes(), 'the readers have written something');
     return body.id;
   }
 
-  /** Lets the service go on, if it lives. */
+  /** The run under way has written data; behind the slow line, where nobody waits for it. */
+  #hasBytes(): boolean {
+    const folder = this.lab.nasFile('small', join('store', this.vm));
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((path) => basename(path) === '.chainkeeper-run')
+      .map((mark) => dirname(join(folder, mark)))
+      .some((backup) => readdirSync(backup).some((file) => file.endsWith('.qcow2') && statSync(join(backup, file)).size > MIB));
+  }
+
+  /** Lets the service go on, if it lives, and the script. */
   go(service = this.#service): void {
+    this.#hold.go();
     try {
       if (service) process.kill(service.pid, 'SIGUSR2');
     } catch {
@@ -249,10 +286,11 @@ export class Stricken {
   async aftermath(begun: Begun): Promise<Aftermath> {
     await this.line('unlimited');
     const ended = await waitForRun(this.client, begun.run, 120);
+    this.#hold.free();
     const good = ended.state === 'succeeded';
     const made = good && begun.restore === null ? await this.#keep(ended.backupId ?? '', begun.moment) : null;
     const restored = begun.restore === null ? [] : await this.#restored(begun.moment, begun.restore, good);
-    const next = await this.backup().catch((error: unknown) => error as Error);
+    const next = await this.backup(begun.asks).catch((error: unknown) => error as Error);
     return {
       outcome: good ? 'succeeded' : `${ended.state} ${ended.errorCode ?? ''}`.trim(),
       made: made && kindOf(made),
@@ -373,9 +411,9 @@ export class Stricken {
   }
 
   /** Writes and takes a backup that nothing strikes. */
-  async backup(): Promise<BackupWithEvidenceDto> {
+  async backup(asks: Asks = {}): Promise<BackupWithEvidenceDto> {
     const moment = await this.#write();
-    const { id } = await takeBackup(this.client, this.vm);
+    const { id } = await takeBackup(this.client, this.vm, 'auto', asks);
     return this.#keep(id, moment);
   }
 
