@@ -8,6 +8,8 @@ import { MOVE_FAULTS } from './move-faults';
 import { NAS_FAULTS } from './nas-faults';
 import { ORCHESTRATOR_FAULTS } from './orchestrator-faults';
 import { OUTPUT_FAULTS } from './output-faults';
+import { PULL_FAULTS } from './pull-faults';
+import { RESCUE_FAULTS } from './rescue-faults';
 import { RESTORE_FAULTS } from './restore-faults';
 import { SCRIPT_FAULTS } from './script-faults';
 import { TOOL_FAULTS } from './tool-faults';
@@ -23,6 +25,8 @@ const FAMILIES = {
   NAS: NAS_FAULTS,
   script: SCRIPT_FAULTS,
   output: OUTPUT_FAULTS,
+  'in a pull': PULL_FAULTS,
+  'in a rescue': RESCUE_FAULTS,
   'in a restore': RESTORE_FAULTS,
 };
 

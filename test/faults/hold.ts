@@ -10,7 +10,7 @@ interface Call {
 }
 
 /** Libvirt's job is over, or the readers are; the script has not yet looked at what they made. */
-export const DATA_COMPLETE: Call = { program: 'qemu-img', words: 'check -q *' };
+export const DATA_COMPLETE: Call = { program: 'qemu-img', words: '"check -q "*' };
 /** The result is certain and not yet said. A job's mount points lie in a folder of the job; those of other calls do not. */
 export const IN_CLEANUP: Call = { program: 'umount', words: '*/csbackup.*/csbackup.*' };
 /** The same of a pull, which removes its scratch files first. */
@@ -35,9 +35,16 @@ export class Hold {
     mkdirSync(this.#folder);
     chmodSync(this.#folder, 0o755);
     writeFileSync(this.#wanted, '');
-    const held = `[[ $* != ${words} ]] || ! mv '${this.#wanted}' '${this.#held}' 2>/dev/null || while [[ -e '${this.#held}' ]]; do sleep 0.05; done`;
-    const real = `PATH=/usr/sbin:/usr/bin:/sbin:/bin exec ${program} "$@"`;
-    writeFileSync(join(this.#folder, program), `#!/bin/bash\n${held}\n${real}\n`, { mode: 0o755 });
+    const lines = [
+      '#!/bin/bash',
+      'words=$*',
+      `if [[ $words == ${words} ]] && mv '${this.#wanted}' '${this.#held}' 2>/dev/null; then`,
+      `  while [[ -e '${this.#held}' ]]; do sleep 0.05; done`,
+      'fi',
+      'export PATH=/usr/sbin:/usr/bin:/sbin:/bin',
+      `exec ${program} "$@"`,
+    ];
+    writeFileSync(join(this.#folder, program), `${lines.join('\n')}\n`, { mode: 0o755 });
     const text = readFileSync(this.#script, 'utf8');
     const changed = text.replace(/^export PATH=/m, `export PATH=${this.#folder}:`);
     if (changed === text) throw new Error('the host script sets no PATH');
