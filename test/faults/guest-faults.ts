@@ -20,7 +20,7 @@ export const GUEST_FAULTS: readonly Fault[] = [
     what: 'QEMU killed (-9), started again',
     step: 'data complete',
     // The data is there, and no bitmap that could follow it.
-    outcomes: /^failed /,
+    outcomes: /^failed (bitmap-unconfirmed|guest-gone)$/,
     next: /^FULL (bitmap-inconsistent|bitmap-missing)$/,
     strike: async ({ lab, vm }) => {
       await lab.vmCrash(vm);
