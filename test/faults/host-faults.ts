@@ -194,5 +194,6 @@ async function unmountJob(stricken: Stricken, job: string): Promise<void> {
     await run('umount', ['-l', point]);
     rmdirSync(point);
   }
-  rmdirSync(readFileSync(stricken.jobFile(job, 'tmp'), 'utf8').trim());
+  // What no mount hides any more: the folder of a pull's socket.
+  await run('rm', ['-r', '--one-file-system', readFileSync(stricken.jobFile(job, 'tmp'), 'utf8').trim()]);
 }

@@ -95,7 +95,8 @@ export function readerFaults(way: ByReaders): Fault[] {
       'copying',
       'the NAS hangs, and somebody cancels it; the NAS answers again, and the host is swept',
       fails(
-        /^cancelled job-cancelled$/,
+        // Who does not get away from the NAS within the ten seconds of an abort is killed by it.
+        /^(cancelled job-cancelled|failed script-killed)$/,
         async (host, job) => {
           await host.line('0');
           await cancel(host, job, '');

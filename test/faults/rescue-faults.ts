@@ -16,7 +16,8 @@ const LOST = 'vda';
 async function loseBitmap({ lab, vm, client }: Stricken): Promise<void> {
   const { activeCheckpoint } = await client.get<{ activeCheckpoint: string }>(`/vms/${vm}`);
   await lab.vmStop(vm);
-  await lab.bitmapRemove(vm, LOST, activeCheckpoint);
+  // After a fault that was not as it should be it may be lost already.
+  if ((await lab.bitmaps(vm, LOST)).includes(activeCheckpoint)) await lab.bitmapRemove(vm, LOST, activeCheckpoint);
   await lab.vmStart(vm);
 }
 
