@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import type { BackupDto, BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
 import { waitForRun } from '../story/story';
 import type { Fault } from './fault';
 import { readerFaults } from './reader-faults';
@@ -90,10 +90,11 @@ const aside = ({ lab }: Stricken): string => join(lab.folder, 'parent.qcow2');
 
 /** The root disk's file of the newest restore point, which a run that has begun leans on. */
 async function parentFile({ client, vm, nas }: Stricken): Promise<string> {
-  const all = await client.all<BackupWithEvidenceDto>(`/backups?vm=${vm}`);
+  const all = await client.all<BackupDto>(`/backups?vm=${vm}`);
   const good = all.filter(({ status }) => status === 'BackedUp');
   const newest = good.sort((one, other) => (one.externalId ?? '').localeCompare(other.externalId ?? '')).at(-1);
-  return (parent = join(nas, newest?.externalId ?? '', newest?.disks.find(({ target }) => target === LOST)?.file ?? ''));
+  const { externalId, disks } = await client.get<BackupWithEvidenceDto>(`/backups/${newest?.id}`);
+  return (parent = join(nas, externalId ?? '', disks.find(({ target }) => target === LOST)?.file ?? ''));
 }
 let parent = '';
 
