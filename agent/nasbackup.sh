@@ -5066,7 +5066,7 @@ job_aftercare() {
   local count=$REPLY
   for ((i = 0; i < count; i++)); do json_get parsed "$i" || :; OPT_REST+=("$REPLY"); done
   job_arguments
-  if [[ $JOB_WHAT == restore ]]; then job_settle; elif [[ $JOB_VM ]]; then job_free_guest; fi
+  if [[ $JOB_WHAT == restore ]]; then job_settle; elif [[ $JOB_VM ]]; then job_free_guest && job_drop_scratch; fi
   ! job_text tmp || { JOB_TMP=$REPLY && job_sweep_mounts; }
 }
 
@@ -5082,6 +5082,16 @@ job_free_guest() {
   fi
   [[ $RUN_OUT == *'Job type:'*None* ]] || job_end_libvirt || return 0
   job_resume_guest
+}
+
+# job_drop_scratch: what a pull has kept for its export, once there is none: its operation was killed before it could, and what lies on the
+# host's disk would be in the way of the next one.
+job_drop_scratch() {
+  [[ $JOB_WHAT == backup && $JOB_PATH =~ $PATH_PATTERN && -d $SCRATCH_DIR/$JOB_PATH ]] || return 0
+  [[ $ABORT_LIBVIRT == @(none|aborted) ]] || return 0
+  SCRATCH=$SCRATCH_DIR/$JOB_PATH
+  run 5 rm -rf --one-file-system -- "$SCRATCH" || left "scratch files in $SCRATCH: $RUN_ERR"
+  rmdir -- "${SCRATCH%/*}" 2>/dev/null || :
 }
 
 # job_thaw: as often as the time allows. Nothing says whether the guest is frozen; where nobody can be asked it was never frozen.

@@ -143,6 +143,24 @@ is_free() { job_is_gone && virsh_q blockpull "$VM" vda --wait; }
   full_again "$JOB-again"
 }
 
+@test "a pull killed outright leaves its export and its scratch files: abort ends the one and takes the others away" {
+  scattered_vm
+  next && common
+  start "$JOB" backup "${COMMON[@]}" -M full --bitmap-new "$BITMAP" --transfer pull >/dev/null
+  for _ in {1..400}; do [[ $(field "$JOB" .progress.processed) != [1-9]* ]] || break; sleep 0.05; done
+  kill -KILL -- "-$(runner_of "$JOB")"
+  ends "$JOB" unknown
+  [[ $(virsh_q domjobinfo "$VM") == *Backup* && -e $LAB_DIR/host/scratch/$BACKUP_PATH/vda.qcow2 ]]
+  abort "$JOB"
+  [ "$status" -eq 0 ]
+  answer '"\(.state) \(.abort.libvirtJob) \(.abort.left)"' 'unknown aborted []'
+  [[ -z $(find "$LAB_DIR/host/scratch" -mindepth 1) ]]
+  guest_is running
+  no_mounts "$JOB"
+  line unlimited
+  full_again "$JOB-again"
+}
+
 @test "a guest that was frozen when its operation was killed: thawed first, also where the job hangs; where that fails it is said" {
   scattered_vm
   use_stubs

@@ -13,11 +13,11 @@ const run = promisify(execFile);
 
 /** What becomes of the way to the host. */
 export const CONNECTION_FAULTS: readonly Fault[] = [
-  {
+  ...(['copying', 'data complete'] as const).map((step): Fault => ({
     what: 'sshd and its connections killed (-9), started again after a while',
-    step: 'copying',
+    step,
     outcomes: /^succeeded$/,
-    quick: true,
+    quick: step === 'copying',
     strike: async ({ lab }) => {
       await lab.verb('sshd-kill');
     },
@@ -25,7 +25,7 @@ export const CONNECTION_FAULTS: readonly Fault[] = [
       await sleep(2000);
       await lab.access();
     },
-  },
+  })),
   {
     what: 'sshd is not there',
     step: 'decided',

@@ -101,7 +101,7 @@ export const DATABASE_FAULTS: readonly Fault[] = [
   ...server(
     'the server is killed (-9) and started again',
     'SIGKILL',
-    ['before inspect', 'exit code unread', 'recording'],
+    ['before inspect', 'data complete', 'exit code unread', 'recording'],
     'recording',
   ),
   ...server('the server is stopped and started again', 'SIGTERM', ['copying', 'before retire']),

@@ -45,7 +45,7 @@ const deleting = (which: Which): Errand => {
         await waitForRun(host.client, body.id);
         host.letGo([middle]);
       }
-      if (which === 'older chain') await host.backup('full');
+      if (which === 'older chain') await host.backup({ mode: 'full' });
       const stands = await host.standAt(step);
       const { id } = await ask(host);
       await stands();

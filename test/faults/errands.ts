@@ -24,7 +24,7 @@ export const refused = (
 });
 
 /** A run that is neither a backup nor a restore of the suite's own. */
-export const begunAs = (run: string): Begun => ({ run, moment: '', restore: null });
+export const begunAs = (run: string): Begun => ({ run, moment: '', asks: {}, restore: null });
 
 /** Waits for a run that lets go, and asks again where it failed: that must bring it to its end. */
 export async function letGoInTheEnd(client: Client, run: string, again: () => Promise<RunDto>): Promise<string> {

@@ -1,5 +1,5 @@
 import type { RestoreWay } from '../../src/domain/restore/restore-plan';
-import type { Errand, Step, Stricken } from './stricken';
+import type { Asks, Errand, Step, Stricken } from './stricken';
 
 /** What books are kept in. */
 export type BooksKind = 'sqlite' | 'mariadb';
@@ -10,6 +10,8 @@ export interface Fault {
   readonly step: Step;
   /** What the struck run may come to, as `succeeded` or `failed CODE`. */
   readonly outcomes: RegExp;
+  /** What is asked of the struck run, and of the backup after it, besides that it be taken. */
+  readonly asks?: Asks;
   /** The struck run is no backup but a restore of the last point but one, like this. */
   readonly restores?: RestoreWay;
   /** What else such a restore is told. */

@@ -31,6 +31,9 @@ had held, the next backup and its bytes, the guest running, no mount, job, lock,
 that is not on the NAS and nothing on the NAS that is not booked (what a deletion hides lies there for those that stand on it). Of a chain that
 something was deleted from all points that are left were compared. After the last one every restore point was compared again.
 
+A run is held where the fault strikes: by the service between its own steps, and in the host script where it is about to check what was
+copied (\`data complete\`) or to unmount the NAS, by pull to remove its scratch files (\`in cleanup\`: the result is certain, and not yet said).
+
 | who | what happens | at the step | books | the run | the backup after it | restore points | seen |
 |---|---|---|---|---|---|---|---|
 ${lines.join('\n')}

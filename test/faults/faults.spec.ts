@@ -29,9 +29,9 @@ afterAll(() => {
   if (seen.length === wanted.length) writeFileSync(join(ROOT, 'docs/faults.md'), faultsPage(seen));
 });
 
-async function beginOf({ step, errand, restores, wishes }: Fault, host: Stricken): Promise<Begun> {
+async function beginOf({ step, errand, restores, wishes, asks }: Fault, host: Stricken): Promise<Begun> {
   if (errand) return errand.begin(host, step);
-  return restores ? host.beginRestore(step, restores, await wishes?.(host)) : host.begin(step);
+  return restores ? host.beginRestore(step, restores, await wishes?.(host)) : host.begin(step, asks);
 }
 
 /** Real faults on a real host. A run that was struck may fail; what the service vouches for is true, and the next backup too. */

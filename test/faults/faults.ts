@@ -9,6 +9,8 @@ import { MOVE_FAULTS } from './move-faults';
 import { NAS_FAULTS } from './nas-faults';
 import { ORCHESTRATOR_FAULTS } from './orchestrator-faults';
 import { OUTPUT_FAULTS } from './output-faults';
+import { PULL_FAULTS } from './pull-faults';
+import { RESCUE_FAULTS } from './rescue-faults';
 import { RESTORE_FAULTS } from './restore-faults';
 import { RESTORE_TARGET_FAULTS } from './restore-target-faults';
 import { RETENTION_FAULTS } from './retention-faults';
@@ -27,6 +29,8 @@ const FAMILIES = {
   NAS: NAS_FAULTS,
   script: SCRIPT_FAULTS,
   output: OUTPUT_FAULTS,
+  'in a pull': PULL_FAULTS,
+  'in a rescue': RESCUE_FAULTS,
   'in a restore': RESTORE_FAULTS,
   'where a restore goes': RESTORE_TARGET_FAULTS,
   'in a deletion': DELETION_FAULTS,

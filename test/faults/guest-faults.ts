@@ -17,6 +17,17 @@ export const GUEST_FAULTS: readonly Fault[] = [
     mend: restart,
   },
   {
+    what: 'QEMU killed (-9), started again',
+    step: 'data complete',
+    // The data is there, and no bitmap that could follow it.
+    outcomes: /^failed (bitmap-unconfirmed|guest-gone)$/,
+    next: /^FULL (bitmap-inconsistent|bitmap-missing)$/,
+    strike: async ({ lab, vm }) => {
+      await lab.vmCrash(vm);
+    },
+    mend: restart,
+  },
+  {
     what: 'shut down and started between the look and the start of the script',
     step: 'decided',
     outcomes: /^succeeded$/,
@@ -46,6 +57,14 @@ export const GUEST_FAULTS: readonly Fault[] = [
   {
     what: 'gone in the middle; its owner starts it after the run',
     step: 'copying',
+    outcomes: /^failed guest-gone$/,
+    next: /^INCREMENTAL redefined$/,
+    strike: destroy,
+    mend: startAfterRun,
+  },
+  {
+    what: 'gone when all is copied; its owner starts it after the run',
+    step: 'data complete',
     outcomes: /^failed guest-gone$/,
     next: /^INCREMENTAL redefined$/,
     strike: destroy,

@@ -6,29 +6,15 @@ import { promisify } from 'node:util';
 import { waitForRun } from '../story/story';
 import { until } from '../support/brake';
 import { type Fault, restart } from './fault';
-import { mountsOf, SLOW, type Stricken } from './stricken';
+import { mountsOf, SLOW, type Step, type Stricken } from './stricken';
 
 const run = promisify(execFile);
 
 /** What becomes of the whole host. */
 export const HOST_FAULTS: readonly Fault[] = [
-  ...(['survives', 'is lost'] as const).map((fate): Fault => ({
-    what: `goes down in the middle of a run and comes back; its job directory ${fate}`,
-    step: 'copying',
-    outcomes: /^failed outcome-lost$/,
-    // Who loses power loses what QEMU had not saved: the bitmaps since its start are good for nothing.
-    next: /^FULL (bitmap-inconsistent|bitmap-missing)$/,
-    quick: fate === 'survives',
-    strike: async (stricken, job) => {
-      // What the host runs ends at once, as with its power.
-      process.kill(-stricken.runnerOf(job), 'SIGKILL');
-      await stricken.lab.vmCrash(stricken.vm);
-      await unmountJob(stricken, job);
-      if (fate === 'is lost') rmSync(stricken.jobFile(job, ''), { recursive: true });
-      else writeFileSync(stricken.jobFile(job, 'boot_id'), 'another-boot\n');
-      await restart(stricken);
-    },
-  })),
+  goesDown('copying', 'survives', true),
+  goesDown('copying', 'is lost'),
+  goesDown('data complete', 'survives'),
   clockOff('ahead', 'from before a run'),
   clockOff('behind', 'from before a run'),
   clockOff('ahead', 'from the middle of a run'),
@@ -67,6 +53,28 @@ export const HOST_FAULTS: readonly Fault[] = [
     },
   },
 ];
+
+function goesDown(step: Step, fate: 'survives' | 'is lost', quick = false): Fault {
+  return {
+    what: `goes down in the middle of a run and comes back; its job directory ${fate}`,
+    step,
+    outcomes: /^failed outcome-lost$/,
+    // Who loses power loses what QEMU had not saved: the bitmaps since its start are good for nothing.
+    next: /^FULL (bitmap-inconsistent|bitmap-missing)$/,
+    quick,
+    strike: (stricken, job) => goDown(stricken, job, fate),
+  };
+}
+
+/** What the host runs ends at once, as with its power, and the mounts of the job go; then it is there again, and its VM. */
+export async function goDown(stricken: Stricken, job: string, fate: 'survives' | 'is lost'): Promise<void> {
+  process.kill(-stricken.runnerOf(job), 'SIGKILL');
+  await stricken.lab.vmCrash(stricken.vm);
+  await unmountJob(stricken, job);
+  if (fate === 'is lost') rmSync(stricken.jobFile(job, ''), { recursive: true });
+  else writeFileSync(stricken.jobFile(job, 'boot_id'), 'another-boot\n');
+  await restart(stricken);
+}
 
 type When = 'from before a run' | 'from the middle of a run';
 
@@ -186,5 +194,6 @@ async function unmountJob(stricken: Stricken, job: string): Promise<void> {
     await run('umount', ['-l', point]);
     rmdirSync(point);
   }
-  rmdirSync(readFileSync(stricken.jobFile(job, 'tmp'), 'utf8').trim());
+  // What no mount hides any more: the folder of a pull's socket.
+  await run('rm', ['-r', '--one-file-system', readFileSync(stricken.jobFile(job, 'tmp'), 'utf8').trim()]);
 }

@@ -2,6 +2,10 @@ import type { ToolCall } from './standing-tool';
 
 /** Steps of the host script that the service does not see, and the call that each begins with. */
 const HOST_STEPS = {
+  // of a backup: libvirt's job is over, or the readers are, and nobody has looked at what they made; the result is certain and not yet said
+  'data complete': { tool: 'qemu-img', words: '^check -q ' },
+  // A job's mount points lie in a folder of the job; those of other calls do not.
+  'in cleanup': { tool: 'umount', words: '/csbackup[.].*/csbackup[.]' },
   // of a restore
   'a disk is written': { tool: 'qemu-img', words: '^compare ' },
   'a disk is compared': { tool: 'sync', words: '^-- .*[.]restore-' },
@@ -22,9 +26,10 @@ const HOST_STEPS = {
 
 export type HostStep = keyof typeof HOST_STEPS;
 
-/** The call that a step begins with; `second`: path of the second disk. */
-export function callOf(step: HostStep, second: string): ToolCall {
+/** The call that a step begins with; `second`: path of the second disk; `byReaders`: of a pull, which removes its scratch files first. */
+export function callOf(step: HostStep, second: string, byReaders: boolean): ToolCall {
   const { tool, words } = HOST_STEPS[step];
+  if (step === 'in cleanup' && byReaders) return { tool: 'rm', words: '/host/scratch/' };
   return { tool, words: step === 'before the second swap' ? `-T -- ${second} ` : words };
 }
 

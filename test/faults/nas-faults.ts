@@ -26,17 +26,28 @@ export const NAS_FAULTS: readonly Fault[] = [
     strike: fill,
     mend: makeRoom,
   },
-  {
+  ...(['copying', 'data complete'] as const).map((step): Fault => ({
     what: 'hangs for five seconds and answers again',
-    step: 'copying',
+    step,
     outcomes: /^succeeded$/,
-    quick: true,
+    quick: step === 'copying',
     strike: async (stricken) => {
       await stricken.line('0');
     },
     mend: async (stricken) => {
       await sleep(5000);
       await stricken.line('unlimited');
+    },
+  })),
+  {
+    what: 'is not unmounted within any time that is given to it; asked again it is',
+    step: 'in cleanup',
+    outcomes: /^succeeded$/,
+    strike: () => sleep(12_000),
+    mend: async (stricken, job) => {
+      const { warnings } = await waitForRun(stricken.client, job);
+      if (!warnings.some((text) => text.startsWith('left behind on the host: mount ')))
+        throw new Error(`nobody tells of the mount that hung: ${warnings.join('; ')}`);
     },
   },
   {
@@ -128,12 +139,12 @@ export const NAS_FAULTS: readonly Fault[] = [
 const filler = ({ lab }: Stricken): string => lab.nasFile('small', 'filler');
 
 /** Fills the NAS but for less than the reserve. */
-async function fill(stricken: Stricken): Promise<void> {
+export async function fill(stricken: Stricken): Promise<void> {
   const { bavail, bsize } = statfsSync(stricken.lab.nasFile('small', ''));
   await run('fallocate', ['-l', `${bavail * bsize - 512 * 1024}`, filler(stricken)]);
 }
 
-async function makeRoom(stricken: Stricken, job: string): Promise<void> {
+export async function makeRoom(stricken: Stricken, job: string): Promise<void> {
   await waitForRun(stricken.client, job);
   rmSync(filler(stricken));
 }

@@ -7,6 +7,8 @@ const STEPS: readonly Step[] = [
   'decided',
   'script started',
   'copying',
+  'data complete',
+  'in cleanup',
   'exit code unread',
   'recording',
   'before retire',

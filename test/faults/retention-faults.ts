@@ -45,7 +45,7 @@ async function end(host: Stricken, run: string): ReturnType<Errand['end']> {
 const applying: Errand = {
   begin: async (host, step) => {
     await setUp(host);
-    await host.backup('full');
+    await host.backup({ mode: 'full' });
     const plan = await shown(host);
     const stands = await host.standAt(step);
     const { id } = await apply(host, plan);
@@ -62,7 +62,7 @@ const afterBackup: Errand = {
     await host.client.send('PUT', `/vms/${host.vm}/retention-policy`, RULES);
     const stands = await host.standAt(step);
     // It fails here unless its run has succeeded, whatever becomes of the other one.
-    await host.backup('full');
+    await host.backup({ mode: 'full' });
     await stands();
     const { items } = await host.client.get<{ items: RunDto[] }>(`/runs?vm=${host.vm}&limit=1`);
     if (items[0]?.kind !== 'retention') throw new Error(`the newest run is a ${items[0]?.kind}`);
@@ -77,7 +77,7 @@ let asked: Promise<RunDto> | undefined;
 const agreeing: Errand = {
   begin: async (host, step) => {
     await setUp(host);
-    await host.backup('full');
+    await host.backup({ mode: 'full' });
     const plan = await shown(host);
     const stands = await host.standAt(step);
     asked = apply(host, plan);
@@ -138,7 +138,7 @@ export const RETENTION_FAULTS: readonly Fault[] = [
   }),
   refused('a plan is applied that no longer holds: a backup was taken since', 'retention.plan-changed', async (host) => {
     const plan = await host.client.get<RetentionPlanDto>(`/vms/${host.vm}/retention?keepLast=1&manual=true`);
-    await host.backup('full');
+    await host.backup({ mode: 'full' });
     return apply(host, plan.planId);
   }),
   at(

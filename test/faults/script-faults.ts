@@ -11,7 +11,7 @@ import { SLOW, type Step, type Stricken } from './stricken';
 const run = promisify(execFile);
 
 /** A signal to what the host runs for a job. */
-const signal =
+export const signal =
   (name: NodeJS.Signals, pidOf: (host: Stricken, job: string) => number): Fault['strike'] =>
   async (host, job) => {
     let pid = 0;
@@ -25,8 +25,8 @@ const signal =
     }, 'nothing of the job runs');
     process.kill(pid, name);
   };
-const all = (host: Stricken, job: string): number => -host.runnerOf(job);
-const operation = (host: Stricken, job: string): number => host.operationOf(job);
+export const all = (host: Stricken, job: string): number => -host.runnerOf(job);
+export const operation = (host: Stricken, job: string): number => host.operationOf(job);
 
 const at = (step: Step, what: string, outcomes: RegExp, strike: Fault['strike'], quick = false): Fault => ({
   ...{ what, step, outcomes, strike, quick },
@@ -44,6 +44,13 @@ export const SCRIPT_FAULTS: readonly Fault[] = [
   at('copying', 'an operator ends libvirt’s job by hand', /^cancelled job-cancelled$/, async (host) => {
     await host.virsh('domjobabort', host.vm);
   }),
+  ...(['data complete', 'in cleanup'] as const).flatMap((step) => [
+    at(step, 'killed (-9) with all that belongs to it', /^failed outcome-lost$/, signal('SIGKILL', all)),
+    at(step, 'killed (-9), its runner lives', /^failed outcome-lost$/, signal('SIGKILL', operation)),
+  ]),
+  at('data complete', 'TERM from an operator', /^cancelled job-cancelled$/, signal('SIGTERM', operation)),
+  // What is good by then stays good.
+  at('in cleanup', 'TERM from an operator', /^succeeded$/, signal('SIGTERM', operation)),
   at('exit code unread', 'killed (-9) with all that is left of it', /^succeeded$/, (host, job) => {
     const pid = host.runnerOf(job);
     try {

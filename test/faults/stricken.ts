@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import type { BackupWithEvidenceDto, CreateBackupDto } from '../../src/backups/dto/backup.dto';
 import { Client } from '../../src/cli/client';
 import type { DatabaseConfig } from '../../src/database/data-source';
 import type { RestoreWay } from '../../src/domain/restore/restore-plan';
@@ -28,7 +28,7 @@ const LEASE_SECONDS = 3;
 /** What a fault leaves of a copy takes seconds at this speed, bytes a second. */
 export const SLOW = '1M';
 
-/** Where in a run a fault strikes; see `child/gated-service.ts`. */
+/** Where in a run a fault strikes; see `child/gated-service.ts`, and of those that no service sees `host-steps.ts`. */
 export type Step =
   | 'before inspect'
   | 'decided'
@@ -54,6 +54,9 @@ type ServiceStep =
   | 'before sweep'
   | 'host swept';
 
+/** What is asked of a backup besides that it be taken. */
+export type Asks = Pick<CreateBackupDto, 'transfer' | 'onLostBitmap'>;
+
 /** A restore point that the service vouches for, and the moment it claims to hold. */
 export interface Point {
   readonly backup: BackupWithEvidenceDto;
@@ -67,6 +70,8 @@ export interface Begun {
   readonly run: string;
   /** What the disks hold. */
   readonly moment: string;
+  /** What was asked of it; the next backup is asked for likewise. */
+  readonly asks: Asks;
   /** What is restored, and where to; null: the run is a backup. */
   readonly restore: { readonly point: Point; readonly to: string | null } | null;
 }
@@ -252,9 +257,9 @@ export class Stricken {
   }
 
   /** Writes, asks for a backup, and answers its run once it stands at the step. */
-  async begin(step: Step): Promise<Begun> {
+  async begin(step: Step, asks: Asks = {}): Promise<Begun> {
     const moment = await this.#write();
-    return { run: await this.#ask(step, '/backups', { vm: this.vm }), moment, restore: null };
+    return { run: await this.#ask(step, '/backups', { vm: this.vm, ...asks }, asks), moment, asks, restore: null };
   }
 
   /** Writes, asks for the last restore point but one, and answers the run once it stands at the step. In place the VM is stopped. */
@@ -268,33 +273,45 @@ export class Stricken {
     const wishes = { backup: point.backup.id, way, ...(to === null ? {} : { to }), ...more };
     // The host may have the files of the NAS in its memory, and then no line is slow.
     const run = await this.#ask(step, '/restores', step === 'copying' ? { ...wishes, bandwidth: 1 } : wishes);
-    return { run, moment, restore: { point, to } };
+    return { run, moment, asks: {}, restore: { point, to } };
   }
 
-  async #ask(step: Step, path: string, wishes: object): Promise<string> {
-    const stands = await this.standAt(step);
+  async #ask(step: Step, path: string, wishes: object, asks: Asks = {}): Promise<string> {
+    const byReaders = asks.transfer === 'pull' || asks.onLostBitmap === 'rescue';
+    const stands = await this.standAt(step, byReaders);
     if (step === 'copying') await this.line(SLOW);
     const { body } = await this.client.send<RunDto>('POST', path, wishes);
     await stands();
+    if (step === 'copying' && byReaders) await until(() => this.#hasBytes(), 'the readers have written something');
     return body.id;
   }
 
   /** What is asked for next will stand at the step; wait for that with what is answered. */
-  async standAt(step: Step): Promise<() => Promise<unknown>> {
+  async standAt(step: Step, byReaders = false): Promise<() => Promise<unknown>> {
     if (step === 'asked') return () => Promise.resolve();
     if (isHostStep(step)) {
       const second = (await this.lab.vmDisks(this.vm)).find(({ target }) => target === 'vdb')?.path ?? '';
-      this.tool.arm(callOf(step, second));
+      this.tool.arm(callOf(step, second, byReaders));
       return () => this.tool.stands();
     }
-    const gate = `${step}#${(this.#gates += 1)}`;
+    // Readers say how far they are by the hundred MiB; libvirt's job says it of itself.
+    const gate = `${step === 'copying' && byReaders ? 'readers begun' : step}#${(this.#gates += 1)}`;
     writeFileSync(this.#gate, gate);
     const { service } = this;
     return () => service.line(`at ${gate}`);
   }
   #gates = 0;
 
-  /** Lets the service go on, if it lives. */
+  /** The run under way has written data; behind the slow line, where nobody waits for it. */
+  #hasBytes(): boolean {
+    const folder = this.lab.nasFile('small', join('store', this.vm));
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((path) => basename(path) === '.chainkeeper-run')
+      .map((mark) => dirname(join(folder, mark)))
+      .some((backup) => readdirSync(backup).some((file) => file.endsWith('.qcow2') && statSync(join(backup, file)).size > MIB));
+  }
+
+  /** Lets the service go on, if it lives, and the script. */
   go(service = this.#service): void {
     this.tool.release();
     try {
@@ -310,7 +327,7 @@ export class Stricken {
     const { outcome, made, points, wrong } = errand
       ? { made: null, ...(await errand.end(this, begun)) }
       : await this.#ended(begun);
-    const next = await this.backup().catch((error: unknown) => error as Error);
+    const next = await this.backup(begun.asks).catch((error: unknown) => error as Error);
     const compared = Math.min(Math.max(3, points + 1), this.#points.length);
     return {
       outcome,
@@ -443,16 +460,16 @@ export class Stricken {
   }
 
   /** Writes and takes a backup that nothing strikes. */
-  async backup(mode: 'auto' | 'full' = 'auto'): Promise<BackupWithEvidenceDto> {
+  async backup({ mode = 'auto', ...asks }: Asks & { readonly mode?: 'auto' | 'full' } = {}): Promise<BackupWithEvidenceDto> {
     const moment = await this.#write();
-    const { id } = await takeBackup(this.client, this.vm, mode);
+    const { id } = await takeBackup(this.client, this.vm, mode, asks);
     return this.#keep(id, moment);
   }
 
   /** The newest chain, of so many links; a full that nothing stands on is the first of it. */
   async chain(links: number): Promise<BackupWithEvidenceDto[]> {
     const newest = this.#points.at(-1)?.backup;
-    const taken = [newest?.type === 'FULL' ? newest : await this.backup('full')];
+    const taken = [newest?.type === 'FULL' ? newest : await this.backup({ mode: 'full' })];
     while (taken.length < links) taken.push(await this.backup());
     return taken;
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BackupWithEvidenceDto } from '../../src/backups/dto/backup.dto';
+import type { BackupWithEvidenceDto, CreateBackupDto } from '../../src/backups/dto/backup.dto';
 import type { RecreationRow } from '../../src/domain/audit/recreation-report';
 import type { Client } from '../../src/cli/client';
 import type { LabHost } from '../../src/hosts/fake/lab-host';
@@ -94,8 +94,13 @@ export const STORY: readonly StoryStep[] = [
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'skipped']);
 
 /** Takes one backup over the API and waits for its run to end. @throws when the run did not succeed. */
-export async function takeBackup(client: Client, vm: string, mode: 'auto' | 'full' = 'auto'): Promise<BackupWithEvidenceDto> {
-  const { body: queued } = await client.send<RunDto>('POST', '/backups', { vm, mode });
+export async function takeBackup(
+  client: Client,
+  vm: string,
+  mode: 'auto' | 'full' = 'auto',
+  asks: Pick<CreateBackupDto, 'transfer' | 'onLostBitmap'> = {},
+): Promise<BackupWithEvidenceDto> {
+  const { body: queued } = await client.send<RunDto>('POST', '/backups', { vm, mode, ...asks });
   const run = await waitForRun(client, queued.id);
   if (run.state !== 'succeeded' || run.backupId === null)
     throw new Error(`run ${run.id} ended ${run.state}: ${run.errorCode ?? ''} ${run.errorMessage ?? ''}`);

@@ -598,6 +598,13 @@ describe('settleBackup', () => {
       expect(settlement.sentence.length).toBeGreaterThan(3);
     });
 
+    it('keeps the parent of a killed script only where that is ours', () => {
+      const killed = answer({ result: false, exitCode: 137, code: 'script-killed' });
+      const change = (ours: boolean) => settleBackup(plan, killed, null, { before: null, after: null }, ours);
+      expect(change(true)).toMatchObject({ status: 'Error', code: 'script-killed', activeCheckpoint: { change: 'unchanged' } });
+      expect(change(false)).toMatchObject({ status: 'Error', code: 'script-killed', activeCheckpoint: { change: 'cleared' } });
+    });
+
     it('is an error where the facts that the script tells of every run are missing', () => {
       const looks = { before: null, after: null };
       expect(settleBackup(plan, answer(), null, looks, true)).toMatchObject({

@@ -48,8 +48,8 @@ export function settleBackup(
     const sentence = facts?.error?.message ?? `The host script failed with exit code ${answer.exitCode}${why ? `: ${why}` : ''}.`;
     const left = answer.needsCleanup || (facts === null && UNTIDY.has(code));
     const failure = failed(plan, { code, sentence, left, recreation, retry: retryOf(plan, answer, code) });
-    // Killed, it may have put an empty bitmap in the place of the parent's and not come to say so.
-    const mute = facts === null && code === 'script-killed' && plan.kind === 'incremental';
+    // Killed, a stock script may have put an empty bitmap in the place of the parent's and not come to say so. Ours never does.
+    const mute = !factsPromised && facts === null && code === 'script-killed' && plan.kind === 'incremental';
     return mute ? { ...failure, activeCheckpoint: { change: 'cleared' } } : failure;
   }
   const made = madeKind(plan, answer, facts);

@@ -41,8 +41,11 @@ class GatedHostClient extends ScriptHostClient {
 
   override async status(...args: Parameters<ScriptHostClient['status']>): ReturnType<ScriptHostClient['status']> {
     const status = await super.status(...args);
-    const { processed = 0, total } = status.progress ?? {};
-    if (status.state === 'running' && processed && total && processed < total) await gate('copying');
+    const processed = status.progress?.processed ?? 0;
+    if (status.state === 'running' && processed < (status.progress?.total ?? 0)) {
+      await gate('readers begun');
+      if (processed > 0) await gate('copying');
+    }
     if (status.state === 'done') await gate('exit code unread');
     return status;
   }
