@@ -37,21 +37,18 @@ export class Leases {
   /** Takes the lease when nobody has it or when it has run out. */
   acquire(vmId: number, runId: string, owner: string, forMs: number): Promise<LeaseAnswer> {
     return this.work.run(async (manager) => {
-      let row = await leaseOf(manager, vmId);
-      if (row === null) {
-        await rowFor(manager, vmId);
-        row = await leaseOf(manager, vmId);
-        // Made by another after this transaction began to read: the whole of it is done again, and then sees it.
-        if (row === null)
-          throw new OperationalError('database.busy', 'busy', 'The first lease of this VM is being made just now.');
-      }
-      const epoch = row.epoch + 1;
-      const taken = await changeRows(manager, VmLeaseRow, { runId, owner, epoch, leaseUntil: () => nowPlus(manager, forMs) }, [
-        `vm_id = ? AND epoch = ? AND (lease_until IS NULL OR lease_until <= ${now(manager)})`,
-        vmId,
-        row.epoch,
-      ]);
-      return taken === 1 ? { kind: 'held', lease: { vmId, runId, owner, epoch } } : { kind: 'busy', by: row };
+      // It waits for whoever has the row, and the time is asked for after that.
+      await rowFor(manager, vmId);
+      const taken = await changeRows(
+        manager,
+        VmLeaseRow,
+        { runId, owner, epoch: () => 'epoch + 1', leaseUntil: () => nowPlus(manager, forMs) },
+        [`vm_id = ? AND (lease_until IS NULL OR lease_until <= ${now(manager)})`, vmId],
+      );
+      const row = await leaseOf(manager, vmId);
+      // Made by another after this transaction began to read: the whole of it is done again, and then sees it.
+      if (row === null) throw new OperationalError('database.busy', 'busy', 'The first lease of this VM is being made just now.');
+      return taken === 1 ? { kind: 'held', lease: { vmId, runId, owner, epoch: row.epoch } } : { kind: 'busy', by: row };
     });
   }
 
