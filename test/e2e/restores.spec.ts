@@ -322,7 +322,7 @@ describeDatabases(
       // Nobody has hashed the files yet: done, with a warning.
       expect([done.code, done.err]).toEqual([3, '']);
       expect(done.out).toMatch(
-        /^This point is accounted\.[^]*: succeeded\nwarning: vda: not hashed[^]*all disks: identical with its chain/,
+        /^This point is accounted\.[^]*: succeeded\nat most 9 MiB a second\nwarning: vda: not hashed[^]*all disks: identical with its chain/,
       );
       const [id = ''] = await listed();
       expect(await shown(id)).toMatchObject({ run: { trigger: 'cli' }, plan: { networks: true, newName: 'copy', bandwidth: 9 } });

@@ -36,8 +36,9 @@ export const HOST_FAULTS: readonly Fault[] = [
   {
     what: 'its disk fills up in the middle of a run, so that nothing more can be written into the job directory',
     step: 'decided',
-    // Whichever of its words the script cannot keep first: a code of ours, and no accident.
+    // Whichever of its words the script cannot keep first: a code of ours, and no accident. Facts that were cut short may speak against the bitmap.
     outcomes: /^failed (?!internal$)/,
+    next: /^(INCREMENTAL regular|FULL bitmap-unconfirmed)$/,
     strike: async (host) => {
       await host.line(SLOW);
       await smallState(host);

@@ -11,7 +11,7 @@ export interface ToolCall {
 
 /**
  * Makes the host script stand still before one call of a program, as a gate does it with the service: a folder that the lab's copy of the
- * script finds its programs in first. It is empty but while somebody waits for a call.
+ * script finds its programs in first. What has stood there once passes all calls on but the one that somebody waits for.
  */
 export class StandingTool {
   readonly #folder: string;
@@ -34,12 +34,13 @@ export class StandingTool {
   arm({ tool, words }: ToolCall): void {
     this.release();
     this.#tool = tool;
-    writeFileSync(this.#file('wait'), words);
+    const wait = this.#file(`${tool}.wait`);
+    writeFileSync(wait, words);
     const stub = `#!/bin/bash
-words='' && [[ ! -e ${this.#file('wait')} ]] || words=$(<${this.#file('wait')})
+words='' && [[ ! -e ${wait} ]] || words=$(<${wait})
 if [[ $words && "$*" =~ $words ]] && /usr/bin/mkdir ${this.#file('taken')} 2>/dev/null; then
   echo $$ >${this.#file('new')} && /usr/bin/mv ${this.#file('new')} ${this.#file('here')}
-  while [[ -e ${this.#file('wait')} ]]; do /usr/bin/sleep 0.05; done
+  while [[ -e ${wait} ]]; do /usr/bin/sleep 0.05; done
 fi
 exec /usr/bin/${tool} "$@"
 `;
@@ -51,10 +52,9 @@ exec /usr/bin/${tool} "$@"
     return until(() => existsSync(this.#file('here')), `the host script calls ${this.#tool}`);
   }
 
-  /** It goes on, if it lives; from now on nothing stands. */
+  /** It goes on, if it lives; from now on nothing stands. The program stays there: a script that has found it looks for it no more. */
   release(): void {
-    for (const name of ['wait', 'here', 'new', 'taken', this.#tool].filter(Boolean))
-      rmSync(this.#file(name), { recursive: true, force: true });
+    for (const name of [`${this.#tool}.wait`, 'here', 'new', 'taken']) rmSync(this.#file(name), { recursive: true, force: true });
   }
 
   /** Kills (-9) the call, or sends its script alone another signal. */

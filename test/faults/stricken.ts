@@ -380,7 +380,8 @@ export class Stricken {
       const record = (name: string): string => join(lab.folder, 'mirror', `${vm}.${target}${name}.raw`);
       await run('cp', ['--sparse=always', record(`@${label}`), record('')]);
     }
-    await lab.vmStart(vm);
+    // Who keeps the lock on a volume for a script ends a moment after that was killed.
+    await until(() => lab.vmStart(vm).then(() => true, () => false), 'the VM starts'); // prettier-ignore
     return wrong;
   }
 
