@@ -152,10 +152,10 @@ export const BROKEN = [
   {
     family: 'in retention',
     fault: 'between two links: a plan is applied: the service is killed (-9), another one comes',
-    broken: 'a plan that was written down is made again, by what is left',
+    broken: 'who takes over a run that lets go takes what it finds for done',
     file: 'src/engine/deleter.ts',
-    find: 'const plan = (run.plan as StepsPlan | null) ?? (await this.#decide(deletion, run));',
-    replace: 'const plan = await this.#decide(deletion, run);',
+    find: 'await this.#removeAll(deletion, plan);',
+    replace: 'if (run.plan === null) await this.#removeAll(deletion, plan);',
     sees: /^to be deleted, and in the books: /,
   },
   {
