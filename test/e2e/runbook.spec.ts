@@ -36,6 +36,8 @@ describe('restoring by hand', () => {
     await stage.register(client, { dialect: 'seed', fullEvery: 10 });
     for (const moment of ['full', 'incremental', 'restarted']) {
       if (moment === 'restarted') {
+        // Once it is stopped its images are the service's, which retires a bitmap after a run.
+        expect(await leftovers(stage.lab, [points.at(-1)?.backup.chain.bitmap ?? ''])).toEqual([]);
         await stage.lab.vmStop(stage.vm);
         await stage.lab.vmStart(stage.vm);
       }
