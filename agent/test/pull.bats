@@ -230,6 +230,7 @@ END
   [[ $(virsh_q qemu-monitor-command "$VM" '{"execute":"query-blockstats"}') == *latency_histogram* ]]
 }
 
+# bats test_tags=full
 @test "a limit in MiB a second holds for all disks together, of a full and an incremental; a push that cannot keep it is refused" {
   new_vm vda:64M vdb:64M vdc:64M vdd:64M
   lab write-many "$VM" <<<$'write vda 0x33 8M 4M\nwrite vdb 0x34 8M 4M\nwrite vdc 0x35 8M 4M\nwrite vdd 0x36 8M 4M'

@@ -22,9 +22,14 @@ import { until } from '../support/brake';
 import { startScript } from '../support/node-script';
 import { leftovers } from '../support/leftovers';
 import { environmentOf, serviceConfig } from '../support/service-config';
+import { FULL } from '../support/thorough';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+/** What the faults of restores strike as well (test/faults). */
+const inFull = (...test: Parameters<typeof it>): void => {
+  if (FULL) it(...test);
+};
 const LEASE = { CHAINKEEPER_LEASE_SECONDS: '3' };
 
 /**
@@ -177,62 +182,70 @@ describe('restoring on a real host', () => {
     expect(await holds(point(0).moment, { vda: places[0]?.path ?? '' })).toEqual([true]);
   }, 120_000);
 
-  it('cancelled in its middle: the VM has its disks, and its chain goes on', async () => {
-    const { lab, vm } = stage;
-    await lab.write(vm, 'vda', 0x77, 40 * MIB, 64 * KIB);
-    await lab.vmStop(vm);
-    await lab.moment(vm, 'before');
-    const id = await begin({ backup: point(-1).id, way: 'in-place', bandwidth: 1 });
-    await until(async () => ((await client.get<RunDto>(`/runs/${id}`)).progress?.done ?? 0) > 0, 'it copies');
-    await client.send('POST', `/runs/${id}/abort`);
-    expect(await waitForRun(client, id)).toMatchObject({ state: 'cancelled', errorCode: 'job-cancelled' });
-    expect(await client.get<RestoreDto>(`/restores/${id}`)).toMatchObject({ vmTouched: null, identical: null });
-    expect(await holds('before', await volumes())).toEqual([true, true]);
-    await lab.vmStart(vm);
-    expect(await take()).toMatchObject({ type: 'INCREMENTAL', reason: 'redefined' });
-    expect(await identical()).toEqual([true]);
-  }, 120_000);
+  inFull(
+    'cancelled in its middle: the VM has its disks, and its chain goes on',
+    async () => {
+      const { lab, vm } = stage;
+      await lab.write(vm, 'vda', 0x77, 40 * MIB, 64 * KIB);
+      await lab.vmStop(vm);
+      await lab.moment(vm, 'before');
+      const id = await begin({ backup: point(-1).id, way: 'in-place', bandwidth: 1 });
+      await until(async () => ((await client.get<RunDto>(`/runs/${id}`)).progress?.done ?? 0) > 0, 'it copies');
+      await client.send('POST', `/runs/${id}/abort`);
+      expect(await waitForRun(client, id)).toMatchObject({ state: 'cancelled', errorCode: 'job-cancelled' });
+      expect(await client.get<RestoreDto>(`/restores/${id}`)).toMatchObject({ vmTouched: null, identical: null });
+      expect(await holds('before', await volumes())).toEqual([true, true]);
+      await lab.vmStart(vm);
+      expect(await take()).toMatchObject({ type: 'INCREMENTAL', reason: 'redefined' });
+      expect(await identical()).toEqual([true]);
+    },
+    120_000,
+  );
 
-  it('the service killed in its middle: the next one finds the job and its end; an unproven point only when accepted', async () => {
-    const { lab, vm } = stage;
-    await service.close();
-    const opened = await openBooks(books);
-    try {
-      // As if nobody had measured it.
-      const { manager } = opened.dataSource;
-      const { id: backupId } = await manager.findOneByOrFail(BackupRow, { uuid: point(-1).id });
-      await manager.update(LinkRow, { backupId }, { assurance: 'unproven' });
-    } finally {
-      await opened.close();
-    }
-    const doomed = startScript(
-      'test/e2e/child/die-when-done.ts',
-      null,
-      environmentOf(books, { ...LEASE, CHAINKEEPER_OWNER: 'doomed' }),
-    );
-    client = new Client({ url: await doomed.line('http') });
-    await lab.vmStop(vm);
-    const body = { backup: point(-1).id, way: 'in-place', bandwidth: 2 } as const;
-    await expect(begin(body)).rejects.toMatchObject({ code: 'restore.unproven' });
-    const accept = { level: 'unproven', by: 'night shift', why: 'the array is on fire' } as const;
-    const id = await begin({ ...body, accept });
-    await until(async () => ((await client.get<RunDto>(`/runs/${id}`)).progress?.done ?? 0) > 0, 'it copies');
-    await doomed.kill();
-    service = await startService(serviceConfig(books, { ...LEASE, CHAINKEEPER_OWNER: 'next' }));
-    client = new Client({ url: service.url });
-    expect(await client.get<RestoreDto>(`/restores/${id}`)).toMatchObject({ run: { ended: null }, identical: null });
-    await waitForRun(client, id);
-    expect(await client.get<RestoreDto>(`/restores/${id}`)).toMatchObject({ ...SAME, assurance: 'unproven', accepted: accept });
-    expect(await holds(point(-1).moment, await volumes())).toEqual([true, true]);
-    goesOnFrom(point(-1).moment);
-    await lab.vmStart(vm);
-    // Its parent is unproven, so there is nothing to compare with.
-    expect(await take()).toMatchObject({ type: 'FULL' });
-    expect(await identical(points)).toEqual(points.map(() => true));
-    const known = points.flatMap(({ backup }) => backup.chain.bitmap ?? []);
-    expect(await leftovers(lab, known)).toEqual([]);
-    expect(readdirSync(out, { recursive: true }).filter((name) => /restore-|before-/.test(String(name)))).toEqual([]);
-  }, 120_000);
+  inFull(
+    'the service killed in its middle: the next one finds the job and its end; an unproven point only when accepted',
+    async () => {
+      const { lab, vm } = stage;
+      await service.close();
+      const opened = await openBooks(books);
+      try {
+        // As if nobody had measured it.
+        const { manager } = opened.dataSource;
+        const { id: backupId } = await manager.findOneByOrFail(BackupRow, { uuid: point(-1).id });
+        await manager.update(LinkRow, { backupId }, { assurance: 'unproven' });
+      } finally {
+        await opened.close();
+      }
+      const doomed = startScript(
+        'test/e2e/child/die-when-done.ts',
+        null,
+        environmentOf(books, { ...LEASE, CHAINKEEPER_OWNER: 'doomed' }),
+      );
+      client = new Client({ url: await doomed.line('http') });
+      await lab.vmStop(vm);
+      const body = { backup: point(-1).id, way: 'in-place', bandwidth: 2 } as const;
+      await expect(begin(body)).rejects.toMatchObject({ code: 'restore.unproven' });
+      const accept = { level: 'unproven', by: 'night shift', why: 'the array is on fire' } as const;
+      const id = await begin({ ...body, accept });
+      await until(async () => ((await client.get<RunDto>(`/runs/${id}`)).progress?.done ?? 0) > 0, 'it copies');
+      await doomed.kill();
+      service = await startService(serviceConfig(books, { ...LEASE, CHAINKEEPER_OWNER: 'next' }));
+      client = new Client({ url: service.url });
+      expect(await client.get<RestoreDto>(`/restores/${id}`)).toMatchObject({ run: { ended: null }, identical: null });
+      await waitForRun(client, id);
+      expect(await client.get<RestoreDto>(`/restores/${id}`)).toMatchObject({ ...SAME, assurance: 'unproven', accepted: accept });
+      expect(await holds(point(-1).moment, await volumes())).toEqual([true, true]);
+      goesOnFrom(point(-1).moment);
+      await lab.vmStart(vm);
+      // Its parent is unproven, so there is nothing to compare with.
+      expect(await take()).toMatchObject({ type: 'FULL' });
+      expect(await identical(points)).toEqual(points.map(() => true));
+      const known = points.flatMap(({ backup }) => backup.chain.bitmap ?? []);
+      expect(await leftovers(lab, known)).toEqual([]);
+      expect(readdirSync(out, { recursive: true }).filter((name) => /restore-|before-/.test(String(name)))).toEqual([]);
+    },
+    120_000,
+  );
 
   it('a point with a flipped byte: found by its checksums, refused, then salvaged; only that byte is lost', async () => {
     const { lab } = stage;

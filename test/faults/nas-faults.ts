@@ -30,7 +30,6 @@ export const NAS_FAULTS: readonly Fault[] = [
     what: 'hangs for five seconds and answers again',
     step,
     outcomes: /^succeeded$/,
-    quick: step === 'copying',
     strike: async (stricken) => {
       await stricken.line('0');
     },

@@ -53,10 +53,7 @@ export const killOperation: Fault['strike'] = async (host, job) => {
 export const RESTORE_FAULTS: readonly Fault[] = [
   ...(['decided', 'script started', 'copying', 'exit code unread'] as const).flatMap((step): Fault[] => [
     at('new-disks', step, 'the service is killed (-9), another one comes', /^succeeded$/, { strike: serviceKilled }),
-    at('in-place', step, 'the service is killed (-9), another one comes', /^succeeded$/, {
-      strike: serviceKilled,
-      quick: step === 'exit code unread',
-    }),
+    at('in-place', step, 'the service is killed (-9), another one comes', /^succeeded$/, { strike: serviceKilled }),
   ]),
   at(
     'in-place',
