@@ -78,6 +78,7 @@ const LONG = [
   'e2e/stock-script',
   'contract',
   'persistence',
+  'unit',
   'agent/restore',
   'e2e/restores-real',
   'e2e/runs-once',

@@ -41,8 +41,8 @@ go_on() { start_vm && DISK_PATHS=''; }
   full -b 8
   done_is full null
   identical
-  # 32 MiB at 8 MiB a second, and what is let through at once.
-  expect true '.timings.job >= 3500'
+  # 28 MiB at 8 MiB a second, less what is let through at once; without a limit it is done within one.
+  expect true '.timings.job >= 2000'
   expect 'offline 8' '"\(.done.transfer) \(.done.bandwidth)"'
 }
 
