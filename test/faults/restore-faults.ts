@@ -49,6 +49,32 @@ export const killOperation: Fault['strike'] = async (host, job) => {
   process.kill(pid, 'SIGKILL');
 };
 
+/** Before anything is touched: the files under the point were hashed, and one of them is not what it was. */
+export const byteFlipped = (way: RestoreWay, quick = false): Fault =>
+  at(way, 'decided', 'one byte in a link under it is flipped, and there are checksums', /^failed checksum-mismatch$/, {
+    quick,
+    strike: async (host, job) => {
+      await readUnder(host, job, false);
+      flip(await fileUnder(host, job));
+    },
+    mend: async (host, job) => {
+      await waitForRun(host.client, job);
+      flip(await fileUnder(host, job));
+      await readUnder(host, job, true);
+    },
+  });
+
+export const volumesHeld = (step: Step): Fault =>
+  at('in-place', step, 'its owner starts the VM, and cannot: its volumes are held', /^succeeded$/, {
+    strike: async ({ lab, vm }) => {
+      const answer = await lab.vmStart(vm).then(
+        () => 'it was started',
+        (error: unknown) => (error as Error).message,
+      );
+      if (!/another process using the image/.test(answer)) throw new Error(answer);
+    },
+  });
+
 /** What becomes of a restore, its host and its NAS. */
 export const RESTORE_FAULTS: readonly Fault[] = [
   ...(['decided', 'script started', 'copying', 'exit code unread'] as const).flatMap((step): Fault[] => [
@@ -129,27 +155,8 @@ export const RESTORE_FAULTS: readonly Fault[] = [
       await readUnder(host, job, false);
     },
   }),
-  at('in-place', 'decided', 'one byte in a link under it is flipped, and there are checksums', /^failed checksum-mismatch$/, {
-    quick: true,
-    strike: async (host, job) => {
-      await readUnder(host, job, false);
-      flip(await fileUnder(host, job));
-    },
-    mend: async (host, job) => {
-      await waitForRun(host.client, job);
-      flip(await fileUnder(host, job));
-      await readUnder(host, job, true);
-    },
-  }),
-  at('in-place', 'copying', 'its owner starts the VM, and cannot: its volumes are held', /^succeeded$/, {
-    strike: async ({ lab, vm }) => {
-      const answer = await lab.vmStart(vm).then(
-        () => 'it was started',
-        (error: unknown) => (error as Error).message,
-      );
-      if (!/another process using the image/.test(answer)) throw new Error(answer);
-    },
-  }),
+  byteFlipped('in-place', true),
+  volumesHeld('copying'),
   at('in-place', 'copying', 'a backup, another restore and a deletion are asked for meanwhile', /^succeeded$/, {
     strike: async (host, job) => {
       const { id } = await restoredBy(host, job);
@@ -189,7 +196,7 @@ export async function readUnder(host: Stricken, job: string, verify: boolean): P
 }
 
 /** One bit of its data, which qemu-img check does not notice. */
-export function flip(file: string): void {
+function flip(file: string): void {
   const handle = openSync(file, 'r+');
   const place = statSync(file).size - 4096;
   const byte = Buffer.alloc(1);

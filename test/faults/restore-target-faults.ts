@@ -10,7 +10,7 @@ import { refused } from './errands';
 import { expectRefusal } from './expect-refusal';
 import type { Fault } from './fault';
 import type { HostStep } from './host-steps';
-import { at, fileUnder, flip, killOperation, readUnder, serviceKilled, trimmed } from './restore-faults';
+import { at, byteFlipped, fileUnder, killOperation, readUnder, serviceKilled, trimmed, volumesHeld } from './restore-faults';
 import type { Stricken } from './stricken';
 
 const run = promisify(execFile);
@@ -162,17 +162,7 @@ export const RESTORE_TARGET_FAULTS: readonly Fault[] = [
       },
     },
   ),
-  at('new-disks', 'decided', 'one byte in a link under it is flipped, and there are checksums', /^failed checksum-mismatch$/, {
-    strike: async (host, job) => {
-      await readUnder(host, job, false);
-      flip(await fileUnder(host, job));
-    },
-    mend: async (host, job) => {
-      await waitForRun(host.client, job);
-      flip(await fileUnder(host, job));
-      await readUnder(host, job, true);
-    },
-  }),
+  byteFlipped('new-disks'),
   at('new-disks', 'copying', 'two more are asked for in the same moment, and one by hand', /^succeeded$/, {
     strike: async (host) => {
       const wishes = { backup: last(host), way: 'new-disks', to: '/tmp' };
@@ -193,15 +183,7 @@ export const RESTORE_TARGET_FAULTS: readonly Fault[] = [
       await host.client.send('POST', `/runs/${job}/abort`);
     },
   }),
-  at('in-place', 'before the second swap', 'its owner starts the VM, and cannot: its volumes are held', /^succeeded$/, {
-    strike: async ({ lab, vm }) => {
-      const answer = await lab.vmStart(vm).then(
-        () => 'it was started',
-        (error: unknown) => (error as Error).message,
-      );
-      if (!/another process using the image/.test(answer)) throw new Error(answer);
-    },
-  }),
+  volumesHeld('before the second swap'),
   at('new-disks', 'names are given', 'the service is killed (-9), another one comes', /^succeeded$/, { strike: serviceKilled }),
   at('new-disks', 'names are given', 'the script is killed (-9) with all that belongs to it', /^failed outcome-lost$/, {
     strike: killOperation,
